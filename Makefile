@@ -1,0 +1,45 @@
+# Every target sets up what it needs by itself: a .venv, then the extras of pyproject.toml, each once.
+.PHONY: demo test parity bench lint clean
+# Two targets may ask for the same installation.
+.NOTPARALLEL:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+CANDIDATES := python3 python python3.14 python3.13 python3.12 python3.11
+# needs = the stamps of these extras; the stamp rules below install them.
+needs = $(foreach extra,$(1),$(VENV)/.installed-$(extra))
+
+demo: $(call needs,examples)
+	$(PY) -m rushlight run examples/digits.py
+
+test: $(call needs,examples test parity)
+	$(PY) -m pytest -n auto
+
+parity: $(call needs,test parity)
+	$(PY) -m pytest tests/parity -n auto
+
+bench: $(call needs,parity)
+	$(PY) -m benchmarks
+
+lint: $(call needs,lint)
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.installed-%: pyproject.toml | $(VENV)/.created
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.created:
+	@for python in $(CANDIDATES); do \
+	    if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "$$python -m venv $(VENV)"; $$python -m venv $(VENV) && touch $@; exit; \
+	    fi; \
+	done; \
+	echo "Rushlight needs Python 3.11 or later with its venv module; tried: $(CANDIDATES)." >&2; exit 1
+
+# The stamps are reached through patterns only; without this make would take them for intermediate files.
+.SECONDARY:
