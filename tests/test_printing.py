@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from rushlight import dtypes
 from rushlight.printing import get_printoptions, printoptions, set_printoptions, tensor_repr
+from rushlight.tensor import Parameter, Tensor, wrap
 
 FLOATING = ["float16", "bfloat16", "float32", "float64"]
 COMPLEX = ["complex64", "complex128"]
@@ -191,17 +192,69 @@ def test_signaling_nan_prints_without_a_warning() -> None:
         assert tensor_repr(array) == "tensor([   nan, 1.5000])"
 
 
+FORMATS = ["", ".3f", "08.2f", "+.1e", ">12", "d", "x", "s", "nonsense"]
+
+
+def formatted(value: object, spec: str) -> tuple[str, str]:
+    """The text that ``format`` gives, or the error that it raises."""
+    try:
+        return "text", format(value, spec)
+    except (TypeError, ValueError) as error:
+        return type(error).__name__, str(error)
+
+
+@pytest.mark.parametrize("spec", FORMATS)
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_format(spec: str, name: str, shape: tuple[int, ...]) -> None:
+    array = array_of(np.full(shape, 3.25), name)
+    assert formatted(wrap(array), spec) == formatted(as_torch(array), spec)
+
+
+@pytest.mark.parametrize("spec", ["", ".3f"])
+@pytest.mark.parametrize("shape", [(), (2,)])
+def test_format_of_parameters(spec: str, shape: tuple[int, ...]) -> None:
+    array = np.full(shape, 3.25, np.float32)
+    ours, theirs = Parameter(wrap(array)), torch.nn.Parameter(as_torch(array))
+    assert formatted(ours, spec) == formatted(theirs, spec)
+
+
+class Weight(Parameter):
+    """A subclass of Parameter, for its printed name."""
+
+
+class TorchWeight(torch.nn.Parameter):
+    """A subclass of PyTorch's parameter, which prints as Weight."""
+
+
+TorchWeight.__name__ = "Weight"
+
+
+@pytest.mark.parametrize("requires_grad", [True, False])
+@pytest.mark.parametrize("shape", [(), (7,), (9,), (3, 4), (0, 2), (40, 40)])
+def test_tensors_and_parameters(shape: tuple[int, ...], requires_grad: bool) -> None:
+    array = np.linspace(0, 1, math.prod(shape), dtype=np.float32).reshape(shape)
+    ours, theirs = wrap(array).requires_grad_(requires_grad), as_torch(array).requires_grad_(requires_grad)
+    assert str(ours) == repr(ours) == repr(theirs)
+    assert ours.__repr__(tensor_contents="...") == theirs.__repr__(tensor_contents="...")
+    for mine, reference in [(Parameter, torch.nn.Parameter), (Weight, TorchWeight)]:
+        assert repr(mine(ours, requires_grad)) == repr(reference(theirs, requires_grad))
+
+
+def test_a_subclass_of_tensor_prints_its_own_name() -> None:
+    class Labelled(Tensor):
+        pass
+
+    assert repr(wrap(np.ones(2, np.float32), Labelled)) == "Labelled([1., 1.])"
+
+
 LENGTHS = [1, 3, 7, 8, 9, 10, 11]
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_leaf_and_parameter(length: int) -> None:
+def test_leaf(length: int) -> None:
     array = np.linspace(0, 1, length, dtype=np.float32)
-    leaf = as_torch(array).requires_grad_()
-    assert tensor_repr(array, requires_grad=True) == repr(leaf)
-    assert tensor_repr(array, requires_grad=True, is_parameter=True) == repr(torch.nn.Parameter(leaf))
-    frozen = torch.nn.Parameter(leaf, requires_grad=False)
-    assert tensor_repr(array, is_parameter=True) == repr(frozen)
+    assert tensor_repr(array, requires_grad=True) == repr(as_torch(array).requires_grad_())
 
 
 @pytest.mark.parametrize("length", LENGTHS)
@@ -218,16 +271,12 @@ class Labelled(torch.Tensor):
     """A subclass of PyTorch's tensor, for its printed name."""
 
 
-class Weight(torch.nn.Parameter):
-    """A subclass of PyTorch's parameter, for its printed name."""
-
-
 def test_subclasses() -> None:
     array = np.linspace(0, 1, 30, dtype=np.float32).reshape(2, 15)
     tensor = as_torch(array)
     assert tensor_repr(array, class_name="Labelled") == repr(tensor.as_subclass(Labelled))
-    parameter = tensor_repr(array, class_name="Weight", is_parameter=True, requires_grad=True)
-    assert parameter == repr(Weight(tensor))
+    parameter = tensor_repr(array, class_name="Labelled", is_parameter=True, requires_grad=True)
+    assert parameter == repr(torch.nn.Parameter(tensor.as_subclass(Labelled)))
 
 
 def test_given_contents_stand_for_the_values() -> None:

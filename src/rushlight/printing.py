@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from rushlight import dtypes
+from . import dtypes
 
 
 @dataclass(slots=True)
@@ -109,7 +109,7 @@ def tensor_repr(
         grad_fn_name: the name of the operation that made it, None for a leaf.
         tangent: the printed tangent of a dual number.
         class_name: "tensor", or the name of a subclass.
-        is_parameter: whether it is a Parameter, or of a subclass of it.
+        is_parameter: whether it counts as a Parameter, which the text says of subclasses only.
         contents: text to stand in the place of the values.
 
     Raises:
@@ -128,9 +128,7 @@ def tensor_repr(
         notes.append(f"tangent={tangent}")
     body = _values(array, len(head)) if contents is None else contents
     text = _with_notes(head + body, notes, len(head)) + ")"
-    if is_parameter:
-        return "Parameter containing:\n" + (text if class_name == "tensor" else f"Parameter({text})")
-    return text
+    return f"Parameter({text})" if is_parameter and class_name != "tensor" else text
 
 
 def _notes_on_type(array: np.ndarray) -> list[str]:
