@@ -5,32 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from . import dtypes
 
-
-@dataclass(slots=True)
-class PrintOptions:
-    """What ``set_printoptions`` sets: digits, limits, and the choice of scientific notation."""
-
-    precision: int = 4
-    threshold: float = 1000
-    edgeitems: int = 3
-    linewidth: int = 80
-    sci_mode: bool | None = None
-
-
-_options = PrintOptions()
 _PROFILES: dict[str, dict[str, Any]] = {
     "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
     "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
     "full": {"precision": 4, "threshold": math.inf, "edgeitems": 3, "linewidth": 80},
 }
+_options = SimpleNamespace(**_PROFILES["default"], sci_mode=None)
 
 
 def set_printoptions(
@@ -72,7 +60,7 @@ def get_printoptions() -> dict[str, Any]:
     >>> get_printoptions()["edgeitems"]
     3
     """
-    return asdict(_options)
+    return dict(vars(_options))
 
 
 @contextmanager
