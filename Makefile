@@ -6,6 +6,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 CANDIDATES := python3 python python3.14 python3.13 python3.12 python3.11
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 # needs = the stamps of these extras; the stamp rules below install them.
 needs = $(foreach extra,$(1),$(VENV)/.installed-$(extra))
 
@@ -16,7 +17,7 @@ test: $(call needs,examples test parity)
 	$(PY) -m pytest -n auto
 
 parity: $(call needs,test parity)
-	$(PY) -m pytest tests/parity -n auto
+	$(PY) -m tests.parity --jobs $(CORES)
 
 bench: $(call needs,parity)
 	$(PY) -m benchmarks

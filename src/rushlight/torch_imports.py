@@ -157,7 +157,9 @@ def nearest(module: ModuleType, name: str) -> str | None:
         if name in vars(sys.modules.get(home, module)):
             return f"{torch_name(sys.modules.get(home, module))}.{name}"
     names = {*dir(module), *(found.name for found in iter_modules(getattr(module, "__path__", [])))}
-    public = sorted(other for other in names if not other.startswith("_"))
+    public = [other for other in names if not other.startswith("_")]
+    # Of names that differ in case only, as a module and its class do, the last one counts.
+    public.sort(key=lambda other: (not isinstance(getattr(module, other, module), ModuleType), other))
     spelled = {other.lower(): other for other in public}
     match = get_close_matches(name.lower(), spelled, n=1)
     return f"{torch_name(module)}.{spelled[match[0]]}" if match else None
