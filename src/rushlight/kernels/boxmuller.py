@@ -41,7 +41,7 @@ _ONE = _f32(1)
 
 
 def box_muller(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
-    """Normal numbers of `mean` and `std` from `uniforms` in [0, 1), float32 or float64; the size is a multiple of 16."""
+    """Normal numbers of `mean` and `std` from `uniforms` in [0, 1), float32 or float64, whole blocks of them."""
     normals = np.empty_like(uniforms)
     number = uniforms.dtype.type
     for start in range(0, uniforms.size, _CHUNK):
