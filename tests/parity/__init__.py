@@ -1,0 +1,23 @@
+"""Comparison of Rushlight with PyTorch over PyTorch's own databases of ops, modules and optimizers.
+
+    python -m tests.parity                          every op that Rushlight has, float32 and float64
+    python -m tests.parity relu linalg.norm         these ops only (name, alias, last part of a name, or a glob)
+    python -m tests.parity 'fft.*' --dtype float64  one dtype
+    python -m tests.parity sum --all-dtypes         every dtype that PyTorch's op takes
+    python -m tests.parity gather --errors          also the inputs that must raise
+    python -m tests.parity --list-missing           what Rushlight lacks, one name per line, and nothing else
+    python -m tests.parity --modules [names ...]    nn modules    (also: python -m tests.parity.modules)
+    python -m tests.parity --optimizers [names ...] optimizers    (also: python -m tests.parity.optimizers)
+
+For every sample input of an op both libraries run the same call on equal inputs from the same seed, and these are
+compared: structure, shape, dtype, value and requires_grad of the outputs; the inputs afterwards; the gradient of
+every differentiable input under one random cotangent; the second gradient; the method, in-place and operator forms;
+the `out=` form; the aliases. An op that raises in PyTorch must raise the same class.
+
+Useful when developing: `--fail-fast`, `--verbose` (every failing sample, not three of a kind), `--sample N` (this
+sample number only), `--traceback` (where the exception came from), `--samples 0` (all samples), `--only gradient`
+(failures of this check only), `--strides` (memory layout as well). `--module torch` compares PyTorch with itself,
+which must pass without a failure: that is the test of the comparison.
+
+The exit status is 1 when anything failed.
+"""

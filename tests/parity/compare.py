@@ -1,0 +1,251 @@
+"""Decides whether two outcomes agree, and says in one line where they do not."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tests.parity.outcome import GRADIENT, SECOND, VALUE, Leaf, Outcome
+
+# Relative tolerance, taken of each element and of the largest element of the result (sums cancel), and the absolute
+# floor below which a difference is rounding.
+TOLERANCES = {
+    "torch.float64": (1e-7, 1e-9),
+    "torch.complex128": (1e-7, 1e-9),
+    "torch.float32": (1e-5, 1e-5),
+    "torch.complex64": (1e-5, 1e-5),
+    "torch.float16": (2e-3, 1e-3),
+    "torch.complex32": (2e-3, 1e-3),
+    "torch.bfloat16": (1.6e-2, 8e-3),
+}
+
+# Ops whose result PyTorch itself has to fewer digits in double precision: factor on both tolerances, and why.
+LOOSER: dict[str, tuple[float, str]] = {}
+
+
+def tolerance(name: str, dtype: str) -> tuple[float, float]:
+    """Relative and absolute tolerance for an op's result of a dtype."""
+    relative, absolute = TOLERANCES.get(dtype, (0.0, 0.0))
+    factor = LOOSER[name][0] if name in LOOSER else 1.0
+    return relative * factor, absolute * factor
+
+
+def allowed(expected: np.ndarray, relative: float, absolute: float) -> np.ndarray:
+    """The difference allowed at each element."""
+    size = np.abs(np.where(np.isfinite(expected), expected, 0))
+    return absolute + relative * np.maximum(size, size.max(initial=0.0))
+
+
+def values_differ(expected: np.ndarray, got: np.ndarray, relative: float, absolute: float) -> str | None:
+    """Where and by how much two arrays of one shape differ, or None."""
+    if expected.dtype.kind not in "fc":
+        wrong = np.asarray(expected != got)
+    else:
+        with np.errstate(all="ignore"):
+            close = np.abs(expected - got) <= allowed(expected, relative, absolute)
+        wrong = ~(close & np.isfinite(expected) & np.isfinite(got) | _same_special(expected, got))
+    if not wrong.any():
+        return None
+    with np.errstate(all="ignore"):
+        excess = np.where(wrong, np.nan_to_num(np.abs(expected.astype(complex) - got), nan=np.inf), -1.0)
+    worst = tuple(int(i) for i in np.unravel_index(np.argmax(excess), excess.shape))
+    where = f" at {list(worst)}" if worst else ""
+    return (
+        f"{int(wrong.sum())} of {wrong.size} values differ; worst{where}: expected {expected[worst]!s}, "
+        f"got {got[worst]!s} (difference {excess[worst]:.2g})"
+    )
+
+
+def _same_special(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    if expected.dtype.kind == "c":
+        return _same_special(expected.real, got.real) & _same_special(expected.imag, got.imag)
+    return (expected == got) | (np.isnan(expected) & np.isnan(got))
+
+
+def leaves_differ(expected: Leaf, got: Leaf, name: str, strides: bool = False) -> str | None:
+    """The first thing in which two tensors differ, or None."""
+    for what in ("shape", "dtype", *(["strides"] if strides else [])):
+        if getattr(expected, what) != getattr(got, what):
+            return f"{what}: expected {getattr(expected, what)}, got {getattr(got, what)}"
+    if expected.array is None or got.array is None:
+        return None
+    return values_differ(expected.array, got.array, *tolerance(name, expected.dtype))
+
+
+def trees_differ(expected: Any, got: Any, name: str, strides: bool = False, at: str = "output") -> str | None:
+    """The first thing in which two described results differ, or None."""
+    if isinstance(expected, Leaf) and isinstance(got, Leaf):
+        found = leaves_differ(expected, got, name, strides)
+        return found and f"{at}: {found}"
+    if isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)):
+        if len(expected) != len(got):
+            return f"{at}: expected {len(expected)} items, got {len(got)}"
+        if type(expected) is not type(got):
+            return f"{at}: expected {brief(expected)}, got {brief(got)}"
+        pairs = enumerate(zip(expected, got, strict=True))
+        return next(filter(None, (trees_differ(e, g, name, strides, f"{at}[{i}]") for i, (e, g) in pairs)), None)
+    if isinstance(expected, dict) and isinstance(got, dict):
+        if list(expected) != list(got):
+            return f"{at}: expected keys {list(expected)}, got {list(got)}"
+        found = (trees_differ(v, got[k], name, strides, f"{at}[{k!r}]") for k, v in expected.items())
+        return next(filter(None, found), None)
+    if type(expected) is not type(got):
+        return f"{at}: expected {brief(expected)}, got {brief(got)}"
+    if isinstance(expected, (float, complex)):
+        found = values_differ(np.asarray(expected), np.asarray(got), *tolerance(name, "torch.float64"))
+        return found and f"{at}: {found}"
+    return None if np.array_equal(expected, got) else f"{at}: expected {brief(expected)}, got {brief(got)}"
+
+
+def brief(value: Any) -> str:
+    """A value in a few characters."""
+    if isinstance(value, Leaf):
+        return f"a tensor {list(value.shape)} of {value.dtype}"
+    if isinstance(value, dict):
+        return f"a result with the fields {', '.join(map(str, value))}"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    text = f"{type(value).__name__} {value!r}"
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _flags(tree: Any) -> list[bool]:
+    if isinstance(tree, Leaf):
+        return [tree.requires_grad]
+    branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
+    return [flag for branch in branches for flag in _flags(branch)]
+
+
+def outcomes_differ(
+    expected: Outcome, got: Outcome, name: str, strides: bool = False, trace: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Every (check, what differs) between the outcomes of one call in PyTorch and in the other library."""
+    if expected.failed:
+        yield from _raised(expected, got, trace)
+        return
+    if got.failed:
+        yield got.failed, error_line(got.error, trace)
+    if got.failed == VALUE:
+        return
+    form = trees_differ(without_values(expected.output), without_values(got.output), name, strides)
+    if value := form or trees_differ(expected.processed, got.processed, name):
+        yield VALUE, value
+    elif not got.is_self and expected.is_self:
+        yield VALUE, "the in-place form returned another object than its input"
+    elif found := trees_differ(expected.inputs, got.inputs, name, at="inputs afterwards"):
+        yield "inputs", found
+    if form or got.failed == GRADIENT:
+        return
+    if _flags(expected.output) != _flags(got.output):
+        yield "requires_grad", f"outputs: expected {_flags(expected.output)}, got {_flags(got.output)}"
+    elif first := list(_gradients_differ(expected.gradients, got.gradients, name, strict=True)):
+        yield from ((GRADIENT, what) for what in first)
+    elif got.failed is None:
+        yield from ((SECOND, what) for what in _gradients_differ(expected.second, got.second, name, strict=False))
+
+
+def _raised(expected: Outcome, got: Outcome, trace: bool) -> Iterator[tuple[str, str]]:
+    wanted = expected.error
+    if isinstance(wanted, NotImplementedError) or "not implemented" in str(wanted):
+        return  # PyTorch lacks a kernel for this dtype or derivative: nothing to be measured against.
+    if got.failed is None:
+        yield expected.failed or VALUE, f"expected {error_line(wanted)}, but nothing was raised"
+    elif not same_class(wanted, got.error):
+        yield expected.failed or VALUE, f"expected {error_line(wanted)}, got {error_line(got.error, trace)}"
+
+
+def same_class(wanted: BaseException | None, got: BaseException | None) -> bool:
+    """Whether `got` would be caught where `wanted` is: the class or a subclass, by name for a library's own classes."""
+    return type(wanted).__name__ in [c.__name__ for c in type(got).__mro__]
+
+
+def without_values(tree: Any) -> Any:
+    """A described result with shapes, dtypes and flags only."""
+    if isinstance(tree, Leaf):
+        return Leaf(None, tree.dtype, tree.shape, tree.requires_grad, tree.strides)
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(without_values(x) for x in tree)
+    if isinstance(tree, dict):
+        return {k: without_values(v) for k, v in tree.items()}
+    return tree
+
+
+def _gradients_differ(expected: list[Leaf | None], got: list[Leaf | None], name: str, strict: bool) -> Iterator[str]:
+    """Differences of gradients in order of the inputs; a missing one is a zero unless `strict`."""
+    for i in range(max(len(expected), len(got))):
+        e, g = (side[i] if i < len(side) else None for side in (expected, got))
+        if e is None and g is None:
+            continue
+        if e is None or g is None:
+            present = e or g
+            if strict or np.any(present.array):
+                yield f"of input {i}: expected {e and brief(e)}, got {g and brief(g)}"
+        elif found := leaves_differ(e, g, name):
+            yield f"of input {i}: {found}"
+
+
+def error_line(error: BaseException | None, trace: bool = False) -> str:
+    """An exception in one line, with the innermost frame that is neither NumPy's nor Python's own."""
+    message = str(error).strip().splitlines()[0] if str(error).strip() else ""
+    frames = traceback.extract_tb(error.__traceback__) if error else []
+    own = [f for f in frames if not re.search(r"site-packages|lib/python3|tests/parity|frozen ", f.filename)]
+    place = f"  [{own[-1].filename.rpartition('/src/')[2]}:{own[-1].lineno} in {own[-1].name}]" if own else ""
+    line = f"{type(error).__name__}: {message[:300]}{place}"
+    return line + "\n" + "".join(traceback.format_tb(error.__traceback__)) if trace and error else line
+
+
+def same_form(expected: Outcome, got: Outcome) -> bool:
+    """Whether two outcomes agree in all but numbers."""
+    if expected.failed or got.failed:
+        return False
+    bare = [
+        Outcome(*map(without_values, (o.output, o.processed)), is_self=o.is_self, **_bare_gradients(o))
+        for o in (expected, got)
+    ]
+    return not list(outcomes_differ(*bare, ""))
+
+
+def _bare_gradients(outcome: Outcome) -> dict[str, Any]:
+    return {"gradients": without_values(outcome.gradients), "second": without_values(outcome.second)}
+
+
+def shares_key_words(pattern: str, wanted: str, got: str) -> bool:
+    """Whether `got` matches the database's pattern, or holds at least half of the words of PyTorch's message."""
+    if re.search(pattern, got):
+        return True
+    words = set(re.findall(r"[a-z_]{4,}|\d+", wanted.splitlines()[0].lower()))
+    return bool(words) and 2 * len(words & set(re.findall(r"[a-z_]{4,}|\d+", got.lower()))) >= len(words)
+
+
+def no_less_exact(truth: Outcome, expected: Outcome, got: Outcome) -> bool:
+    """Whether `got` is, in every number, as near to the double-precision result as PyTorch (to a factor 2)."""
+    if truth.failed or expected.failed or got.failed:
+        return False
+    trees = [[[o.processed], o.gradients, o.second] for o in (truth, expected, got)]
+    arrays = [list(_arrays(tree)) for tree in trees]
+    if len({tuple(a.shape for a in side) for side in arrays}) != 1:
+        return False
+    return all(_as_near(*triple) for triple in zip(*arrays, strict=True))
+
+
+def _arrays(tree: Any) -> Iterator[np.ndarray]:
+    if isinstance(tree, Leaf) and tree.array is not None:
+        yield tree.array
+    elif isinstance(tree, (list, tuple)):
+        for branch in tree:
+            yield from _arrays(branch)
+
+
+def _as_near(truth: np.ndarray, expected: np.ndarray, got: np.ndarray) -> bool:
+    if truth.dtype.kind not in "fc":
+        return np.array_equal(expected, got)
+    kind = "torch.float32" if expected.dtype.itemsize <= (8 if expected.dtype.kind == "c" else 4) else "torch.float64"
+    finite = np.isfinite(truth) & np.isfinite(expected) & np.isfinite(got)
+    with np.errstate(all="ignore"):
+        theirs = np.where(finite, np.abs(expected - truth), 0.0).max(initial=0.0)
+        near = np.abs(got - truth) <= np.maximum(allowed(truth, *TOLERANCES[kind]), 2 * theirs)
+    return bool(np.all(np.where(finite, near, _same_special(expected, got))))
