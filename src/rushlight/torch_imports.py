@@ -29,7 +29,7 @@ FOLDED = {
         *("activation", "batchnorm", "container", "conv", "dropout", "flatten", "linear", "loss", "module"),
         *("normalization", "padding", "pooling", "rnn", "sparse", "transformer", "upsampling"),
     },
-    "torch.optim": {"adamw", "lbfgs"},
+    "torch.optim": {"adamw"},
     "torch.utils.data": {"dataloader", "dataset", "sampler"},
 }
 
