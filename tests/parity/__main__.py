@@ -15,7 +15,7 @@ from types import FrameType, ModuleType
 import torch
 
 import tests.parity
-from tests.parity import ops
+from tests.parity import modules, ops, optimizers
 from tests.parity.compare import error_line
 from tests.parity.report import Result, closing_table
 
@@ -75,13 +75,9 @@ def _plan(
 ) -> tuple[str, list[Callable[[], Result]], dict[str, list[str]], int]:
     """What is compared, as one function per case; what is missing; and how many the database has."""
     if asked.modules:
-        from tests.parity import modules
-
         return "modules", *modules.plan(asked.names, asked.dtype.split(","), lib, options)
     if asked.optimizers:
-        from tests.parity import optimizers
-
-        return "optimizers", *optimizers.plan(asked.names, lib, options)
+        return "optimizers", *optimizers.plan(asked.names, asked.dtype.split(","), lib, options)
     chosen = [op for op in ops.database() if ops.matches(op, asked.names)]
     return "ops", list(_op_cases(chosen, asked, lib, options)), ops.absent(chosen, lib), len(chosen)
 

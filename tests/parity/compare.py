@@ -113,11 +113,12 @@ def brief(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def _flags(tree: Any) -> list[bool]:
+def flags_of(tree: Any) -> list[bool]:
+    """The requires_grad of every tensor in a described result."""
     if isinstance(tree, Leaf):
         return [tree.requires_grad]
     branches = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, (list, tuple)) else ()
-    return [flag for branch in branches for flag in _flags(branch)]
+    return [flag for branch in branches for flag in flags_of(branch)]
 
 
 def outcomes_differ(
@@ -140,8 +141,8 @@ def outcomes_differ(
         yield "inputs", found
     if form or got.failed == GRADIENT:
         return
-    if _flags(expected.output) != _flags(got.output):
-        yield "requires_grad", f"outputs: expected {_flags(expected.output)}, got {_flags(got.output)}"
+    if flags_of(expected.output) != flags_of(got.output):
+        yield "requires_grad", f"outputs: expected {flags_of(expected.output)}, got {flags_of(got.output)}"
     elif first := list(_gradients_differ(expected.gradients, got.gradients, name, strict=True)):
         yield from ((GRADIENT, what) for what in first)
     elif got.failed is None:

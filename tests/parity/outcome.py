@@ -99,7 +99,7 @@ def run(side: Side, function: Callable[..., Any], call: Call) -> Outcome:
     An exception of the library ends the run and is recorded; `Unconvertible` is raised on.
     """
     outcome = Outcome()
-    memo: dict[int, Any] = {}
+    memo: dict[int, tuple[Any, Any]] = {}
     args, kwargs = side.convert((list(call.args), call.kwargs), memo)
     sources = list(side.flatten([args, kwargs]))
     leaves = list({id(t): t for t in sources if t.requires_grad}.values())

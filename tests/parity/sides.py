@@ -84,20 +84,21 @@ class Side:
             result = result.view(dtype)
         return result.requires_grad_(True) if tensor.requires_grad else result
 
-    def convert(self, value: Any, memo: dict[int, Any]) -> Any:
-        """`value` with every PyTorch object in it replaced by the library's; one object stays one object."""
+    def convert(self, value: Any, memo: dict[int, tuple[Any, Any]]) -> Any:
+        """`value` with every PyTorch object in it replaced by the library's; one tensor stays one tensor."""
         if id(value) in memo:
-            return memo[id(value)]
+            return memo[id(value)][1]
         for kinds, rule in self._rules():
             if isinstance(value, kinds):
-                memo[id(value)] = result = rule(value, memo)
+                result = rule(value, memo)
+                memo[id(value)] = value, result  # holding the value keeps its id from being given to another
                 return result
         if dataclasses.is_dataclass(value) and type(value).__module__.startswith("torch"):
             fields = {f.name: self.convert(getattr(value, f.name), memo) for f in dataclasses.fields(value)}
             return self.attribute(f"nn.{type(value).__name__}")(**fields)
         return resolve.rebind(value, self.lib) if callable(value) else value
 
-    def _rules(self) -> tuple[tuple[Any, Callable[[Any, dict[int, Any]], Any]], ...]:
+    def _rules(self) -> tuple[tuple[Any, Callable[[Any, dict[int, tuple[Any, Any]]], Any]], ...]:
         return (
             (torch.Tensor, lambda v, memo: self.tensor(v)),
             (torch.dtype, lambda v, memo: self.dtype(v)),
@@ -129,7 +130,7 @@ class Side:
         name = type(module).__name__
         if name not in MODULE_ARGUMENTS:
             raise Unconvertible(f"nn.{name} as an argument")
-        memo: dict[int, Any] = {}
+        memo: dict[int, tuple[Any, Any]] = {}
         twin = self.attribute(f"nn.{name}")(**self.convert(MODULE_ARGUMENTS[name](module), memo))
         twin.load_state_dict(self.convert(dict(module.state_dict()), memo))
         return twin
