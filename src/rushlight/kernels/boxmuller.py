@@ -32,8 +32,8 @@ _LOG = [
 ]
 _SIN = [_f32(c) for c in (-1.9515295891e-4, 8.3321608736e-3, -1.6666654611e-1)]
 _COS = [_f32(c) for c in (2.443315711809948e-5, -1.388731625493765e-3, 4.166664568298827e-2)]
-_LN2_UPPER, _LN2_LOWER = _f32(0.693359375), _f32(-2.12194440e-4)
-_PI_4_PARTS = [_f32(c) for c in (-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)]
+_LN2_UPPER, _LN2_LOWER = 0.693359375, _f32(-2.12194440e-4)
+_PI_4_PARTS = [float(_f32(c)) for c in (-0.78515625, -2.4187564849853515625e-4, -3.77489497744594108e-8)]
 _4_OVER_PI = _f32(4 / np.pi)
 _SQRT_HALF = _f32(0.5**0.5)
 _HALF = _f32(0.5)
@@ -65,9 +65,10 @@ def _sin_cos64(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _polynomial(x: np.ndarray, coefficients: list[np.float32]) -> np.ndarray:
-    value = coefficients[0]
+    """By Horner's rule, at float32 numbers held as float64."""
+    value = np.full(x.shape, coefficients[0])
     for coefficient in coefficients[1:]:
-        value = fma32(x, value, coefficient)
+        value = fma32(value, x, coefficient)
     return value
 
 
@@ -78,7 +79,7 @@ def _log32(x: np.ndarray) -> np.ndarray:
     m = np.where(small, mantissa + mantissa, mantissa) - _ONE
     e = (exponent - small).astype(_f32)
     square = m * m
-    y = fma32(_polynomial(m, _LOG) * m, square, e * _LN2_LOWER) - square * _HALF
+    y = fma32(_polynomial(m.astype(np.float64), _LOG) * m, square, e * _LN2_LOWER) - square * _HALF
     return fma32(e, _LN2_UPPER, m + y)
 
 
@@ -88,8 +89,9 @@ def _sin_cos32(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for part in _PI_4_PARTS:
         x = fma32(octant, part, x)
     square = x * x
-    cos = fma32(_polynomial(square, _COS) * square, square, square * -_HALF) + _ONE
-    sin = fma32(_polynomial(square, _SIN) * square, x, x)
+    wide = square.astype(np.float64)
+    cos = fma32(_polynomial(wide, _COS) * square, wide, square * -_HALF) + _ONE
+    sin = fma32(_polynomial(wide, _SIN) * square, x, x)
     swapped = (octant & 2) != 0
     sin, cos = np.where(swapped, cos, sin), np.where(swapped, sin, cos)
     np.negative(sin, out=sin, where=(octant & 4) != 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _SPLITTER = 2.0**27 + 1
+_LOST_BITS, _HALF_WAY = (1 << 29) - 1, 1 << 28  # of a float64 significand, when it becomes a float32
 
 
 def fma(a: np.ndarray, b: float | np.ndarray, c: float | np.ndarray) -> np.ndarray:
@@ -13,19 +14,35 @@ def fma(a: np.ndarray, b: float | np.ndarray, c: float | np.ndarray) -> np.ndarr
     Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd",
     IEEE Transactions on Computers 57 (2008).
     """
-    if a.dtype == np.float32:  # the product of two of them is exact in float64
-        return _sum_to_odd(np.multiply(a, b, dtype=np.float64), np.asarray(c, np.float64)).astype(np.float32)
+    if a.dtype == np.float32:
+        return _fma32_exact(a, b, c)
     product, error = _two_product(a, b)
     upper, lower = _two_sum(np.asarray(c), error)
     total, rest = _two_sum(upper, product)
     return total + _sum_to_odd(rest, lower)
 
 
-def fma32(a: np.ndarray, b: float | np.ndarray, c: float | np.ndarray) -> np.ndarray:
-    """`fma` of float32 in three passes; once in some hundred million numbers it is one unit in the last place off."""
-    total = np.multiply(a, b, dtype=np.float64)
+def fma32(a: np.ndarray, b: np.ndarray | np.floating, c: float | np.ndarray) -> np.ndarray:
+    """`a * b + c` rounded to float32, for numbers of float32 of which those in `b` are held as float64.
+
+    It is rounded to float64 in between: once in some hundred million numbers the last bit is the neighbour's.
+    """
+    total = a.astype(np.float64)  # in which the product of two float32 numbers is exact
+    total *= b
     total += c
     return total.astype(np.float32)
+
+
+def _fma32_exact(a: np.ndarray, b: float, c: float) -> np.ndarray:
+    product = a.astype(np.float64)
+    product *= b
+    total = product + c
+    rounded = total.astype(np.float32)
+    # Rounding twice differs from rounding once only where the first one lands in the middle of two float32 numbers.
+    middle = (total.view(np.int64) & _LOST_BITS) == _HALF_WAY
+    if middle.any():
+        rounded[middle] = _sum_to_odd(product[middle], np.float64(c)).astype(np.float32)
+    return rounded
 
 
 def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,13 +19,13 @@ from .fused import fma
 from .mersenne import MersenneTwister
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
-_MASK64 = np.uint64((1 << 64) - 1)
+_WORDS64 = 1 << 64
 _WIDE_RANGE = 1 << 28  # from here on a whole number takes 64 random bits
 _LONG_PERMUTATION = ((1 << 32) - 1) // 20
 _FEW_PAIRS = 128
+_FEW_SWAPS = 500
 
-# Bits of the significand, and the two names that PyTorch's messages give a type.
-DIGITS = {"float16": 11, "bfloat16": 8, "float32": 24, "float64": 53}
+# The two names that PyTorch's messages give a type.
 _NAMES = {
     "float16": ("Half", "c10::Half"),
     "bfloat16": ("BFloat16", "c10::BFloat16"),
@@ -41,26 +43,39 @@ _NAMES = {
     "int64": ("Long", "long int"),
     "uint64": ("UInt64", "long unsigned int"),
 }
-SCALAR_NAMES = {name: scalar for name, (scalar, _) in _NAMES.items()}
-C_NAMES = {name: c for name, (_, c) in _NAMES.items()}
+_SIGNIFICANDS = {"float16": (11, 16), "bfloat16": (8, 128), "float32": (24, 128), "float64": (53, 1024)}
 
 
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise RuntimeError(message)
+class Kind(NamedTuple):
+    """What sampling needs to know of a data type."""
+
+    name: str
+    c_name: str  # in some messages
+    scalar_name: str  # in others
+    digits: int  # bits of a float's significand; 0 of other types
+    smallest: float
+    largest: float
+
+
+@cache
+def kind_of(dtype: np.dtype) -> Kind:
+    """What sampling needs to know of `dtype`."""
+    scalar_name, c_name = _NAMES[dtype.name]
+    if dtype.name in _SIGNIFICANDS:
+        digits, exponent = _SIGNIFICANDS[dtype.name]
+        largest = math.ldexp(1.0 - 2.0**-digits, exponent)
+        return Kind(dtype.name, c_name, scalar_name, digits, -largest, largest)
+    if dtype.kind in "ui":
+        limits = np.iinfo(dtype)
+        return Kind(dtype.name, c_name, scalar_name, 0, int(limits.min), int(limits.max))
+    return Kind(dtype.name, c_name, scalar_name, 0, 0, 1)
 
 
 def _cast(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """`values` as `dtype`; 16-bit floats are rounded by way of float32, as a C++ cast does it."""
-    if dtype.name in ("float16", "bfloat16"):
+    if dtype.itemsize == 2 and dtype.kind not in "ui":
         values = values.astype(np.float32, copy=False)
     return values.astype(dtype, copy=False)
-
-
-def _largest(dtype: np.dtype) -> float:
-    digits = DIGITS[dtype.name]
-    exponent = {11: 16, 53: 1024}.get(digits, 128)
-    return math.ldexp(1.0 - 2.0**-digits, exponent)
 
 
 def _uniforms(twister: MersenneTwister, size: int, dtype: np.dtype) -> np.ndarray:
@@ -72,15 +87,17 @@ def uniform(twister: MersenneTwister, size: int, dtype: np.dtype, low: float = 0
     """`size` numbers uniform in [low, high), floating point or complex (both parts)."""
     if dtype.kind == "c":
         return uniform(twister, 2 * size, np.dtype(f"f{dtype.itemsize // 2}"), low, high).view(dtype)
-    largest, name = _largest(dtype), C_NAMES[dtype.name]
+    kind = kind_of(dtype)
     for bound, value in (("from", low), ("to", high)):
-        _require(-largest <= value <= largest, f"{bound} is out of bounds for {name}")
-    _require(low <= high, f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
-    _require(
-        high - low <= largest,
-        f"uniform_ expects to-from <= std::numeric_limits<{SCALAR_NAMES[dtype.name]}>::max(), but found to={high:g} "
-        f"and from={low:g} which result in to-from to exceed the limit",
-    )
+        if not -kind.largest <= value <= kind.largest:
+            raise RuntimeError(f"{bound} is out of bounds for {kind.c_name}")
+    if low > high:
+        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low:g} > to={high:g}")
+    if high - low > kind.largest:
+        raise RuntimeError(
+            f"uniform_ expects to-from <= std::numeric_limits<{kind.scalar_name}>::max(), but found to={high:g} "
+            f"and from={low:g} which result in to-from to exceed the limit"
+        )
     values = _uniforms(twister, size, dtype)
     if low == 0.0 and high == 1.0 and dtype.itemsize > 2:
         return values
@@ -105,7 +122,8 @@ def normal(
 
     In complex numbers the variance is shared by the two parts.
     """
-    _require(std >= 0.0, f"normal expects std >= 0.0, but found std {std:g}")
+    if not std >= 0.0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {std:g}")
     if dtype.kind == "c":
         real = np.dtype(f"f{dtype.itemsize // 2}")
         return normal(twister, 2 * size, real, mean, std / math.sqrt(2), contiguous).view(dtype)
@@ -151,14 +169,16 @@ def _normal_pairs(twister: MersenneTwister, size: int, mean: float, std: float) 
 
 def log_normal(twister: MersenneTwister, size: int, dtype: np.dtype, mean: float = 1.0, std: float = 2.0) -> np.ndarray:
     """`size` numbers whose logarithm is normal with `mean` and `std`."""
-    _require(std > 0.0, f"log_normal_ expects std > 0.0, but found std={std:g}")
+    if not std > 0.0:
+        raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std:g}")
     with np.errstate(over="ignore"):
         return _cast(np.exp(_normal_pairs(twister, size, mean, std)), dtype)
 
 
 def cauchy(twister: MersenneTwister, size: int, dtype: np.dtype, median: float = 0.0, sigma: float = 1.0) -> np.ndarray:
     """`size` numbers of the Cauchy distribution: median + sigma tan(pi (u - 1/2))."""
-    _require(sigma > 0.0, f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
+    if not sigma > 0.0:
+        raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma:g}")
     tangents = np.tan(math.pi * (twister.uniforms64(size) - 0.5))
     with np.errstate(over="ignore"):
         return _cast(fma(tangents, float(sigma), float(median)), dtype)
@@ -166,26 +186,30 @@ def cauchy(twister: MersenneTwister, size: int, dtype: np.dtype, median: float =
 
 def exponential(twister: MersenneTwister, size: int, dtype: np.dtype, rate: float = 1.0) -> np.ndarray:
     """`size` numbers of the exponential distribution with `rate`: -log(1 - u) / rate."""
-    _require(rate > 0.0, f"exponential_ expects lambda > 0.0, but found lambda={rate:g}")
+    if not rate > 0.0:
+        raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={rate:g}")
     return _cast(-1.0 / rate * np.log1p(-twister.uniforms64(size)), dtype)
 
 
 def geometric(twister: MersenneTwister, size: int, dtype: np.dtype, p: float) -> np.ndarray:
     """`size` numbers of trials up to the first success, each of which has probability `p`."""
-    _require(0 < p < 1, f"geometric_ expects p to be in (0, 1), but got p={p:g}")
+    if not 0 < p < 1:
+        raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p:g}")
     with np.errstate(divide="ignore", invalid="ignore"):
         return _cast(np.ceil(np.log(twister.uniforms64(size)) / math.log1p(-p)), dtype)
 
 
 def bernoulli(twister: MersenneTwister, size: int, dtype: np.dtype, p: float = 0.5) -> np.ndarray:
     """`size` ones, with probability `p`, and zeros."""
-    _require(0 <= p <= 1, f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+    if not 0 <= p <= 1:
+        raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
     return (twister.uniforms64(size) < p).astype(dtype)
 
 
 def bernoulli_each(twister: MersenneTwister, probabilities: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """For each of `probabilities`, in C order, a one with that probability, or else a zero."""
-    _require(bool(((probabilities >= 0) & (probabilities <= 1)).all()), "Expected p_in >= 0 && p_in <= 1 to be true")
+    if not ((probabilities >= 0) & (probabilities <= 1)).all():
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1 to be true")
     uniforms = _uniforms(twister, probabilities.size, probabilities.dtype).reshape(probabilities.shape)
     return (uniforms < probabilities).astype(dtype)
 
@@ -205,47 +229,43 @@ def integers(twister: MersenneTwister, size: int, dtype: np.dtype, low: int, hig
         return _any_int64(twister, size, dtype)
     first, last = _bounds(dtype, low, high)
     span = last - first + 1
-    if span >= _WIDE_RANGE:
-        values = twister.words64(size)
-        if span <= int(_MASK64):
-            values = values % np.uint64(span)
-        values = (values + np.uint64(first & int(_MASK64))).view(np.int64)
-    else:
+    if span < _WIDE_RANGE:
         values = (twister.words(size) % np.uint32(span)).astype(np.int64)
         if first:
             values += first
+    else:
+        values = twister.words64(size) % np.uint64(span)
+        values = (values + np.uint64(first % _WORDS64)).view(np.int64)
     return _cast(values, dtype)
 
 
+@lru_cache(256)
 def _bounds(dtype: np.dtype, low: int, high: int | None) -> tuple[int, int]:
     """The smallest and the largest whole number to draw, both of which `dtype` must be able to hold."""
-    digits = DIGITS.get(dtype.name)
-    if high is not None:
-        _require(low < high, f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    if digits:
-        low = _raised(low, dtype, digits)
-        high = (1 << digits) + 1 if high is None else _lowered(high, dtype, digits)
-        _require(
-            low < high,
-            f"random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from={low} >= "
-            f"to={high}",
-        )
-        smallest, largest = -_largest(dtype), _largest(dtype)
-    elif dtype.kind in "bui":
-        limits = (0, 1) if dtype.kind == "b" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
-        smallest, largest = limits[0], min(limits[1], INT64_MAX)
-        high = limits[1] + 1 if high is None else high
-    else:
+    if dtype.kind == "c":
         raise RuntimeError("check_random_bounds handles only integral, floating-point and boolean types")
-    for bound, value in (("from", low), ("to - 1", high - 1)):
-        _require(smallest <= value <= largest, f"{bound} is out of bounds for {C_NAMES[dtype.name]}")
-        if digits and abs(value) > 1 << digits:
-            warnings.warn(
-                f"{bound} is out of bounds [-(2^{digits}), 2^{digits}]. Due to precision limitations "
-                f"{C_NAMES[dtype.name]} can support discrete uniform distribution only within this range.",
-                stacklevel=4,
+    if high is not None and low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    kind = kind_of(dtype)
+    if kind.digits:
+        low = _raised(low, dtype, kind.digits)
+        high = (1 << kind.digits) + 1 if high is None else _lowered(high, dtype, kind.digits)
+        if low >= high:
+            raise RuntimeError(
+                f"random_ expects 'from' casted to dtype to be less than 'to' casted to dtype, but got from={low} >= "
+                f"to={high}"
             )
-    return low, high - 1
+    last = int(kind.largest) if high is None else high - 1
+    for bound, value in (("from", low), ("to - 1", last)):
+        if not kind.smallest <= value <= min(kind.largest, INT64_MAX if dtype.kind == "u" else math.inf):
+            raise RuntimeError(f"{bound} is out of bounds for {kind.c_name}")
+        if kind.digits and abs(value) > 1 << kind.digits:
+            warnings.warn(
+                f"{bound} is out of bounds [-(2^{kind.digits}), 2^{kind.digits}]. Due to precision limitations "
+                f"{kind.c_name} can support discrete uniform distribution only within this range.",
+                stacklevel=3,
+            )
+    return low, last
 
 
 def _as_held(value: int, dtype: np.dtype) -> int:
@@ -268,55 +288,82 @@ def _lowered(high: int, dtype: np.dtype, digits: int) -> int:
 
 
 def _any_int64(twister: MersenneTwister, size: int, dtype: np.dtype) -> np.ndarray:
-    _require(
-        dtype.name in ("int64", "float64", "float32", "bfloat16"),
-        "random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16",
-    )
+    if dtype.name not in ("int64", "float64", "float32", "bfloat16"):
+        raise RuntimeError("random_full_64_bits_range_kernel_cpu handles only int64, double, float and bfloat16")
     return _cast(twister.words64(size).view(np.int64), dtype)
 
 
 def whole_numbers(twister: MersenneTwister, size: int, dtype: np.dtype) -> np.ndarray:
     """`size` whole numbers from 0 to the largest one that `dtype` counts to without gaps."""
-    if dtype.kind == "b":
-        return (twister.words(size) & np.uint32(1)).astype(dtype)
-    digits = DIGITS.get(dtype.name)
-    span = (1 << digits) + 1 if digits else int(np.iinfo(dtype).max) + 1
-    if dtype.name in ("float64", "int64"):
+    kind = kind_of(dtype)
+    span = ((1 << kind.digits) if kind.digits else int(kind.largest)) + 1
+    if kind.name in ("float64", "int64"):
         return _cast((twister.words64(size) % np.uint64(span)).view(np.int64), dtype)
     return _cast(twister.words(size) % np.uint32(span), dtype)
 
 
 def permutation(twister: MersenneTwister, n: int, dtype: np.dtype) -> np.ndarray:
     """The numbers 0 .. n-1 in random order, shuffled from the front (Fisher and Yates)."""
-    if dtype.kind in "ui":
-        c_type = "int" if dtype == np.int32 else f"{dtype.name}_t"
-        _require(n - 1 <= np.iinfo(dtype).max, f"value cannot be converted to type {c_type} without overflow: {n}")
-    elif dtype.name != "bfloat16":
-        digits = DIGITS[dtype.name]
-        largest = "2049" if digits == 11 else f"2^{digits}+1"
-        _require(n - 1 <= 1 << digits, f"n cannot be greater than {largest} for {SCALAR_NAMES[dtype.name]} type.")
+    kind = kind_of(dtype)
+    if not kind.digits and n - 1 > kind.largest:
+        c_type = "int" if kind.name == "int32" else f"{kind.name}_t"
+        raise RuntimeError(f"value cannot be converted to type {c_type} without overflow: {n}")
+    if kind.digits > 8 and n - 1 > 1 << kind.digits:
+        most = "2049" if kind.digits == 11 else f"2^{kind.digits}+1"
+        raise RuntimeError(f"n cannot be greater than {most} for {kind.scalar_name} type.")
     if n < 2:
         return np.arange(n).astype(dtype)
     left = np.arange(n, 1, -1)
     if n < _LONG_PERMUTATION:
-        targets = twister.words(n - 1) % left.astype(np.uint32)
+        steps = twister.words(n - 1) % left.astype(np.uint32)
     else:
-        targets = twister.words64(n - 1) % left.astype(np.uint64)
-    order = list(range(n))
-    for i, step in enumerate(targets.tolist()):
-        j = i + step
+        steps = twister.words64(n - 1) % left.astype(np.uint64)
+    targets = np.arange(n)
+    targets[:-1] += steps.astype(np.int64)
+    return (_swapped_one_by_one if n < _FEW_SWAPS else _swapped_at_once)(targets).astype(dtype, copy=False)
+
+
+def _swapped_one_by_one(targets: np.ndarray) -> np.ndarray:
+    """The numbers 0 .. n-1 after swapping place i with place `targets[i]` >= i, for every i in turn."""
+    order = list(range(targets.size))
+    for i, j in enumerate(targets.tolist()):
         order[i], order[j] = order[j], order[i]
-    return np.array(order).astype(dtype, copy=False)
+    return np.array(order)
+
+
+def _swapped_at_once(targets: np.ndarray) -> np.ndarray:
+    """The same for many, without a loop over them.
+
+    What lies at a place is what the last swap aimed at it has left there: the number that the place of that swap had
+    then, and so on back to a place at which no earlier swap was aimed, which had its own number.
+    """
+    n = targets.size
+    swaps = np.arange(n)
+    bits = n.bit_length()
+    keys = (targets << bits) | swaps
+    keys.sort()
+    places, aimed = keys >> bits, keys & ((1 << bits) - 1)
+    again = places[1:] == places[:-1]
+    previous = np.full(n, -1)  # the last swap before, aimed at the same place
+    previous[aimed[1:][again]] = aimed[:-1][again]
+    latest = np.full(n, -1)  # the last swap before, aimed at the swap's own place
+    ends = np.append(~again, True)
+    latest[places[ends]] = aimed[ends]
+    np.copyto(latest, previous, where=latest == swaps)
+    origins = np.where(latest < 0, swaps, latest)
+    while not np.array_equal(further := origins[origins], origins):
+        origins = further
+    return np.where(previous < 0, targets, origins[previous])
 
 
 def multinomial(twister: MersenneTwister, weights: np.ndarray, count: int, replacement: bool = False) -> np.ndarray:
     """For each row of `weights` (1 or 2 dimensions), `count` of its indices drawn with these weights, as int64."""
-    _require(weights.ndim in (1, 2), "prob_dist must be 1 or 2 dim")
-    _require(count > 0, "cannot sample n_sample <= 0 samples")
-    _require(
-        replacement or count <= weights.shape[-1],
-        "cannot sample n_sample > prob_dist.size(-1) samples without replacement",
-    )
+    if weights.ndim not in (1, 2):
+        raise RuntimeError("prob_dist must be 1 or 2 dim")
+    if count <= 0:
+        raise RuntimeError("cannot sample n_sample <= 0 samples")
+    if not replacement and count > weights.shape[-1]:
+        raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     rows = np.atleast_2d(weights)
     if replacement and count > 1:
         drawn = _multinomial_with_replacement(twister, rows, count)
@@ -330,11 +377,10 @@ def _multinomial_without_replacement(twister: MersenneTwister, rows: np.ndarray,
 
     Equal keys come in the order of their indices; PyTorch promises no order for them.
     """
-    _require(
-        bool((np.isfinite(rows) & (rows >= 0)).all()),
-        "probability tensor contains either `inf`, `nan` or element < 0",
-    )
-    _require(bool((rows.sum(-1) > 0).all()), "invalid multinomial distribution (sum of probabilities <= 0)")
+    if not (np.isfinite(rows) & (rows >= 0)).all():
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if not (rows.sum(-1) > 0).all():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
     with np.errstate(divide="ignore", invalid="ignore"):
         keys = rows / exponential(twister, rows.size, rows.dtype).reshape(rows.shape)
     if count == 1:
@@ -344,11 +390,14 @@ def _multinomial_without_replacement(twister: MersenneTwister, rows: np.ndarray,
 
 def _multinomial_with_replacement(twister: MersenneTwister, rows: np.ndarray, count: int) -> np.ndarray:
     invalid = "invalid multinomial distribution "
-    _require(bool((rows >= 0).all() or np.isnan(rows).any()), invalid + "(encountering probability entry < 0)")
-    _require(bool(np.isfinite(rows).all()), invalid + "(encountering probability entry = infinity or NaN)")
+    if (rows < 0).any():
+        raise RuntimeError(invalid + "(encountering probability entry < 0)")
+    if not np.isfinite(rows).all():
+        raise RuntimeError(invalid + "(encountering probability entry = infinity or NaN)")
     accumulated = np.cumsum(_widened(rows), axis=-1)
     totals = accumulated[:, -1:]
-    _require(bool((totals > 0).all()), invalid + "(sum of probabilities <= 0)")
+    if not (totals > 0).all():
+        raise RuntimeError(invalid + "(sum of probabilities <= 0)")
     accumulated = accumulated / totals
     accumulated[:, -1] = 1
     uniforms = twister.uniforms64(len(rows) * count).reshape(-1, count)
@@ -361,7 +410,8 @@ def _widened(values: np.ndarray) -> np.ndarray:
 
 def poisson(twister: MersenneTwister, rates: np.ndarray) -> np.ndarray:
     """For each of `rates`, in C order, a number of the Poisson distribution, in the type and shape of `rates`."""
-    _require(bool((rates >= 0).all()), "invalid Poisson rate, expected rate to be non-negative")
+    if not (rates >= 0).all():
+        raise RuntimeError("invalid Poisson rate, expected rate to be non-negative")
     counts = [_poisson(twister, rate) for rate in rates.astype(np.float64).ravel().tolist()]
     return _cast(np.array(counts, np.float64), rates.dtype).reshape(rates.shape)
 
