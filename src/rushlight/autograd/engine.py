@@ -1,0 +1,196 @@
+"""Backward: order the graph, run each node's rule, add up the gradients, release what was saved.
+
+Gradients travel as bare arrays, or as Tensors when ``create_graph`` asks for a graph of the gradients themselves.
+A node's number exceeds those of all that it points at: the pending node of the highest number has all of its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from operator import attrgetter
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from .modes import recording
+from .node import Bundle, Node, describe
+
+by_number = attrgetter("number")
+ndarray = np.ndarray
+add = np.add
+
+FREED = (
+    "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
+    "freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). Specify "
+    "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
+    "after calling backward."
+)
+
+
+def run(
+    roots: list, gradients: list, *, keep_graph: bool, recorded: bool, targets: Iterable | None, make: Callable, boundary: bool = False
+) -> dict:
+    """Send the gradients of the roots through the graph.
+
+    Args:
+        roots: the nodes or leaves of the outputs, with one gradient each in ``gradients``.
+        keep_graph: leave what was saved in place.
+        recorded: gradients are Tensors and the rules are recorded.
+        targets: nodes and leaves whose gradients are asked for; by default those of all leaves are accumulated.
+        make: turns an array into a Tensor.
+        boundary: the graph beyond the targets does not matter.
+
+    Returns:
+        The gradients of the targets that were reached.
+    """
+    captured: dict | None = None
+    relevant: set = set()
+    if targets is not None:
+        captured, targets = {}, set(targets)
+        relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
+    grads: dict = {}
+    pending: list = []  # a heap of what has a gradient waiting, latest first
+    for root, gradient in zip(roots, gradients):
+        if root in grads:
+            gradient = grads[root] + gradient
+        elif isinstance(root, Node):
+            heappush(pending, (-root.number, root))
+        grads[root] = gradient
+    owned: set = set()  # buffers made by an addition here: the next one may go in place
+    due: dict | None = None
+    outer = recording.get()
+    recording.set(recorded)
+    try:
+        while pending:
+            node = heappop(pending)[1]
+            g = grads.pop(node)
+            if node.hooks is not None:
+                g = node.hooks.call_before(g, recorded, make)
+            if captured is not None:
+                if node in targets:
+                    captured[node] = g
+                if node not in relevant:
+                    continue
+            if node.saved is None:
+                raise RuntimeError(f"{FREED}\nThe freed operation is {node.name()}, made at {describe(node)}")
+            parts = node.run_recorded(g) if recorded else node.run(g)
+            if node.hooks is not None:
+                parts = node.hooks.call_after(parts, g, recorded, make)
+            if not keep_graph and node.saved:
+                node.saved = None
+            g = None
+            for edge, part in zip(node.edges, parts):
+                if part is None or edge is None:
+                    continue
+                so_far = grads.get(edge)
+                if so_far is None:
+                    grads[edge] = part
+                    if isinstance(edge, Node):
+                        heappush(pending, (-edge.number, edge))
+                    elif edge._hooks is not None and due is None:
+                        due = last_before_hooked(reachable(roots))
+                elif type(part) is Bundle:
+                    so_far.update(part)
+                elif recorded:
+                    grads[edge] = so_far + part
+                elif edge in owned:
+                    add(so_far, part, so_far)
+                else:
+                    grads[edge] = add(so_far, part, out=...)
+                    owned.add(edge)
+            parts = part = so_far = None
+            if due is not None:
+                for leaf in due.get(node, ()):
+                    finish(leaf, grads.pop(leaf, None), recorded, captured, targets, make)
+        for leaf in tuple(grads):
+            finish(leaf, grads.pop(leaf), recorded, captured, targets, make)
+    finally:
+        recording.set(outer)
+    return captured if captured is not None else {}
+
+
+def reachable(roots: Iterable, boundary: Iterable = ()) -> list[Node]:
+    """All nodes that the roots depend on, earliest first, and none beyond the boundary."""
+    seen: set = set(roots)
+    stack = [root for root in seen if isinstance(root, Node)]
+    order = []
+    while stack:
+        node = stack.pop()
+        order.append(node)
+        if node in boundary:
+            continue
+        for edge in node.edges:
+            if isinstance(edge, Node) and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    order.sort(key=by_number)
+    return order
+
+
+def leading_to(targets: set, order: list[Node]) -> set:
+    """The nodes that lead to a target."""
+    leading: set = set()
+    for node in order:
+        for edge in node.edges:
+            if edge in leading or edge in targets:
+                leading.add(node)
+                break
+    return leading
+
+
+def last_before_hooked(order: list[Node]) -> dict:
+    """The leaves with hooks, under the last node to feed each: their hooks are due as soon as the gradient is whole."""
+    last: dict = {}
+    for node in reversed(order):
+        for edge in node.edges:
+            if edge is not None and not isinstance(edge, Node) and edge._hooks is not None:
+                last[edge] = node
+    due: dict = {}
+    for leaf, node in last.items():
+        due.setdefault(node, []).append(leaf)
+    return due
+
+
+def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: Any, make: Callable) -> None:
+    """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
+    if g is None:
+        return
+    hooks = leaf._hooks
+    if hooks is not None:
+        g = hooks.call_before(g, recorded, make)
+    if captured is None:
+        accumulate(leaf, g, recorded, make)
+        if hooks is not None:
+            for hook in tuple(hooks.after.values()):
+                hook(leaf)
+    elif leaf in targets:
+        captured[leaf] = g
+
+
+def accumulate(leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
+    """Add a gradient to ``.grad``."""
+    grad = leaf._grad
+    if recorded:
+        leaf._grad = g if grad is None else grad + g
+    elif grad is None:
+        leaf._grad = make(g if is_sole(g) else np.array(g, order="K"))
+    elif grad.requires_grad:
+        leaf._grad = make(add(grad.array, g, out=...))
+    else:
+        add(grad.array, g, grad.array, casting="unsafe")
+        grad.version[0] += 1
+
+
+def is_sole(g: Any) -> bool:
+    """Whether an array that the engine holds is seen by nobody else, so that ``.grad`` may keep it as it is."""
+    return type(g) is ndarray and g.base is None and getrefcount(g) <= SOLE and g.flags.c_contiguous
+
+
+def _references(g: Any, depth: int = 1) -> int:
+    """How many references an unshared array has when it arrives in `is_sole`: counted, as versions of Python differ."""
+    return _references(g, depth - 1) if depth else getrefcount(g)
+
+
+SOLE = (lambda g: _references(g))(np.empty(1))

@@ -1,0 +1,214 @@
+"""`backward` and `grad`: what the user calls to run the engine."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from .. import tensor as tensors
+from . import engine
+from .node import Hooks, Node, describe
+
+
+def backward(
+    tensors: Any,
+    grad_tensors: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    grad_variables: Any = None,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of one or more tensors to ``.grad`` of the leaves that they depend on.
+
+    Args:
+        tensors: a tensor or a sequence of them.
+        grad_tensors: for each, the gradient that it starts from; may be left out for tensors of one element.
+        retain_graph: keep what was saved, so that backward can run again; by default as ``create_graph``.
+        create_graph: record the computation of the gradients too, for higher derivatives.
+        inputs: accumulate into these tensors only.
+
+    Raises:
+        RuntimeError: a tensor has no graph, the graph was freed, a saved value has been changed in place, or a
+            gradient is missing or of another shape.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(3.0, requires_grad=True)
+    >>> torch.autograd.backward(x * x)
+    >>> x.grad
+    tensor(6.)
+    """
+    if grad_variables is not None:
+        if grad_tensors is not None:
+            raise RuntimeError("'grad_tensors' and 'grad_variables' (deprecated) arguments both passed to backward()")
+        grad_tensors = grad_variables
+    outputs = _as_tuple(tensors)
+    if inputs is not None:
+        inputs = _as_tuple(inputs)
+        if not inputs:
+            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+    starts = _starting_gradients(outputs, grad_tensors, create_graph)
+    roots = _roots(outputs)
+    keep = create_graph if retain_graph is None else retain_graph
+    targets = None if inputs is None else [_target(tensor) for tensor in inputs]
+    found = engine.run(roots, starts, keep_graph=keep, recorded=create_graph, targets=targets, make=wrap_grad)
+    for tensor, target in zip(inputs or (), targets or ()):
+        if target in found:
+            engine.accumulate(tensor, found.pop(target), create_graph, wrap_grad)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    only_inputs: bool = True,
+    allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
+) -> tuple:
+    """The gradients of the sum of ``outputs`` with respect to ``inputs``, leaving every ``.grad`` alone.
+
+    Args:
+        outputs: a tensor or a sequence of them.
+        inputs: the tensors, leaves or not, to differentiate with respect to.
+        grad_outputs: for each output, the gradient that it starts from; may be left out for tensors of one element.
+        retain_graph: keep what was saved, so that backward can run again; by default as ``create_graph``.
+        create_graph: record the computation of the gradients too, for higher derivatives.
+        allow_unused: give None for inputs that the outputs do not depend on, instead of an error.
+        materialize_grads: give zeros for them.
+
+    Returns:
+        One tensor, or None, for each input.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor(2.0, requires_grad=True)
+    >>> torch.autograd.grad(x**3, x)
+    (tensor(12.),)
+    """
+    if materialize_grads and allow_unused is False:
+        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+    if not only_inputs:
+        raise ValueError("only_inputs=False is not supported: use autograd.backward() to accumulate into other leaves")
+    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
+    if not inputs:
+        raise ValueError("grad requires non-empty inputs.")
+    starts = _starting_gradients(outputs, grad_outputs, create_graph)
+    targets = []
+    for tensor in inputs:
+        if not tensor.requires_grad:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        targets.append(_target(tensor))
+    keep = create_graph if retain_graph is None else retain_graph
+    roots = _roots(outputs)
+    found = engine.run(roots, starts, keep_graph=keep, recorded=create_graph, targets=targets, make=wrap_grad)
+    result = []
+    for tensor, target in zip(inputs, targets):
+        gradient = found.get(target)
+        if gradient is None and materialize_grads:
+            gradient = tensors.zeros_like(tensor)
+        elif gradient is None and not allow_unused:
+            raise RuntimeError(
+                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
+                "this is the desired behavior."
+            )
+        elif gradient is not None and not create_graph:
+            gradient = wrap_grad(gradient)
+        result.append(gradient)
+    return tuple(result)
+
+
+def wrap_grad(array: Any) -> Any:
+    """A gradient as a tensor."""
+    return tensors.wrap(tensors.np.asarray(array))
+
+
+def _as_tuple(value: Any) -> tuple:
+    return (value,) if isinstance(value, tensors.Tensor) else tuple(value)
+
+
+def _target(tensor: Any) -> Any:
+    edge = tensors.edge_of(tensor)
+    return tensor if edge is None else edge
+
+
+def _roots(outputs: Sequence) -> list:
+    roots = []
+    for number, output in enumerate(outputs):
+        root = tensors.edge_of(output)
+        if root is None:
+            scalar = "" if output.numel() == 1 else (
+                f" (And grad can be implicitly created only for scalar outputs: this one has shape {list(output.shape)}.)"
+            )
+            raise RuntimeError(
+                f"element {number} of tensors does not require grad and does not have a grad_fn: nothing that it was "
+                f"computed from requires grad, or it was computed under no_grad or detached. Create the tensors to be "
+                f"differentiated with requires_grad=True.{scalar}"
+            )
+        roots.append(root)
+    return roots
+
+
+def _starting_gradients(outputs: Sequence, given: Any, recorded: bool) -> list:
+    """For each output the gradient that it starts from, as arrays or, to be recorded, as Tensors."""
+    given = (None,) * len(outputs) if given is None else _as_tuple(given)
+    if len(given) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+    starts = []
+    for number, (output, gradient) in enumerate(zip(outputs, given)):
+        if gradient is None:
+            gradient = _implicit_gradient(output)
+        else:
+            _check_gradient(number, output, gradient)
+        starts.append(gradient if recorded else gradient.array)
+    return starts
+
+
+def _implicit_gradient(output: Any) -> Any:
+    array = output.array
+    if output.requires_grad:
+        if array.size != 1:
+            raise RuntimeError(
+                f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it "
+                f"first, for example with .sum(), or pass gradient= of its shape"
+            )
+        if array.dtype.kind not in "fV":
+            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
+    return tensors.wrap(tensors.np.ones_like(array))
+
+
+def _check_gradient(number: int, output: Any, gradient: Any) -> None:
+    if not isinstance(gradient, tensors.Tensor):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+    if gradient.array.shape != output.array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a shape of "
+            f"{output.shape}."
+        )
+    if (gradient.array.dtype.kind == "c") != (output.array.dtype.kind == "c"):
+        raise RuntimeError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{number}] has a dtype of {gradient.dtype} and output[{number}] has a dtype of {output.dtype}."
+        )
+
+
+def hooks_of(tensor: Any) -> Hooks:
+    """Where hooks on the gradient of this tensor are kept: on the leaf itself, or on the node that made it."""
+    edge = tensors.edge_of(tensor)
+    if isinstance(edge, Node):
+        return edge._hooks()
+    if tensor._hooks is None:
+        tensor._hooks = Hooks()
+    return tensor._hooks
+
+
+def retain_grad(tensor: Any) -> None:
+    """Keep ``.grad`` of a non-leaf."""
+    if not tensor.is_leaf:
+        hooks_of(tensor).retain = weakref.ref(tensor)
+
+
+def retains_grad(tensor: Any) -> bool:
+    """Whether ``.grad`` of a non-leaf is kept."""
+    return not tensor.is_leaf and tensor.node.hooks is not None and tensor.node.hooks.retain is not None

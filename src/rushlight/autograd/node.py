@@ -1,0 +1,240 @@
+"""A recorded operation: what it came from, what it keeps for backward, and the user's line that made it."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+next_number = count(1).__next__  # one sequence for all threads: a node's number exceeds those of all that it points at
+
+_HERE = str(Path(__file__).parent.parent) + os.sep
+inside: dict[str, bool] = {}
+"""Whether a source file belongs to the library, by file name; filled as files are met."""
+
+current_frame = sys._getframe
+
+
+class Node:
+    """One operation in the graph; its class is named after the operation, as in ``AddBackward0``.
+
+    ``edges`` holds, for each differentiable input, the node that made it, the leaf tensor itself, or None.
+    ``saved`` holds what the derivative needs, None once released. ``code`` and ``instruction`` are the place that made
+    it: cheaper to keep than a line number, which is worked out when somebody asks.
+    """
+
+    __slots__ = ("__weakref__", "code", "edges", "fit", "hooks", "instruction", "number", "saved")
+
+    number: int
+    edges: tuple
+    saved: Any
+    fit: Any
+    hooks: Hooks | None
+    code: CodeType | None
+    instruction: int
+
+    def run(self, g: Any) -> tuple:
+        """The gradients of the inputs as arrays, from the gradient of the output."""
+        raise NotImplementedError(f"{self.name()} has no derivative")
+
+    def run_recorded(self, g: Any) -> tuple:
+        """The gradients of the inputs as Tensors with a graph of their own."""
+        raise NotImplementedError(f"{self.name()} has no second derivative")
+
+    def name(self) -> str:
+        """The operation's name, as PyTorch calls it."""
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        return f"<{self.name()} object at {id(self):#x}>"
+
+    @property
+    def next_functions(self) -> tuple:
+        """The nodes that the gradients go to next, each with the number of its output."""
+        return tuple(_public_edge(edge) for edge in self.edges)
+
+    @property
+    def metadata(self) -> dict:
+        """A dictionary for the user's own notes."""
+        return self._hooks().metadata
+
+    def _sequence_nr(self) -> int:
+        return self.number
+
+    def _hooks(self) -> Hooks:
+        if self.hooks is None:
+            self.hooks = Hooks()
+        return self.hooks
+
+    def register_hook(self, hook: Any) -> Any:
+        """Call ``hook(grad_inputs, grad_outputs)`` after this node has run; what it returns replaces the gradients."""
+        return self._hooks().add("after", hook)
+
+    def register_prehook(self, hook: Any) -> Any:
+        """Call ``hook(grad_outputs)`` before this node runs; what it returns replaces the gradients."""
+        return self._hooks().add("before", hook)
+
+
+class Slot(Node):
+    """One output of an operation that has several: it hands its gradient to the operation under its index."""
+
+    __slots__ = ("index",)
+    index: int
+
+    def run(self, g: Any) -> tuple:
+        return (Bundle({self.index: g}),)
+
+    run_recorded = run
+
+
+class Bundle(dict):
+    """The gradients of an operation's outputs that have arrived, by index."""
+
+    __slots__ = ()
+
+
+class AccumulateGrad(Node):
+    """The end of the graph at a leaf, made when somebody asks to see it."""
+
+    __slots__ = ("variable",)
+    variable: Any
+
+
+class Hooks:
+    """What the user wants called when a gradient passes: on the tensor, before the node, after it."""
+
+    __slots__ = ("after", "before", "metadata", "retain", "tensor")
+
+    def __init__(self) -> None:
+        self.tensor: dict[int, Any] = {}
+        self.before: dict[int, Any] = {}
+        self.after: dict[int, Any] = {}
+        self.retain: Any = None  # a weak reference to the tensor whose .grad is to be kept
+        self.metadata: dict = {}
+
+    def add(self, kind: str, hook: Any) -> RemovableHandle:
+        """Register a hook of one of the kinds."""
+        hooks = getattr(self, kind)
+        handle = RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        return handle
+
+    def call_before(self, g: Any, recorded: bool, make: Callable) -> Any:
+        """The gradient of an output after the hooks that may replace it."""
+        several = type(g) is Bundle
+        if not several and (self.tensor or self.retain is not None):
+            g = g if recorded else make(np.asarray(g))
+            for hook in tuple(self.tensor.values()):
+                replaced = hook(g)
+                if replaced is not None:
+                    g = _checked(replaced, g)
+            retained = self.retain() if self.retain is not None else None
+            if retained is not None:
+                retained._grad = g if retained._grad is None else retained._grad + g
+            g = g if recorded else g.array
+        for hook in tuple(self.before.values()):
+            shown = tuple(_shown(part, recorded, make) for part in (g if several else [g]))
+            replaced = hook(shown)
+            if replaced is not None:
+                parts = replaced if isinstance(replaced, tuple) else (replaced,)
+                parts = [part if recorded or part is None else part.array for part in parts]
+                g = parts if several else parts[0]
+        return g
+
+    def call_after(self, parts: tuple, g: Any, recorded: bool, make: Callable) -> tuple:
+        """The gradients of the inputs after the hooks that may replace them."""
+        for hook in tuple(self.after.values()):
+            incoming = tuple(_shown(part, recorded, make) for part in (g if isinstance(g, list) else [g]))
+            replaced = hook(tuple(_shown(part, recorded, make) for part in parts), incoming)
+            if replaced is not None:
+                replaced = replaced if isinstance(replaced, tuple) else (replaced,)
+                parts = tuple(part if recorded or part is None else part.array for part in replaced)
+        return parts
+
+
+def _shown(part: Any, recorded: bool, make: Callable) -> Any:
+    return part if recorded or part is None else make(np.asarray(part))
+
+
+def _checked(replaced: Any, g: Any) -> Any:
+    """A hook's gradient, if it can stand for the one it replaces."""
+    if type(replaced).__name__ == "NoneType" or not hasattr(replaced, "array"):
+        raise TypeError(f"hook must return a Tensor or None, got {type(replaced).__name__}")
+    if replaced.array.shape != g.array.shape:
+        raise RuntimeError(f"hook '<unknown>' has changed the size of value: from {g.shape} to {replaced.shape}")
+    if replaced.array.dtype != g.array.dtype:
+        raise RuntimeError(f"hook '<unknown>' has changed the type of value: from {g.dtype} to {replaced.dtype}")
+    return replaced
+
+
+class RemovableHandle:
+    """Takes a hook away again: call ``remove()`` or leave its ``with`` block."""
+
+    _next_id = count().__next__
+
+    def __init__(self, hooks: dict) -> None:
+        self._hooks = hooks
+        self.id = RemovableHandle._next_id()
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.remove()
+
+
+def _public_edge(edge: Any) -> tuple:
+    if edge is None:
+        return None, 0
+    if type(edge) is Slot:
+        return edge.edges[0], edge.index
+    if isinstance(edge, Node):
+        return edge, 0
+    return accumulator(edge), 0
+
+
+def accumulator(leaf: Any) -> AccumulateGrad:
+    """The public face of a leaf as the end of the graph."""
+    node = AccumulateGrad.__new__(AccumulateGrad)
+    node.number, node.edges, node.saved, node.fit = sys.maxsize, (), (), None
+    node.hooks, node.code, node.instruction, node.variable = None, None, 0, leaf
+    return node
+
+
+def is_library(filename: str) -> bool:
+    """Whether code of this file is the library's own, so that the user's line is further up."""
+    known = inside[filename] = filename.startswith(_HERE) or filename.startswith("<rushlight")
+    return known
+
+
+def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
+    """The innermost place outside of the library, as code and instruction."""
+    while frame is not None:
+        code = frame.f_code
+        known = inside.get(code.co_filename)
+        if not (is_library(code.co_filename) if known is None else known):
+            return code, frame.f_lasti
+        frame = frame.f_back
+    return None, 0
+
+
+def describe(node: Node) -> str:
+    """``file:line`` of the place that made a node, with the source line where it can be read."""
+    code = node.code
+    if code is None:
+        return "an unknown line"
+    spans = (line for start, end, line in code.co_lines() if start <= node.instruction < end)
+    number = next(spans, None) or code.co_firstlineno
+    text = linecache.getline(code.co_filename, number).strip()
+    return f"{code.co_filename}:{number}" + (f": {text}" if text else "")

@@ -1,0 +1,28 @@
+"""Axes as users name them: counted from the front or the back, one or several."""
+
+from __future__ import annotations
+
+
+def axes(dim, ndim: int) -> tuple[int, ...] | None:
+    """The axes that ``dim`` names, counted from the front; None for all.
+
+    Raises:
+        IndexError: there is no such axis.
+        RuntimeError: an axis is named twice.
+    """
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
+        return None
+    named = tuple(dim) if isinstance(dim, (tuple, list)) else (dim,)
+    counted = tuple(axis(d, ndim) for d in named)
+    for position, a in enumerate(counted):
+        if a in counted[:position]:
+            raise RuntimeError(f"dim {a} appears multiple times in the list of dims")
+    return counted if ndim else None
+
+
+def axis(dim: int, ndim: int) -> int:
+    """One axis counted from the front; a 0-dim tensor counts as having one."""
+    bound = max(ndim, 1)
+    if not -bound <= dim < bound:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")
+    return dim % bound

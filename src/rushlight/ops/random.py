@@ -1,0 +1,250 @@
+"""Random tensors: what is made of random numbers, and what fills a tensor with them.
+
+The numbers are those of PyTorch's CPU generator from the same seed. A tensor is filled in the order of its memory. No
+gradient passes through a draw: it is zero.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from .. import devices, dtypes
+from ..kernels import sampling
+from ..random import Generator, default_generator
+from ..tensor import Tensor, wrap
+from .define import fit, inplace, op, write_out
+
+_FLOATING = frozenset(("float16", "bfloat16", "float32", "float64"))
+_FLOATING_OR_COMPLEX = _FLOATING | {"complex64", "complex128"}
+_REAL = _FLOATING | {"uint8", "int8", "int16", "int32", "int64"}
+_REAL_OR_BOOL = _REAL | {"bool"}
+
+# The types that each sampler serves, and the name under which PyTorch refuses the others.
+_SERVES: dict[Callable, tuple[str, frozenset[str]]] = {
+    sampling.uniform: ("check_uniform_bounds", _FLOATING_OR_COMPLEX),
+    sampling.normal: ("normal_kernel_cpu", _FLOATING_OR_COMPLEX),
+    sampling.log_normal: ("log_normal_cpu", _FLOATING),
+    sampling.geometric: ("geometric_cpu", _REAL),
+    sampling.bernoulli: ("bernoulli_scalar_cpu_", _REAL_OR_BOOL),
+    sampling.bernoulli_each: ("bernoulli_tensor_cpu_self_", _REAL_OR_BOOL),
+    sampling.whole_numbers: ("random_kernel_cpu", _REAL_OR_BOOL),
+    sampling.permutation: ("randperm", _REAL),
+    sampling.poisson: ("poisson_cpu", _FLOATING),
+}
+_CONTINUOUS = {sampling.exponential: "Exponential", sampling.cauchy: "Cauchy"}
+
+
+class Options(TypedDict, total=False):
+    """What every function that makes a tensor takes by keyword."""
+
+    size: Any
+    generator: Generator | None
+    out: Tensor | None
+    dtype: dtypes.dtype | None
+    layout: Any
+    device: Any
+    requires_grad: bool
+    pin_memory: bool
+    memory_format: Any
+
+
+# Drawing
+
+
+def _draw(generator: Generator | None, sampler: Callable, *args: Any) -> np.ndarray:
+    """What `sampler` gives from a generator, the default one if there is none."""
+    if generator is None:
+        generator = default_generator
+    elif not isinstance(generator, Generator):
+        raise TypeError(f"argument 'generator' must be torch.Generator, not {type(generator).__name__}")
+    with generator.lock:
+        return sampler(generator.twister, *args)
+
+
+def _check_type(sampler: Callable, dtype: np.dtype) -> None:
+    """Refuse a data type that a sampler does not serve."""
+    if sampler in _CONTINUOUS and dtype.name not in _FLOATING:
+        kind = sampling.kind_of(dtype)
+        raise RuntimeError(
+            f"{_CONTINUOUS[sampler]} distribution is a continuous probability distribution. dtype must be a floating "
+            f"point but you specified {kind.scalar_name if sampler is sampling.exponential else kind.c_name}"
+        )
+    if sampler in _SERVES:
+        name, served = _SERVES[sampler]
+        if dtype.name not in served:
+            raise NotImplementedError(f"\"{name}\" not implemented for '{sampling.kind_of(dtype).scalar_name}'")
+
+
+def _fill(like: np.ndarray, generator: Generator | None, sampler: Callable, *args: Any) -> np.ndarray:
+    """An array of the shape, type and memory order of `like`, filled in the order of its memory."""
+    _check_type(sampler, like.dtype)
+    contiguous = like.flags.c_contiguous
+    if sampler is sampling.normal:
+        args = (*args, contiguous)
+    values = _draw(generator, sampler, like.size, like.dtype, *args)
+    if contiguous:
+        return values.reshape(like.shape)
+    filled = np.empty_like(like)
+    in_memory = filled.transpose(_memory_order(like))
+    in_memory[...] = values.reshape(in_memory.shape)
+    return filled
+
+
+def _memory_order(array: np.ndarray) -> list[int]:
+    return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+
+
+def dropout_mask(like: np.ndarray, p: float, generator: Generator | None = None) -> np.ndarray:
+    """What dropout multiplies an array with: 0 with probability `p`, else 1 / (1 - p)."""
+    return _fill(like, generator, sampling.dropout_mask, p)
+
+
+# Making tensors
+
+
+def _shape(size: tuple, options: Options) -> tuple[int, ...]:
+    """The shape that a caller has given as numbers, as one sequence or as `size=`."""
+    given = options.pop("size", size)
+    if len(given) == 1 and not hasattr(given[0], "__index__"):
+        (given,) = given
+    shape = tuple(operator.index(length) for length in given)
+    if any(length < 0 for length in shape):
+        raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
+    return shape
+
+
+def _make(shape: tuple, default: dtypes.dtype | None, sampler: Callable, args: tuple, options: Options) -> Tensor:
+    """A tensor of a shape from a sampler, or `out=` filled."""
+    out, dtype = options.get("out"), options.get("dtype") or default or dtypes.get_default_dtype()
+    if out is not None and out.array.shape == shape:
+        like = out.array
+    else:
+        like = np.empty(shape, dtype.numpy if out is None else out.array.dtype)
+    return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
+
+
+def _make_like(input: Tensor, sampler: Callable, args: tuple, options: Options) -> Tensor:
+    """A tensor of another one's shape, memory order and, unless told otherwise, type."""
+    dtype = options.get("dtype")
+    order = getattr(options.get("memory_format"), "order", "K")
+    like = np.empty_like(input.array, None if dtype is None else dtype.numpy, order=order)
+    return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
+
+
+def _finish(draw: Callable[[], np.ndarray], options: Options) -> Tensor:
+    unknown = options.keys() - Options.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"got an unexpected keyword argument '{min(unknown)}'")
+    devices.check(options.get("device"))
+    if (out := options.get("out")) is not None:
+        write_out(out, draw())
+        return out
+    tensor = wrap(draw())
+    if options.get("requires_grad"):
+        tensor.requires_grad = True
+    return tensor
+
+
+def rand(*size: Any, **options: Unpack[Options]) -> Tensor:
+    """A tensor of numbers uniform in [0, 1).
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.rand(2)
+    tensor([0.4963, 0.7682])
+    """
+    return _make(_shape(size, options), None, sampling.uniform, (), options)
+
+
+def randn(*size: Any, **options: Unpack[Options]) -> Tensor:
+    """A tensor of normal numbers of mean 0 and variance 1 (complex ones share the variance between their parts).
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randn(2)
+    tensor([ 1.5410, -0.2934])
+    """
+    return _make(_shape(size, options), None, sampling.normal, (0.0, 1.0), options)
+
+
+def randint(*args: Any, **options: Any) -> Tensor:
+    """``randint(low=0, high, size)``: a tensor of whole numbers in [low, high), int64 unless `dtype` says otherwise.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randint(10, (3,))
+    tensor([4, 9, 3])
+
+    Raises RuntimeError when the range is empty or `dtype` cannot hold it.
+    """
+    low, high, size = _range(args, options, ("high", "size"), ("low", "high", "size"))
+    return _make(_shape((size,), {}), dtypes.int64, sampling.integers, (low, high), options)
+
+
+def _range(args: tuple, options: dict, short: tuple[str, ...], full: tuple[str, ...]) -> tuple:
+    """The bounds, and what else there is, from positions and keywords; `low` is 0 where it is not given."""
+    names = full if len(args) + sum(name in options for name in full) == len(full) else short
+    missing = [name for name in names if name not in options]
+    if len(missing) != len(args):
+        raise TypeError(f"randint() takes ({', '.join(full)}) or ({', '.join(short)}), but got {len(args)} of them")
+    given = {"low": 0, **dict(zip(missing, args, strict=True)), **{n: options.pop(n) for n in names if n in options}}
+    return tuple(operator.index(given[name]) if name != "size" else given[name] for name in full)
+
+
+def randperm(n: int, **options: Unpack[Options]) -> Tensor:
+    """The numbers 0 .. n-1 in random order, int64 unless `dtype` says otherwise.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.randperm(4)
+    tensor([2, 0, 1, 3])
+
+    Raises RuntimeError when `n` is negative or `dtype` cannot hold the numbers.
+    """
+    shape = _shape((n,), {})
+    return _make(shape, dtypes.int64, sampling.permutation, (), options)
+
+
+def rand_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+    """`rand` of the shape and type of `input`."""
+    return _make_like(input, sampling.uniform, (), options)
+
+
+def randn_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+    """`randn` of the shape and type of `input`."""
+    return _make_like(input, sampling.normal, (0.0, 1.0), options)
+
+
+def randint_like(input: Tensor, *bounds: Any, **options: Any) -> Tensor:
+    """``randint_like(input, low=0, high)``: `randint` of the shape and type of `input`."""
+    bounds = tuple(bound.array.item() if isinstance(bound, Tensor) else bound for bound in bounds)
+    low, high = _range(bounds, options, ("high",), ("low", "high"))
+    return _make_like(input, sampling.integers, (low, high), options)
+
+
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **options: Unpack[Options]) -> Tensor:
+    """Normal numbers, each of its own `mean` and `std` (tensors), or of one mean and deviation and a `size`.
+
+    >>> import rushlight as torch
+    >>> _ = torch.manual_seed(0)
+    >>> torch.normal(torch.tensor([0.0, 100.0]), 1.0)
+    tensor([ 1.5410, 99.7066])
+
+    Raises RuntimeError when a deviation is negative.
+    """
+    if size is not None:
+        return _make(_shape((size,), {}), None, sampling.normal, (float(mean), float(std)), options)
+    if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
+        raise TypeError("normal() received an invalid combination of arguments: mean or std is a Tensor, or size is given")
+    return _normal_of(mean, std, **options)
+
+
+def _no_gradient_of(name: str) -> Callable:
+    """The rule of an operation whose result does not change with an argument."""
+    namespace: dict[str, Any] = {"fit": fit}
+    return eval(f"lambda g, {name}_shape, {name}_dtype: fit(g * 0, {name}_shape, {name}_dtype)", namespace)
