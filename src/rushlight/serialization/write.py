@@ -217,13 +217,12 @@ def _write_archive(file: IO[bytes], records: dict[str, Any]) -> None:
     import zipfile
 
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        position = 0
         for name, content in records.items():
             info = zipfile.ZipInfo(f"archive/{name}")
             content = memoryview(content)
             info.file_size = content.nbytes
-            start = position + len(info.FileHeader()) + 4
-            info.extra = b"FB" + (-start % _ALIGNMENT).to_bytes(2, "little") + b"Z" * (-start % _ALIGNMENT)
+            header = 30 + len(info.filename) + 4  # 4: the extra field's own header, its name and length
+            padding = -(archive.start_dir + header) % _ALIGNMENT
+            info.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
             with archive.open(info, "w") as record:
                 record.write(content)
-            position += len(info.FileHeader()) + content.nbytes
