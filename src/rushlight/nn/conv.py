@@ -217,7 +217,7 @@ class _ConvTranspose(_Convolution):
         Raises:
             ValueError: no output padding smaller than the stride leads to that size.
         """
-        extra = self.output_padding if output_size is None else self._padding_for(input, list(output_size))
+        extra = self.output_padding if output_size is None else self._padding_for(input, output_size)
         return getattr(F, self.function)(
             input, self.weight, self.bias, self.stride, self.padding, extra, self.groups, self.dilation
         )
