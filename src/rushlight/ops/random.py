@@ -6,7 +6,6 @@ gradient passes through a draw: it is zero.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
@@ -240,11 +239,160 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **options: Unpack[
     if size is not None:
         return _make(_shape((size,), {}), None, sampling.normal, (float(mean), float(std)), options)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
-        raise TypeError("normal() received an invalid combination of arguments: mean or std is a Tensor, or size is given")
+        raise TypeError(
+            "normal() received an invalid combination of arguments: mean or std is a Tensor, or size is given"
+        )
     return _normal_of(mean, std, **options)
 
 
-def _no_gradient_of(name: str) -> Callable:
-    """The rule of an operation whose result does not change with an argument."""
-    namespace: dict[str, Any] = {"fit": fit}
-    return eval(f"lambda g, {name}_shape, {name}_dtype: fit(g * 0, {name}_shape, {name}_dtype)", namespace)
+# Operations on tensors
+
+
+def _no_gradient(g, input_shape, input_dtype):
+    return fit(g * 0, input_shape, input_dtype)
+
+
+@op(
+    "NormalBackward3",
+    mean=lambda g, mean_shape, mean_dtype: fit(g * 0, mean_shape, mean_dtype),
+    std=lambda g, std_shape, std_dtype: fit(g * 0, std_shape, std_dtype),
+)
+def _normal_of(mean, std, *, generator=None):
+    if isinstance(std, np.ndarray):
+        if not (std >= 0).all():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+        scale, like = 1.0, std if not isinstance(mean, np.ndarray) else mean
+    else:
+        scale, like = float(std), mean
+    shape = np.broadcast_shapes(np.shape(mean), np.shape(std))
+    numbers = _fill(np.empty(shape, like.dtype), generator, sampling.normal, 0.0, scale)
+    if isinstance(std, np.ndarray):
+        numbers *= std
+    numbers += mean
+    return numbers
+
+
+@op("BernoulliBackward0", input=_no_gradient)
+def bernoulli(input, p=None, *, generator=None):
+    """Ones, each with the probability that `input` has there (or with `p`), and zeros, in the type of `input`.
+
+    >>> import rushlight as torch
+    >>> torch.bernoulli(torch.tensor([0.0, 1.0]))
+    tensor([0., 1.])
+
+    Raises RuntimeError when a probability is not in [0, 1].
+    """
+    like = np.empty(input.shape, input.dtype)
+    return _bernoulli(like, input if p is None else p, generator)
+
+
+def _bernoulli(like: np.ndarray, p: Any, generator: Generator | None) -> np.ndarray:
+    if not isinstance(p, np.ndarray):
+        return _fill(like, generator, sampling.bernoulli, float(p))
+    _check_type(sampling.bernoulli_each, like.dtype)
+    if p.dtype.name not in _FLOATING:
+        name = sampling.kind_of(p.dtype).scalar_name
+        raise NotImplementedError(f"\"bernoulli_tensor_cpu_p_\" not implemented for '{name}'")
+    filled = np.empty_like(like)
+    axes = _memory_order(like)
+    probabilities = np.broadcast_to(p, like.shape).transpose(axes)
+    filled.transpose(axes)[...] = _draw(generator, sampling.bernoulli_each, probabilities, like.dtype)
+    return filled
+
+
+@op("PoissonBackward0", input=_no_gradient)
+def poisson(input, generator=None):
+    """Numbers of the Poisson distribution, each of the rate that `input` has there.
+
+    >>> import rushlight as torch
+    >>> torch.poisson(torch.zeros(2))
+    tensor([0., 0.])
+
+    Raises RuntimeError when a rate is negative.
+    """
+    _check_type(sampling.poisson, input.dtype)
+    return _draw(generator, sampling.poisson, input)
+
+
+@op()
+def multinomial(input, num_samples, replacement=False, *, generator=None):
+    """From each row of weights (1 or 2 dimensions), the indices of `num_samples` draws with these weights.
+
+    >>> import rushlight as torch
+    >>> torch.multinomial(torch.tensor([0.0, 3.0]), 4, replacement=True)
+    tensor([1, 1, 1, 1])
+
+    Raises RuntimeError when the weights are negative, not finite or all zero, or fewer than the draws without
+    replacement.
+    """
+    if input.dtype.name not in _FLOATING:
+        name = sampling.kind_of(input.dtype).scalar_name
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {name}")
+    return _draw(generator, sampling.multinomial, input, num_samples, replacement)
+
+
+# Filling tensors: the operations whose in-place forms are methods. Each takes the tensor to fill first.
+
+
+@op("UniformBackward0", input=_no_gradient)
+def _uniform(input, from_=0.0, to=1.0, *, generator=None):
+    return _fill(input, generator, sampling.uniform, float(from_), float(to))
+
+
+@op("NormalBackward0", input=_no_gradient)
+def _normal(input, mean=0.0, std=1.0, *, generator=None):
+    return _fill(input, generator, sampling.normal, float(mean), float(std))
+
+
+@op("LogNormalBackward0", input=_no_gradient)
+def _log_normal(input, mean=1.0, std=2.0, *, generator=None):
+    return _fill(input, generator, sampling.log_normal, float(mean), float(std))
+
+
+@op("CauchyBackward0", input=_no_gradient)
+def _cauchy(input, median=0.0, sigma=1.0, *, generator=None):
+    return _fill(input, generator, sampling.cauchy, float(median), float(sigma))
+
+
+@op("ExponentialBackward0", input=_no_gradient)
+def _exponential(input, lambd=1.0, *, generator=None):
+    return _fill(input, generator, sampling.exponential, float(lambd))
+
+
+@op("GeometricBackward0", input=_no_gradient)
+def _geometric(input, p, *, generator=None):
+    return _fill(input, generator, sampling.geometric, float(p))
+
+
+@op("BernoulliBackward0", input=_no_gradient)
+def _bernoulli_in(input, p=0.5, *, generator=None):
+    return _bernoulli(input, p, generator)
+
+
+_NOT_GIVEN = object()
+
+
+@op("RandomBackward0", input=_no_gradient)
+def _random(input, from_=_NOT_GIVEN, to=_NOT_GIVEN, *, generator=None):
+    if from_ is _NOT_GIVEN and to is _NOT_GIVEN:
+        return _fill(input, generator, sampling.whole_numbers)
+    low, high = (0, from_) if to is _NOT_GIVEN else (0 if from_ is _NOT_GIVEN else from_, to)
+    high = None if high is None else operator.index(high)
+    return _fill(input, generator, sampling.integers, operator.index(low), high)
+
+
+def _method(operation: Callable, name: str, doc: str) -> Callable:
+    method = inplace(operation)
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"Fill the tensor with {doc}."
+    return method
+
+
+uniform_ = _method(_uniform, "uniform_", "numbers uniform in [from, to)")
+normal_ = _method(_normal, "normal_", "normal numbers of `mean` and `std`")
+log_normal_ = _method(_log_normal, "log_normal_", "numbers whose logarithm is normal with `mean` and `std`")
+cauchy_ = _method(_cauchy, "cauchy_", "numbers of the Cauchy distribution")
+exponential_ = _method(_exponential, "exponential_", "numbers of the exponential distribution of rate `lambd`")
+geometric_ = _method(_geometric, "geometric_", "numbers of trials up to the first success, of probability `p`")
+bernoulli_ = _method(_bernoulli_in, "bernoulli_", "ones, of probability `p` (a number or a tensor), and zeros")
+random_ = _method(_random, "random_", "whole numbers in [from, to), without bounds in all that the type counts to")
