@@ -108,6 +108,8 @@ def dropout_mask(like: np.ndarray, p: float, generator: Generator | None = None)
 
 def _shape(size: tuple, options: Options) -> tuple[int, ...]:
     """The shape that a caller has given as numbers, as one sequence or as `size=`."""
+    if not size and "size" not in options:
+        raise TypeError("a size is missing: give its lengths one by one, as one sequence or as size=")
     given = options.pop("size", size)
     if len(given) == 1 and not hasattr(given[0], "__index__"):
         (given,) = given
