@@ -91,9 +91,7 @@ def run(
                         heappush(pending, (-edge.number, edge))
                     elif edge._hooks is not None and due is None:
                         due = last_before_hooked(reachable(roots))
-                elif type(part) is Bundle:
-                    so_far.update(part)
-                elif recorded:
+                elif recorded or type(part) is Bundle:
                     grads[edge] = so_far + part
                 elif edge in owned:
                     add(so_far, part, so_far)

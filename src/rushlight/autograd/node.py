@@ -58,7 +58,7 @@ class Node:
     @property
     def next_functions(self) -> tuple:
         """The nodes that the gradients go to next, each with the number of its output."""
-        return tuple(_public_edge(edge) for edge in self.edges)
+        return tuple(public_edge(edge) for edge in self.edges)
 
     @property
     def metadata(self) -> dict:
@@ -98,6 +98,12 @@ class Bundle(dict):
     """The gradients of an operation's outputs that have arrived, by index."""
 
     __slots__ = ()
+
+    def __add__(self, other: Bundle) -> Bundle:
+        sums = Bundle(self)
+        for index, g in other.items():
+            sums[index] = sums[index] + g if index in sums else g
+        return sums
 
 
 class AccumulateGrad(Node):
@@ -194,7 +200,8 @@ class RemovableHandle:
         self.remove()
 
 
-def _public_edge(edge: Any) -> tuple:
+def public_edge(edge: Any) -> tuple:
+    """An edge as PyTorch shows it: a node and the number of its output."""
     if edge is None:
         return None, 0
     if type(edge) is Slot:

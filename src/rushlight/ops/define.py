@@ -71,16 +71,23 @@ class Saved:
     def load(self, node: Node) -> ndarray:
         """The array; an error if it has been changed since."""
         if self.cell[0] != self.version:
-            raise changed(node, self.array, self.cell[0], self.version)
+            raise changed(node, self.array, self.cell[0], self.version, self.place)
         return self.array
 
     def load_tensor(self, node: Node) -> Tensor:
         """The Tensor that it was."""
-        return restore(self.load(node), self.cell, node if self.place is OUTPUT else self.place)
+        return restore(self.load(node), self.cell, output_place(node, self.place))
 
 
-OUTPUT = object()
-"""The place of a saved result: its own node, not named as such to leave no cycle."""
+OUTPUT = -1
+"""The place of a saved result: its own node, not named as such to leave no cycle; one of several has its index."""
+
+
+def output_place(node: Node, place: Any) -> Any:
+    """Where a saved value belongs in the graph."""
+    if type(place) is int:
+        return node if place == OUTPUT else make_slot(node, place)
+    return place
 
 
 class Backward(Node):
@@ -146,16 +153,16 @@ class MultiBackward(Backward):
         return super().apply(g, kept)
 
 
-def changed(node: Node, array: ndarray, now: int, then: int) -> RuntimeError:
+def changed(node: Node, array: ndarray, now: int, then: int, place: Any = None) -> RuntimeError:
     """The error for a saved value that an in-place operation has overwritten."""
-    kind = {np.dtype("float32"): "torch.FloatTensor", np.dtype("float64"): "torch.DoubleTensor"}.get(
-        array.dtype, f"torch.{dtypes.CASED[dtypes.of(array.dtype)]}Tensor"
-    )
+    made_by = node if place == OUTPUT else place
+    source = f", which is output 0 of {made_by.name()}," if isinstance(made_by, Node) else ""
+    kind = dtypes.CASED[dtypes.of(array.dtype)]
     return RuntimeError(
-        f"one of the variables needed for gradient computation has been modified by an inplace operation: [{kind} "
-        f"{list(array.shape)}], which is needed by {node.name()}, is at version {now}; expected version {then} instead.\n"
-        f"The value is needed by the operation made at {describe(node)}\n"
-        f"Use the out-of-place form of the operation that changed it, or change a .clone()."
+        f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{kind}Tensor {list(array.shape)}]{source} is at version {now}; expected version {then} instead. "
+        f"Hint: the gradient of {node.name()}, made at {describe(node)}, needs the value that was overwritten. Use the "
+        f"out-of-place form of the operation that changed it, or change a .clone()."
     )
 
 
@@ -355,7 +362,7 @@ class Op:
         for name in wanted:
             if name in results:
                 array, cell = results[name]
-                saved[name] = Saved(array, cell, OUTPUT if name not in self.nondifferentiable else None)
+                saved[name] = Saved(array, cell, self._output_place(name, list(results)))
             elif originals is not None and name in originals:
                 saved[name] = Saved(originals[name], [0], edges[self.differentiable.index(name)])
             elif name in bound:
@@ -370,6 +377,12 @@ class Op:
         if self.elementwise:
             node.fit = self._fit(bound, edges, next(iter(results.values()))[0])
         return node
+
+    def _output_place(self, name: str, names: list[str]) -> int | None:
+        differentiable = [n for n in names if n not in self.nondifferentiable]
+        if name not in differentiable:
+            return None
+        return differentiable.index(name) if self.several else OUTPUT
 
     @staticmethod
     def _keep(value: Any) -> Any:
@@ -700,7 +713,7 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
                 return super().kept(recorded)
             array, cell, version = self.saved or (None, (0,), 0)
             if cell[0] != version:
-                raise changed(self, array, cell[0], version)
+                raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
             if recorded and array is not None:
                 place = self if keeps == "result" else self.edges[0]
                 array = restore(array, cell, place)
@@ -714,7 +727,7 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
                 return (derivative(g, None, None),)
             array, cell, version = saved
             if cell[0] != version:
-                raise changed(self, array, cell[0], version)
+                raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
             return (derivative(g, array, None) if keeps == "input" else derivative(g, None, array),)
 
     Fast.__name__ = Fast.__qualname__ = name
@@ -796,9 +809,9 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                 return {None: None}
             a, cell_a, version_a, b, cell_b, version_b = self.saved
             if a is not None and cell_a[0] != version_a:
-                raise changed(self, a, cell_a[0], version_a)
+                raise changed(self, a, cell_a[0], version_a, self.edges[0])
             if b is not None and cell_b[0] != version_b:
-                raise changed(self, b, cell_b[0], version_b)
+                raise changed(self, b, cell_b[0], version_b, self.edges[1])
             if recorded:
                 edge_a, edge_b = self.edges
                 a = None if a is None else restore(a, cell_a, edge_a)
@@ -813,9 +826,9 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
             if saved:
                 a, cell_a, version_a, b, cell_b, version_b = saved
                 if a is not None and cell_a[0] != version_a:
-                    raise changed(self, a, cell_a[0], version_a)
+                    raise changed(self, a, cell_a[0], version_a, self.edges[0])
                 if b is not None and cell_b[0] != version_b:
-                    raise changed(self, b, cell_b[0], version_b)
+                    raise changed(self, b, cell_b[0], version_b, self.edges[1])
             else:
                 a = b = None
             return (
