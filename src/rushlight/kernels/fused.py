@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+Numbers = np.ndarray | np.floating | float
 _SPLITTER = 2.0**27 + 1
 _LOST_BITS, _HALF_WAY = (1 << 29) - 1, 1 << 28  # of a float64 significand, when it becomes a float32
 
 
-def fma(a: np.ndarray, b: float | np.ndarray, c: float | np.ndarray) -> np.ndarray:
+def fma(a: np.ndarray, b: Numbers, c: Numbers) -> np.ndarray:
     """`a * b + c` rounded once, for float32 or float64 `a`; `b` and `c` are numbers of the same type.
 
     Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd",
@@ -22,7 +23,7 @@ def fma(a: np.ndarray, b: float | np.ndarray, c: float | np.ndarray) -> np.ndarr
     return total + _sum_to_odd(rest, lower)
 
 
-def fma32(a: np.ndarray, b: np.ndarray | np.floating, c: float | np.ndarray) -> np.ndarray:
+def fma32(a: np.ndarray, b: Numbers, c: Numbers) -> np.ndarray:
     """`a * b + c` rounded to float32, for numbers of float32 of which those in `b` are held as float64.
 
     It is rounded to float64 in between: once in some hundred million numbers the last bit is the neighbour's.
@@ -33,7 +34,7 @@ def fma32(a: np.ndarray, b: np.ndarray | np.floating, c: float | np.ndarray) -> 
     return total.astype(np.float32)
 
 
-def _fma32_exact(a: np.ndarray, b: float, c: float) -> np.ndarray:
+def _fma32_exact(a: np.ndarray, b: Numbers, c: Numbers) -> np.ndarray:
     product = a.astype(np.float64)
     product *= b
     total = product + c
@@ -41,7 +42,7 @@ def _fma32_exact(a: np.ndarray, b: float, c: float) -> np.ndarray:
     # Rounding twice differs from rounding once only where the first one lands in the middle of two float32 numbers.
     middle = (total.view(np.int64) & _LOST_BITS) == _HALF_WAY
     if middle.any():
-        rounded[middle] = _sum_to_odd(product[middle], np.float64(c)).astype(np.float32)
+        rounded[middle] = _sum_to_odd(product[middle], np.asarray(c, np.float64)).astype(np.float32)
     return rounded
 
 
@@ -51,7 +52,7 @@ def _two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total, (a - (total - shadow)) + (b - shadow)
 
 
-def _two_product(a: np.ndarray, b: float | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _two_product(a: np.ndarray, b: Numbers) -> tuple[np.ndarray, np.ndarray]:
     product = a * b
     a_upper, a_lower = _halves(a)
     b_upper, b_lower = _halves(np.asarray(b))

@@ -44,7 +44,8 @@ class MersenneTwister:
     def reseed(self, seed: int) -> None:
         """Start the stream of `seed` (64 bits are remembered, the lower 32 count) from its first word."""
         self.seed = seed
-        self._engine = None  # made with the first word, so that seeding does not import numpy.random
+        # Made with the first word, so that seeding does not import numpy.random.
+        self._engine: np.random.RandomState | None = None
         self._block = _NO_WORDS
         self._position = BLOCK
         self.kept_normal: float | None = None
@@ -104,14 +105,15 @@ class MersenneTwister:
         if not (record["seeded"] and 0 < record["left"] <= BLOCK and record["next"] <= BLOCK):
             raise RuntimeError("Invalid mt19937 state: these bytes were not written by get_state()")
         self.reseed(int(record["seed"]))
-        key, position = record["words"].astype(np.uint32), int(record["next"])
+        key: np.ndarray = record["words"].astype(np.uint32)
+        position = int(record["next"])
         if position:
             # Read the block through without twisting it, which leaves the engine at its end.
-            self._started().set_state(("MT19937", key, 0))
+            self._started().set_state(("MT19937", key, 0, 0, 0.0))
             self._block = self._draw(1)
             self._position = position
         else:
-            self._started().set_state(("MT19937", key, BLOCK))
+            self._started().set_state(("MT19937", key, BLOCK, 0, 0.0))
         self.kept_normal = float(record["normal"]) if record["has_normal"] else None
         self._kept_normal32 = float(record["normal32"]) if record["has_normal32"] else None
 

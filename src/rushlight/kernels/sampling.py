@@ -234,8 +234,8 @@ def integers(twister: MersenneTwister, size: int, dtype: np.dtype, low: int, hig
         if first:
             values += first
     else:
-        values = twister.words64(size) % np.uint64(span)
-        values = (values + np.uint64(first % _WORDS64)).view(np.int64)
+        distances = twister.words64(size) % np.uint64(span)
+        values = (distances + np.uint64(first % _WORDS64)).view(np.int64)
     return _cast(values, dtype)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from typing import Any
 
 import numpy as np
 
@@ -38,18 +38,10 @@ _SERVES: dict[Callable, tuple[str, frozenset[str]]] = {
 _CONTINUOUS = {sampling.exponential: "Exponential", sampling.cauchy: "Cauchy"}
 
 
-class Options(TypedDict, total=False):
-    """What every function that makes a tensor takes by keyword."""
-
-    size: Any
-    generator: Generator | None
-    out: Tensor | None
-    dtype: dtypes.dtype | None
-    layout: Any
-    device: Any
-    requires_grad: bool
-    pin_memory: bool
-    memory_format: Any
+# What every function that makes a tensor takes by keyword.
+_OPTIONS = frozenset(
+    ("size", "generator", "out", "dtype", "layout", "device", "requires_grad", "pin_memory", "memory_format")
+)
 
 
 # Drawing
@@ -106,7 +98,7 @@ def dropout_mask(like: np.ndarray, p: float, generator: Generator | None = None)
 # Making tensors
 
 
-def _shape(size: tuple, options: Options) -> tuple[int, ...]:
+def _shape(size: tuple, options: dict[str, Any]) -> tuple[int, ...]:
     """The shape that a caller has given as numbers, as one sequence or as `size=`."""
     if not size and "size" not in options:
         raise TypeError("a size is missing: give its lengths one by one, as one sequence or as size=")
@@ -119,7 +111,9 @@ def _shape(size: tuple, options: Options) -> tuple[int, ...]:
     return shape
 
 
-def _make(shape: tuple, default: dtypes.dtype | None, sampler: Callable, args: tuple, options: Options) -> Tensor:
+def _make(
+    shape: tuple, default: dtypes.dtype | None, sampler: Callable, args: tuple, options: dict[str, Any]
+) -> Tensor:
     """A tensor of a shape from a sampler, or `out=` filled."""
     out, dtype = options.get("out"), options.get("dtype") or default or dtypes.get_default_dtype()
     if out is not None and out.array.shape == shape:
@@ -129,16 +123,16 @@ def _make(shape: tuple, default: dtypes.dtype | None, sampler: Callable, args: t
     return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
 
 
-def _make_like(input: Tensor, sampler: Callable, args: tuple, options: Options) -> Tensor:
+def _make_like(input: Tensor, sampler: Callable, args: tuple, options: dict[str, Any]) -> Tensor:
     """A tensor of another one's shape, memory order and, unless told otherwise, type."""
     dtype = options.get("dtype")
-    order = getattr(options.get("memory_format"), "order", "K")
-    like = np.empty_like(input.array, None if dtype is None else dtype.numpy, order=order)
+    order: Any = getattr(options.get("memory_format"), "order", "K")
+    like = np.empty_like(input.array, input.array.dtype if dtype is None else dtype.numpy, order=order)
     return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
 
 
-def _finish(draw: Callable[[], np.ndarray], options: Options) -> Tensor:
-    unknown = options.keys() - Options.__annotations__.keys()
+def _finish(draw: Callable[[], np.ndarray], options: dict[str, Any]) -> Tensor:
+    unknown = options.keys() - _OPTIONS
     if unknown:
         raise TypeError(f"got an unexpected keyword argument '{min(unknown)}'")
     devices.check(options.get("device"))
@@ -151,7 +145,7 @@ def _finish(draw: Callable[[], np.ndarray], options: Options) -> Tensor:
     return tensor
 
 
-def rand(*size: Any, **options: Unpack[Options]) -> Tensor:
+def rand(*size: Any, **options: Any) -> Tensor:
     """A tensor of numbers uniform in [0, 1).
 
     >>> import rushlight as torch
@@ -162,7 +156,7 @@ def rand(*size: Any, **options: Unpack[Options]) -> Tensor:
     return _make(_shape(size, options), None, sampling.uniform, (), options)
 
 
-def randn(*size: Any, **options: Unpack[Options]) -> Tensor:
+def randn(*size: Any, **options: Any) -> Tensor:
     """A tensor of normal numbers of mean 0 and variance 1 (complex ones share the variance between their parts).
 
     >>> import rushlight as torch
@@ -197,7 +191,7 @@ def _range(args: tuple, options: dict, short: tuple[str, ...], full: tuple[str, 
     return tuple(operator.index(given[name]) if name != "size" else given[name] for name in full)
 
 
-def randperm(n: int, **options: Unpack[Options]) -> Tensor:
+def randperm(n: int, **options: Any) -> Tensor:
     """The numbers 0 .. n-1 in random order, int64 unless `dtype` says otherwise.
 
     >>> import rushlight as torch
@@ -211,12 +205,12 @@ def randperm(n: int, **options: Unpack[Options]) -> Tensor:
     return _make(shape, dtypes.int64, sampling.permutation, (), options)
 
 
-def rand_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+def rand_like(input: Tensor, **options: Any) -> Tensor:
     """`rand` of the shape and type of `input`."""
     return _make_like(input, sampling.uniform, (), options)
 
 
-def randn_like(input: Tensor, **options: Unpack[Options]) -> Tensor:
+def randn_like(input: Tensor, **options: Any) -> Tensor:
     """`randn` of the shape and type of `input`."""
     return _make_like(input, sampling.normal, (0.0, 1.0), options)
 
@@ -228,7 +222,7 @@ def randint_like(input: Tensor, *bounds: Any, **options: Any) -> Tensor:
     return _make_like(input, sampling.integers, (low, high), options)
 
 
-def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **options: Unpack[Options]) -> Tensor:
+def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **options: Any) -> Tensor:
     """Normal numbers, each of its own `mean` and `std` (tensors), or of one mean and deviation and a `size`.
 
     >>> import rushlight as torch
