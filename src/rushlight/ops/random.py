@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,7 @@ def _draw(generator: Generator | None, sampler: Callable, *args: Any) -> np.ndar
         return sampler(generator.twister, *args)
 
 
+@cache
 def _check_type(sampler: Callable, dtype: np.dtype) -> None:
     """Refuse a data type that a sampler does not serve."""
     if sampler in _CONTINUOUS and dtype.name not in _FLOATING:
@@ -105,8 +107,8 @@ def _shape(size: tuple, options: dict[str, Any]) -> tuple[int, ...]:
     given = options.pop("size", size)
     if len(given) == 1 and not hasattr(given[0], "__index__"):
         (given,) = given
-    shape = tuple(operator.index(length) for length in given)
-    if any(length < 0 for length in shape):
+    shape = tuple(map(operator.index, given))
+    if min(shape, default=0) < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape
 
@@ -132,8 +134,8 @@ def _make_like(input: Tensor, sampler: Callable, args: tuple, options: dict[str,
 
 
 def _finish(draw: Callable[[], np.ndarray], options: dict[str, Any]) -> Tensor:
-    unknown = options.keys() - _OPTIONS
-    if unknown:
+    if not options.keys() <= _OPTIONS:
+        unknown = options.keys() - _OPTIONS
         raise TypeError(f"got an unexpected keyword argument '{min(unknown)}'")
     devices.check(options.get("device"))
     if (out := options.get("out")) is not None:
