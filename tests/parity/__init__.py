@@ -19,5 +19,10 @@ sample number only), `--traceback` (where the exception came from), `--samples 0
 (failures of this check only), `--strides` (memory layout as well). `--module torch` compares PyTorch with itself,
 which must pass without a failure: that is the test of the comparison.
 
+A failing line reads `FAIL op dtype check | #sample (arguments) | what differs`, with tensors as `f32[2,3]`, strides
+after `~` where they are not contiguous, and for an exception the innermost line of the library in brackets. A result
+beyond the tolerance in float32 or narrower still passes, and is counted, if it is no farther than twice PyTorch's own
+error from PyTorch's result in double precision.
+
 The exit status is 1 when anything failed.
 """

@@ -96,7 +96,7 @@ def closing_table(kind: str, results: list[Result], missing: dict[str, list[str]
     for title, number in rows.items():
         print(f"{title:<66}{number:>8}")
     for reason, number in sum((r.skipped for r in results), Counter()).most_common():
-        print(f"{'samples skipped, ' + reason:<66}{number:>8}")
+        print(f"{'samples cut short, ' + reason:<66}{number:>8}")
     for name in sorted({r.case.split()[0] for r in results} & LOOSER.keys()):
         factor, reason = LOOSER[name]
         print(f"tolerance of {name} times {factor:g}: {reason}")

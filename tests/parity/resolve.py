@@ -7,6 +7,7 @@ Those are not adapted one by one: the function is made again with every PyTorch 
 from __future__ import annotations
 
 import functools
+import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -17,12 +18,21 @@ NAMESPACES = ("", "nn.functional", "nn", "linalg", "special", "fft", "masked", "
 
 
 def lookup(lib: Any, dotted: str) -> Any:
-    """The object under a dotted name below `lib`, or None."""
+    """The object under a dotted name below `lib`, or None, also where a module on the way cannot be imported."""
     for part in filter(None, dotted.split(".")):
-        lib = getattr(lib, part, None)
+        try:
+            lib = getattr(lib, part, None)
+        except ImportError as error:
+            _tell_once(f"{getattr(lib, '__name__', lib)}.{part} cannot be imported: {error}")
+            return None
         if lib is None:
             return None
     return lib
+
+
+@functools.cache
+def _tell_once(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
 def public_name(function: Any) -> str | None:
