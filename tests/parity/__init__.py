@@ -24,5 +24,5 @@ after `~` where they are not contiguous, and for an exception the innermost line
 beyond the tolerance in float32 or narrower still passes, and is counted, if it is no farther than twice PyTorch's own
 error from PyTorch's result in double precision.
 
-The exit status is 1 when anything failed.
+The exit status is 1 when anything failed, when nothing was compared, or when a module could not be imported.
 """

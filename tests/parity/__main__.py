@@ -15,7 +15,7 @@ from types import FrameType, ModuleType
 import torch
 
 import tests.parity
-from tests.parity import modules, ops, optimizers
+from tests.parity import modules, ops, optimizers, resolve
 from tests.parity.compare import error_line
 from tests.parity.report import Result, closing_table
 
@@ -67,7 +67,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"     {result.case} {result.dtype}: {result.checks} calls in {result.seconds:.2f} s", flush=True)
         if shown and asked.fail_fast:
             break
-    return 1 if closing_table(kind, results, missing, total) else 0
+    failed = closing_table(kind, results, missing, total)
+    for module, reason in resolve.unimportable.items():
+        print(f"\n{module} cannot be imported: {reason}")
+    return 1 if failed or resolve.unimportable or not results else 0
 
 
 def _plan(
@@ -87,7 +90,7 @@ def _op_cases(
 ) -> Iterator[Callable[[], Result]]:
     dtypes = [getattr(torch, name) for name in asked.dtype.split(",")]
     for op in chosen:
-        if ops.resolve.function(op, lib) is not None:
+        if resolve.function(op, lib) is not None:
             wanted = sorted(op.dtypes, key=str) if asked.all_dtypes else [d for d in dtypes if d in op.dtypes]
             # An op without any of the dtypes (of integers only, say) is compared in one that it has.
             for dtype in wanted or sorted(op.dtypes, key=str)[-1:]:

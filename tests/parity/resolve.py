@@ -7,7 +7,6 @@ Those are not adapted one by one: the function is made again with every PyTorch 
 from __future__ import annotations
 
 import functools
-import sys
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,23 +15,23 @@ import torch
 
 NAMESPACES = ("", "nn.functional", "nn", "linalg", "special", "fft", "masked", "Tensor", "autograd", "nested", "sparse")
 
+# Modules of the library that are there but fail to import, and why: a run that met one has failed.
+unimportable: dict[str, str] = {}
+
 
 def lookup(lib: Any, dotted: str) -> Any:
     """The object under a dotted name below `lib`, or None, also where a module on the way cannot be imported."""
     for part in filter(None, dotted.split(".")):
         try:
             lib = getattr(lib, part, None)
+        except ModuleNotFoundError:
+            return None
         except ImportError as error:
-            _tell_once(f"{getattr(lib, '__name__', lib)}.{part} cannot be imported: {error}")
+            unimportable[f"{getattr(lib, '__name__', lib)}.{part}"] = str(error)
             return None
         if lib is None:
             return None
     return lib
-
-
-@functools.cache
-def _tell_once(message: str) -> None:
-    print(message, file=sys.stderr)
 
 
 def public_name(function: Any) -> str | None:
