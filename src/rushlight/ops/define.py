@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,6 +25,7 @@ from .. import dtypes
 from ..autograd.modes import inferring, recording
 from ..autograd.node import Node, Slot, current_frame, describe, inside, next_number, user_place
 from ..tensor import Parameter, Tensor, View, edge_of, inference_cell, new, view_edge, wrap
+from .returns import named as named_returns
 
 
 ndarray = np.ndarray
@@ -126,6 +126,17 @@ class Backward(Node):
             None if edge is None else rule.function(*[kept[name] for name in rule.names])
             for edge, rule in zip(self.edges, self.rules)
         )
+
+
+class LeanBackward(Backward):
+    """A node of one input and its rule."""
+
+    __slots__ = ()
+
+    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        kept["g"] = g
+        (rule,) = self.rules
+        return (rule.function(*[kept[name] for name in rule.names]),)
 
 
 class ElementwiseBackward(Backward):
@@ -277,6 +288,7 @@ class Op:
         outputs: the names of its results; None if their number varies.
         sequence: the argument that is a list of tensors, if there is one.
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
+        lean: a call that gives every argument by position, the first a tensor and no other, takes a short way.
     """
 
     def __init__(
@@ -292,6 +304,7 @@ class Op:
         sequence: str | None = None,
         composite: Callable | None = None,
         nondifferentiable: tuple[str, ...] = (),
+        lean: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name = compute.__name__.rstrip("_")
@@ -306,10 +319,10 @@ class Op:
         self.needs = {n.strip(): rule.needs for key, rule in rules.items() for n in key.split(",")}
         self.several = outputs is None or len([n for n in outputs if n not in nondifferentiable]) > 1
         if outputs is not None and len(outputs) > 1:
-            self.returns = namedtuple(self.name, outputs)  # type: ignore[misc]
-            self.returns.__module__ = "torch.return_types"
+            self.returns = named_returns(self.name, outputs)
         if rules:
             base = MultiBackward if self.several else ElementwiseBackward if elementwise else Backward
+            base = LeanBackward if lean else base
             attributes = {"rules": tuple(rules.values()), "joint": joint, "__slots__": ()}
             if composite is not None:
                 attributes["composite"] = staticmethod(composite)
@@ -423,6 +436,28 @@ class Op:
             out.node = self.record(bound, edges, {"result": (out.array, out.version)}, frame)
         return out
 
+    def lean(self, args: tuple, frame: Any) -> Tensor:
+        """The operation on one Tensor and plain parameters, all given by position."""
+        input = args[0]
+        x = input.array
+        y = self.compute(x, *args[1:])
+        out = wrap(y if type(y) is ndarray else asarray(y))
+        if self.differentiable and recording.get():
+            edge = edge_of(input)
+            if edge is not None and out.array.dtype.kind in "fcV":
+                saved: dict[str, Any] = {}
+                for name in self.needs["input"]:
+                    if name == "input":
+                        saved[name] = Saved(x, input.version, edge)
+                    elif name == "result":
+                        saved[name] = Saved(out.array, out.version, OUTPUT)
+                    elif name == "input_shape":
+                        saved[name] = x.shape
+                    else:
+                        saved[name] = args[self.names.index(name)]
+                out.node = make_node(self.node, (edge,), saved, frame)
+        return out
+
     def _several(self, arrays: Any, tensors: list, bound: dict, edges: tuple, frame: Any) -> Any:
         """The outputs of an operation that has more than one."""
         outs = [wrap(array if type(array) is ndarray else np.asarray(array)) for array in arrays]
@@ -439,7 +474,7 @@ class Op:
                     out.node = make_slot(node, index)
             else:
                 linked[0].node = node
-        return tuple(outs) if self.outputs is None else self.returns(*outs)
+        return tuple(outs) if self.outputs is None else self.returns(outs)
 
     def _check_first(self, args: tuple) -> None:
         if args and not isinstance(args[0], (bool, int, float, complex)):
@@ -480,14 +515,14 @@ class Op:
         values = tuple(values) if type(values) in (tuple, list) else (values,)
         for target, value in zip(targets, values, strict=True):
             write_out(target, np.asarray(value))
-        return self.returns(*targets) if len(targets) > 1 else targets[0]
+        return self.returns(targets) if len(targets) > 1 else targets[0]
 
 
 def op(name: str | None = None, **options: Any) -> Callable:
     """Declare an operation: decorate its function on arrays, giving a rule by the name of each differentiable argument.
 
     Options that are not rules: ``elementwise``, ``promote``, ``view``, ``outputs``, ``sequence``, ``composite`` and
-    ``nondifferentiable``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives a tuple of
+    ``nondifferentiable``, ``lean``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives a tuple of
     gradients, and may take ``needs`` to see which are wanted.
     """
     settings = {key: options.pop(key) for key in tuple(options) if key in OPTIONS}
@@ -495,9 +530,22 @@ def op(name: str | None = None, **options: Any) -> Callable:
     def declare(compute: Callable) -> Callable:
         spec = Op(name, compute, {key: named(rule) for key, rule in options.items()}, **settings)
 
-        @functools.wraps(compute)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            return spec(args, kwargs, current_frame(1))
+        if settings.get("lean"):
+
+            @functools.wraps(compute)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                if not kwargs:
+                    kind = type(args[0])
+                    if kind is Tensor or kind is Parameter:
+                        return spec.lean(args, current_frame(1))
+                    if kind is ndarray:
+                        return compute(*args)
+                return spec(args, kwargs, current_frame(1))
+        else:
+
+            @functools.wraps(compute)
+            def call(*args: Any, **kwargs: Any) -> Any:
+                return spec(args, kwargs, current_frame(1))
 
         call.op = spec  # type: ignore[attr-defined]
         return call
@@ -506,7 +554,7 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    ("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable")
+    ("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "lean")
 )
 
 
@@ -728,6 +776,8 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
             array, cell, version = saved
             if cell[0] != version:
                 raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
+            if type(g) is not ndarray:
+                array = array[()]
             return (derivative(g, array, None) if keeps == "input" else derivative(g, None, array),)
 
     Fast.__name__ = Fast.__qualname__ = name
@@ -765,10 +815,10 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
                             node.saved = ()
                         frame = current_frame(1)
                         code = frame.f_code
-                        if inside.get(code.co_filename) is False:
+                        if code is latest.code:
                             node.code, node.instruction = code, frame.f_lasti
                         else:
-                            node.code, node.instruction = user_place(frame)
+                            node.code, node.instruction = place(frame, code)
                         result.node = node
                         return result
                 else:
@@ -829,8 +879,9 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                     raise changed(self, a, cell_a[0], version_a, self.edges[0])
                 if b is not None and cell_b[0] != version_b:
                     raise changed(self, b, cell_b[0], version_b, self.edges[1])
-            else:
-                a = b = None
+XX is not ndarray:  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
+                    a = a if a is None else a[()]
+                    b = b if b is None else b[()]
             return (
                 None if edge_a is None else d_input(g, a, b),
                 None if edge_b is None else d_other(g, a, b),
@@ -852,7 +903,9 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                 else:
                     fast = kind is float or kind is int
                     if fast:
-                        b = array(other, dtype)
+                        b = (constants32 if dtype is float32 else constants64).get(other)
+                        if b is None:
+                            b = constant(other, dtype)
                 if fast:
                     try:
                         y = value(a, b, out=...)
@@ -886,23 +939,23 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                                 elif edge_a is None:
                                     keep_a, keep_b = other_needs_input, other_needs_other
                                 else:
-                                    keep_a, keep_b = True, True
+                                    keep_a = keep_b = True
                                 node.saved = (
                                     a if keep_a else None, cell_a, cell_a[0] if keep_a else 0,
                                     b if keep_b else None, cell_b, cell_b[0] if keep_b else 0,
                                 )  # fmt: skip
                             else:
                                 node.saved = ()
-                            node.fit = (
-                                None if a.shape == b.shape or (edge_b is None and a.shape == y.shape)
-                                else ((a.shape, dtype), (b.shape, dtype))
-                            )  # fmt: skip
+                            if cell_b is CONSTANT or a.shape == b.shape:
+                                node.fit = None
+                            else:
+                                node.fit = ((a.shape, dtype), (b.shape, dtype))
                             frame = current_frame(1)
                             code = frame.f_code
-                            if inside.get(code.co_filename) is False:
+                            if code is latest.code:
                                 node.code, node.instruction = code, frame.f_lasti
                             else:
-                                node.code, node.instruction = user_place(frame)
+                                node.code, node.instruction = place(frame, code)
                             result.node = node
                             return result
                     else:
@@ -920,7 +973,42 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
 CONSTANT = [0]
 """The version cell of numbers, which nothing can change."""
 
-array, asarray = np.array, np.asarray
+asarray = np.asarray
+
+
+class Latest:
+    """The user's code that an operation was called from last: most operations follow one from the same function."""
+
+    __slots__ = ("code",)
+    code: Any
+
+
+latest = Latest()
+latest.code = None
+
+
+def place(frame: Any, code: Any) -> tuple:
+    """`user_place` for the fast path."""
+    if inside.get(code.co_filename) is False:
+        latest.code = code
+        return code, frame.f_lasti
+    return user_place(frame)
+
+
+constants: dict[np.dtype, dict[float, ndarray]] = {float32: {}, float64: {}}
+
+
+constants32, constants64 = constants[float32], constants[float64]
+
+
+def constant(value: float, dtype: np.dtype) -> ndarray:
+    """A number as a 0-dim array, kept for the next time: making one costs half as much as a small operation."""
+    made = np.array(value, dtype)
+    kept = constants[dtype]
+    if value and len(kept) < 512:  # 0.0 and -0.0 are equal keys
+        made.flags.writeable = False
+        kept[value] = made
+    return made
 
 
 def restore(array: ndarray, cell: list, place: Any) -> Tensor:
