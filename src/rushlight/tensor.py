@@ -546,6 +546,6 @@ def view_edge(tensor: Tensor) -> Any:
 
 def rederive(tensor: Tensor) -> None:
     """Derive a view's history anew from its base's."""
-    from .ops.views import rederive  # showing the base again is an op, and ops are built on tensors
+    from .ops.inplace import rederive  # showing the base again is an op, and ops are built on tensors
 
     rederive(tensor)

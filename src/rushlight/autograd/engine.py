@@ -51,7 +51,8 @@ def run(
         captured, targets = {}, set(targets)
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
     grads: dict = {}
-    pending: list = []  # a heap of what has a gradient waiting, latest first
+    pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
+    following: Any = None
     for root, gradient in zip(roots, gradients):
         if root in grads:
             gradient = grads[root] + gradient
@@ -63,8 +64,13 @@ def run(
     outer = recording.get()
     recording.set(recorded)
     try:
-        while pending:
-            node = heappop(pending)[1]
+        while True:
+            if following is not None:
+                node, following = following, None
+            elif pending:
+                node = heappop(pending)[1]
+            else:
+                break
             g = grads.pop(node)
             if node.hooks is not None:
                 g = node.hooks.call_before(g, recorded, make)
@@ -88,7 +94,10 @@ def run(
                 if so_far is None:
                     grads[edge] = part
                     if isinstance(edge, Node):
-                        heappush(pending, (-edge.number, edge))
+                        if following is None and not pending:
+                            following = edge  # the only one: most of a chain never sees the heap
+                        else:
+                            heappush(pending, (-edge.number, edge))
                     elif edge._hooks is not None and due is None:
                         due = last_before_hooked(reachable(roots))
                 elif recorded or type(part) is Bundle:
@@ -96,9 +105,13 @@ def run(
                 elif edge in owned:
                     add(so_far, part, so_far)
                 else:
-                    grads[edge] = add(so_far, part, out=...)
-                    owned.add(edge)
-            parts = part = so_far = None
+                    grads[edge] = total = so_far + part
+                    if type(total) is ndarray:
+                        owned.add(edge)
+            parts = part = so_far = total = None
+            if following is not None and pending:
+                heappush(pending, (-following.number, following))
+                following = None
             if due is not None:
                 for leaf in due.get(node, ()):
                     finish(leaf, grads.pop(leaf, None), recorded, captured, targets, make)

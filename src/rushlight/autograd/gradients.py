@@ -161,7 +161,7 @@ def _starting_gradients(outputs: Sequence, given: Any, recorded: bool) -> list:
             gradient = _implicit_gradient(output)
         else:
             _check_gradient(number, output, gradient)
-        starts.append(gradient if recorded else gradient.array)
+        starts.append(gradient if recorded else gradient.array[()])
     return starts
 
 

@@ -617,7 +617,7 @@ def check_writable(target: Tensor, name: str, recorded: bool) -> None:
                     "Use torch.no_grad() around the change, or change a .clone()."
                 )
             if view.made != View.DEFAULT and (recorded or target.requires_grad):
-                from .views import refuse
+                from .inplace import refuse
 
                 refuse(target, name)
     if target.version is inference_cell and not inferring.get():
@@ -673,7 +673,7 @@ def bump(target: Tensor) -> None:
 def rewrite_history(target: Tensor, node: Any) -> None:
     """After an in-place operation the tensor, and the base that it shows, come from that operation."""
     if target.view is not None:
-        from .views import rebase
+        from .inplace import rebase
 
         rebase(target, node)
         return
@@ -879,9 +879,11 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                     raise changed(self, a, cell_a[0], version_a, self.edges[0])
                 if b is not None and cell_b[0] != version_b:
                     raise changed(self, b, cell_b[0], version_b, self.edges[1])
-XX is not ndarray:  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
+                if type(g) is not ndarray:  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
                     a = a if a is None else a[()]
                     b = b if b is None else b[()]
+            else:
+                a = b = None
             return (
                 None if edge_a is None else d_input(g, a, b),
                 None if edge_b is None else d_other(g, a, b),

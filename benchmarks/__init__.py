@@ -1,0 +1,1 @@
+"""Rushlight beside PyTorch in one process: `make bench`, or `python -m benchmarks [per_op | training | imports]`."""
