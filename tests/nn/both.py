@@ -12,6 +12,9 @@ import torch
 
 import rushlight
 
+FAST_PATHS = ("enable_nested_tensor is True", "LSTM with projections")
+"""How the warnings begin in which PyTorch speaks of its own fast paths."""
+
 
 def outcome(function: Callable[[ModuleType], Any], library: ModuleType) -> tuple:
     """`("value", what it returned)`, or `("error", class name, words)`, and how its warnings begin."""
@@ -21,7 +24,8 @@ def outcome(function: Callable[[ModuleType], Any], library: ModuleType) -> tuple
             result = "value", plain(function(library))
         except Exception as error:
             result = "error", type(error).__name__, str(error)
-    return result, [str(warning.message)[:40] for warning in caught if warning.category in (UserWarning, FutureWarning)]
+    words = [str(warning.message) for warning in caught if warning.category in (UserWarning, FutureWarning)]
+    return result, [message[:40] for message in words if not message.startswith(FAST_PATHS)]
 
 
 def plain(value: Any) -> Any:
@@ -46,7 +50,10 @@ def assert_same(function: Callable[[ModuleType], Any], **tolerance: float) -> No
 def assert_equal(got: Any, expected: Any, **tolerance: float) -> None:
     """Assert that two plain values are equal, arrays within the tolerance."""
     if isinstance(expected, np.ndarray):
-        assert isinstance(got, np.ndarray) and got.dtype == expected.dtype and got.shape == expected.shape, (got, expected)
+        assert isinstance(got, np.ndarray) and got.dtype == expected.dtype and got.shape == expected.shape, (
+            got,
+            expected,
+        )
         np.testing.assert_allclose(got, expected, **({"rtol": 0, "atol": 0} | tolerance))
     elif isinstance(expected, (list, tuple)) and isinstance(got, (list, tuple)):
         assert len(got) == len(expected), (got, expected)

@@ -71,7 +71,9 @@ CASES = {
     "sequential append": lambda t: sequential(t, lambda s: s.append(t.nn.ReLU()) is s),
     "sequential extend": lambda t: sequential(t, lambda s: s.extend([t.nn.ReLU(), t.nn.Tanh()]) is s),
     "sequential insert": lambda t: sequential(t, lambda s: s.insert(1, t.nn.ReLU()) is s),
-    "sequential insert end": lambda t: sequential(t, lambda s: s.insert(3, t.nn.ReLU()), lambda s: s.insert(-1, t.nn.Tanh())),
+    "sequential insert end": lambda t: sequential(
+        t, lambda s: s.insert(3, t.nn.ReLU()), lambda s: s.insert(-1, t.nn.Tanh())
+    ),
     "sequential pop": lambda t: sequential(t, lambda s: s.pop(0)),
     "sequential add": lambda t: sequential(t, lambda s: s + t.nn.Sequential(t.nn.ReLU())),
     "sequential iadd": lambda t: sequential(t, lambda s: s.__iadd__(t.nn.Sequential(t.nn.ReLU())) is s),
@@ -92,12 +94,16 @@ CASES = {
     "list add": lambda t: module_list(t, lambda m: m + linears(t, 9)),
     "list iadd": lambda t: module_list(t, lambda m: m.__iadd__(linears(t, 9)) is m),
     "dict": lambda t: module_dict(t),
-    "dict views": lambda t: module_dict(t, lambda d: [list(d), list(d.keys()), list(d.values()), list(d.items()), "a" in d]),
+    "dict views": lambda t: module_dict(
+        t, lambda d: [list(d), list(d.keys()), list(d.values()), list(d.items()), "a" in d]
+    ),
     "dict set": lambda t: module_dict(t, put("d", t.nn.ReLU), put("a", t.nn.Tanh)),
     "dict delete": lambda t: module_dict(t, delete("a")),
     "dict pop": lambda t: module_dict(t, lambda d: d.pop("b")),
     "dict clear": lambda t: module_dict(t, lambda d: d.clear()),
-    "dict update": lambda t: module_dict(t, lambda d: d.update([("x", t.nn.ReLU())]), lambda d: d.update(t.nn.ModuleDict(d))),
+    "dict update": lambda t: module_dict(
+        t, lambda d: d.update([("x", t.nn.ReLU())]), lambda d: d.update(t.nn.ModuleDict(d))
+    ),
     "parameter list": lambda t: parameter_list(t),
     "parameter list kinds": lambda t: parameter_list(t, lambda p: [isinstance(v, t.nn.Parameter) for v in p]),
     "parameter list items": lambda t: parameter_list(t, lambda p: [p[0], p[-1], p[1:]]),
@@ -114,7 +120,9 @@ CASES = {
     "parameter dict set": lambda t: parameter_dict(t, put("z", lambda: t.ones(4)), put("a", lambda: t.ones(5))),
     "parameter dict delete": lambda t: parameter_dict(t, delete("a")),
     "parameter dict get": lambda t: parameter_dict(t, lambda d: [d.get("a"), d.get("y"), d.get("y", 3)]),
-    "parameter dict setdefault": lambda t: parameter_dict(t, lambda d: [d.setdefault("a", 1), d.setdefault("y", t.ones(1))]),
+    "parameter dict setdefault": lambda t: parameter_dict(
+        t, lambda d: [d.setdefault("a", 1), d.setdefault("y", t.ones(1))]
+    ),
     "parameter dict pop": lambda t: parameter_dict(t, lambda d: d.pop("a"), lambda d: list(d.popitem())),
     "parameter dict clear": lambda t: parameter_dict(t, lambda d: d.clear()),
     "parameter dict copy": lambda t: parameter_dict(t, lambda d: d.copy(), lambda d: d.copy() is d),
@@ -167,8 +175,12 @@ def test_other_words():
 
     def function(t):
         words = []
-        for wrong in (lambda: t.nn.Sequential().insert(0, 1), lambda: t.nn.Sequential() * 0.5, lambda: t.nn.Sequential() * 0,
-                      lambda: t.nn.ParameterDict({"a": 1})[1]):  # fmt: skip
+        for wrong in (
+            lambda: t.nn.Sequential().insert(0, 1),
+            lambda: t.nn.Sequential() * 0.5,
+            lambda: t.nn.Sequential() * 0,
+            lambda: t.nn.ParameterDict({"a": 1})[1],
+        ):
             try:
                 wrong()
             except (AssertionError, TypeError, ValueError) as error:

@@ -73,7 +73,9 @@ def test_fill(case):
     assert_same(lambda t: fill(t, name, shape, *arguments, **options), **tolerance)
 
 
-@pytest.mark.parametrize("nonlinearity", ["linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "selu", "no"])
+@pytest.mark.parametrize(
+    "nonlinearity", ["linear", "conv2d", "conv_transpose3d", "sigmoid", "tanh", "relu", "selu", "no"]
+)
 def test_gain(nonlinearity):
     assert_same(lambda t: float(t.nn.init.calculate_gain(nonlinearity)))
 
@@ -86,7 +88,16 @@ def test_leaky_relu_gain(slope):
 def test_records_nothing():
     def function(t):
         weight = t.nn.Parameter(t.empty(3, 3))
-        for name in ("uniform_", "normal_", "ones_", "zeros_", "eye_", "xavier_uniform_", "kaiming_normal_", "orthogonal_"):
+        for name in (
+            "uniform_",
+            "normal_",
+            "ones_",
+            "zeros_",
+            "eye_",
+            "xavier_uniform_",
+            "kaiming_normal_",
+            "orthogonal_",
+        ):
             getattr(t.nn.init, name)(weight)
         return weight.grad_fn, weight.requires_grad, weight.is_leaf
 

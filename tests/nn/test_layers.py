@@ -1,4 +1,4 @@
-"""Every layer and loss next to PyTorch's: printed form, starting parameters, value, gradients, errors, training mode."""
+"""Every layer and loss next to PyTorch's: printed form, starting parameters, value, gradients, errors, modes."""
 
 from __future__ import annotations
 

@@ -96,26 +96,29 @@ MEMBERS = {
     "to keywords": lambda t: [str(v.dtype) for v in net(t).to(device="cpu", dtype=t.float16).state_dict().values()],
     "to tensor": lambda t: [str(v.dtype) for v in net(t).to(t.zeros(1, dtype=t.float64)).state_dict().values()],
     "to device": lambda t: [str(v.device) for v in net(t).to("cpu").cpu().state_dict().values()],
-    "parameter over attribute": lambda t: names(
-        module_with(t, x=1, y=2, **{"x": t.nn.Parameter(t.ones(1))}).named_parameters()
-    ),
+    "parameter over attribute": lambda t: (
+        lambda m: (setattr(m, "x", t.nn.Parameter(t.ones(1))), names(m.named_parameters()))
+    )(module_with(t, x=1)),
     "parameter to None": lambda t: (lambda m: (setattr(m, "weight", None), m.weight, list(m.state_dict())))(
         t.nn.Linear(1, 1)
     ),
     "module over parameter None": lambda t: (lambda m: (setattr(m, "first", None), repr(m)))(net(t)),
     "buffer stays buffer": lambda t: (lambda m: (setattr(m, "steps", t.ones(2)), m.state_dict()["steps"]))(net(t)),
     "buffer class": lambda t: list(module_with(t, b=t.nn.Buffer(t.ones(1))).state_dict()),
-    "buffer class not persistent": lambda t: (
-        lambda m: (names(m.named_buffers()), list(m.state_dict()))
-    )(module_with(t, b=t.nn.Buffer(t.ones(1), persistent=False))),
-    "buffer isinstance": lambda t: (isinstance(t.nn.Buffer(t.ones(1)), t.nn.Buffer), isinstance(t.ones(1), t.nn.Buffer)),
+    "buffer class not persistent": lambda t: (lambda m: (names(m.named_buffers()), list(m.state_dict())))(
+        module_with(t, b=t.nn.Buffer(t.ones(1), persistent=False))
+    ),
+    "buffer isinstance": lambda t: (
+        isinstance(t.nn.Buffer(t.ones(1)), t.nn.Buffer),
+        isinstance(t.ones(1), t.nn.Buffer),
+    ),
     "tensor is no buffer": lambda t: names(module_with(t, b=t.ones(1)).named_buffers()),
-    "delete": lambda t: (lambda m: (delattr(m, "scale"), delattr(m, "steps"), delattr(m, "body"), list(m.state_dict())))(
-        net(t)
-    ),
-    "delete and set": lambda t: (lambda m: (delattr(m, "hidden"), m.register_buffer("hidden", t.ones(1)), list(m.state_dict())))(
-        net(t)
-    ),
+    "delete": lambda t: (
+        lambda m: (delattr(m, "scale"), delattr(m, "steps"), delattr(m, "body"), list(m.state_dict()))
+    )(net(t)),
+    "delete and set": lambda t: (
+        lambda m: (delattr(m, "hidden"), m.register_buffer("hidden", t.ones(1)), list(m.state_dict()))
+    )(net(t)),
     "tied parameters": lambda t: (
         lambda m: (setattr(m.body[0], "weight", m.first.weight), len(list(m.parameters())), list(m.state_dict()))
     )(net(t)),
@@ -192,7 +195,9 @@ def test_errors(case):
 
 
 def test_module_as_parameter(library):
-    with pytest.raises(TypeError, match=r"cannot assign '.*Identity' as parameter 'weight' \(torch.nn.Parameter or None"):
+    with pytest.raises(
+        TypeError, match=r"cannot assign '.*Identity' as parameter 'weight' \(torch.nn.Parameter or None"
+    ):
         library.nn.Linear(1, 1).weight = library.nn.Identity()
 
 
@@ -222,7 +227,9 @@ def test_load_state_dict_assign(library):
 
 
 def test_load_state_dict_not_strict():
-    assert_same(lambda t: tuple(t.nn.Linear(1, 2).load_state_dict({"weight": t.ones(2, 1), "more": t.ones(1)}, strict=False)))
+    assert_same(
+        lambda t: tuple(t.nn.Linear(1, 2).load_state_dict({"weight": t.ones(2, 1), "more": t.ones(1)}, strict=False))
+    )
     assert_same(lambda t: repr(t.nn.Linear(1, 2).load_state_dict({"weight": t.ones(2, 1)}, strict=False)))
 
 
@@ -271,10 +278,14 @@ def test_state_dict_hooks():
         seen = []
         module = net(t)
         module.register_state_dict_pre_hook(lambda m, prefix, keep: seen.append(("pre", prefix, keep)))
-        module.first.register_state_dict_post_hook(lambda m, state, prefix, meta: seen.append((prefix, meta["version"])))
+        module.first.register_state_dict_post_hook(
+            lambda m, state, prefix, meta: seen.append((prefix, meta["version"]))
+        )
         module._register_state_dict_hook(lambda m, state, prefix, meta: {"replaced": state["scale"]})
         module.register_load_state_dict_pre_hook(
-            lambda m, state, prefix, meta, strict, missing, unexpected, errors: seen.append((type(m).__name__, prefix, strict))
+            lambda m, state, prefix, meta, strict, missing, unexpected, errors: seen.append(
+                (type(m).__name__, prefix, strict)
+            )
         )
         module.body.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())
         handle = module.register_load_state_dict_post_hook(lambda m, keys: seen.append(len(keys.missing_keys)))

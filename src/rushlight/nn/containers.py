@@ -39,9 +39,7 @@ def _pairs(mapping: Any, owner: str, element_owner: str) -> Iterator[tuple[str, 
             )
         pair = tuple(pair)
         if len(pair) != 2:
-            raise ValueError(
-                f"{element_owner} update sequence element #{number} has length {len(pair)}; 2 is required"
-            )
+            raise ValueError(f"{element_owner} update sequence element #{number} has length {len(pair)}; 2 is required")
         yield pair
 
 
@@ -337,9 +335,7 @@ class ParameterList(_ParameterContainer):
     def extend(self, values: Iterable[Any]) -> Self:
         """Add several values at the end; return the list."""
         if not isinstance(values, Iterable) or isinstance(values, Tensor):
-            raise TypeError(
-                f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}"
-            )
+            raise TypeError(f"ParameterList.extend should be called with an iterable, but got {type(values).__name__}")
         for value in list(values):
             self.append(value)
         return self

@@ -45,9 +45,7 @@ class GlobalHooks:
 global_hooks = GlobalHooks()
 
 
-def _add(
-    registry: OrderedDict, hook: Callable, *flags: tuple[dict, bool], prepend: bool = False
-) -> RemovableHandle:
+def _add(registry: OrderedDict, hook: Callable, *flags: tuple[dict, bool], prepend: bool = False) -> RemovableHandle:
     """Register `hook`, set those of the `(registry, wanted)` flags that are wanted, and return the handle."""
     handle = FlaggedHandle(registry, [flag for flag, _ in flags])
     registry[handle.id] = hook

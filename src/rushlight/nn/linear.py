@@ -123,3 +123,7 @@ def reset_by_fan_in(weight: Tensor, bias: Tensor | None) -> None:
         fan_in, _ = init._calculate_fan_in_and_fan_out(weight)
         bound = 1 / math.sqrt(fan_in) if fan_in > 0 else 0
         init.uniform_(bias, -bound, bound)
+
+
+class NonDynamicallyQuantizableLinear(Linear):
+    """The Linear at the end of attention; PyTorch names it so, and printed networks show the name."""

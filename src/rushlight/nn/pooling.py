@@ -21,9 +21,7 @@ class _Windowed(Layer):
 
 
 class _MaxPool(_Windowed):
-    shown = (
-        "kernel_size={kernel_size}, stride={stride}, padding={padding}, dilation={dilation}, ceil_mode={ceil_mode}"
-    )
+    shown = "kernel_size={kernel_size}, stride={stride}, padding={padding}, dilation={dilation}, ceil_mode={ceil_mode}"
 
     def __init__(
         self,
@@ -132,9 +130,7 @@ class AvgPool1d(_Windowed):
 
     def forward(self, input: Tensor) -> Tensor:
         """Take the mean of each window."""
-        return F.avg_pool1d(
-            input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad
-        )
+        return F.avg_pool1d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad)
 
 
 class AvgPool2d(_Windowed):

@@ -127,6 +127,7 @@ class Upsample(Layer):
     ) -> None:
         super().__init__()
         self.name, self.size, self.mode, self.align_corners = type(self).__name__, size, mode, align_corners
+        self.scale_factor: float | tuple[float, ...] | None
         if isinstance(scale_factor, tuple):
             self.scale_factor = tuple(float(factor) for factor in scale_factor)
         else:

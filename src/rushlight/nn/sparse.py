@@ -136,9 +136,7 @@ class EmbeddingBag(_Table):
         self.include_last_offset = include_last_offset
         self._make_table(_weight, True, device, dtype)
 
-    def forward(
-        self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
-    ) -> Tensor:
+    def forward(self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None) -> Tensor:
         """Look the indices up and reduce each bag."""
         return F.embedding_bag(
             input,

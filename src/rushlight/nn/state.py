@@ -26,14 +26,12 @@ class IncompatibleKeys(NamedTuple):
             return "<All keys matched successfully>"
         return f"_IncompatibleKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
-    __str__ = __repr__
-
 
 class _BoundHook:
     """A hook that is given its module first; it holds the module weakly, as the module holds the hook."""
 
     def __init__(self, hook: Callable, module: Any) -> None:
-        self.hook, self.module = hook, weakref.ref(module)
+        self.__setstate__((hook, module))
 
     def __call__(self, *args: Any) -> Any:
         module = self.module()
@@ -45,7 +43,7 @@ class _BoundHook:
         return self.hook, self.module()
 
     def __setstate__(self, state: tuple) -> None:
-        self.__init__(*state)
+        self.hook, self.module = state[0], weakref.ref(state[1])
 
 
 class ModuleState:
@@ -138,7 +136,8 @@ class ModuleState:
         if metadata is not None:
             state_dict._metadata = metadata
 
-        keys, errors = IncompatibleKeys([], []), []
+        keys = IncompatibleKeys([], [])
+        errors: list[str] = []
         _load(self, state_dict, "", metadata or {}, assign, keys, errors)
         if strict:
             for kind, names in (("Unexpected", keys.unexpected_keys), ("Missing", keys.missing_keys)):
