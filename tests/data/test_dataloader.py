@@ -16,7 +16,6 @@ import rushlight
 
 from .test_dataset import assert_same, numbers, plain, stream, tensors
 
-LIBRARIES = (torch, rushlight)
 seeds = st.integers(0, 2**63 - 1)
 
 

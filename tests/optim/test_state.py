@@ -29,12 +29,16 @@ def test_training_goes_on_from_a_state_of_pytorch(name, options):
     theirs, ours = made(torch, arrays), made(rushlight, arrays)
     first = getattr(torch.optim, name)(theirs, **options)
     take_steps(torch, first, theirs, gradients[:3])
-    with torch.no_grad(), rushlight.no_grad():
+    with rushlight.no_grad():
         for one, other in zip(ours, theirs, strict=True):
             one.copy_(rushlight.tensor(other.detach().numpy()))
 
-    second = getattr(rushlight.optim, name)(ours, **options)
-    second.load_state_dict(in_library(rushlight, first.state_dict()))
+    state = first.state_dict()
+    first, second = (
+        getattr(lib.optim, name)(params, **options) for lib, params in ((torch, theirs), (rushlight, ours))
+    )
+    first.load_state_dict(in_library(torch, state))
+    second.load_state_dict(in_library(rushlight, state))
     take_steps(torch, first, theirs, gradients[3:])
     take_steps(rushlight, second, ours, gradients[3:])
     assert_close(plain(ours), plain(theirs))

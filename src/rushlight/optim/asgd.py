@@ -58,5 +58,6 @@ class ASGD(ElementwiseOptimizer):
                 average[...] = p
             else:
                 average += mu * (p - average)
-        state["eta"].array[...] = lr / (1 + lambd * lr * step) ** group["alpha"]
-        state["mu"].array[...] = 1 / max(1, step - group["t0"])
+        # PyTorch rounds both to the default type, whatever type the state has.
+        state["eta"].array[...] = scalar(lr / (1 + lambd * lr * step) ** group["alpha"]).array
+        state["mu"].array[...] = scalar(1 / max(1, step - group["t0"])).array

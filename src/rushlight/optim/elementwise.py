@@ -13,7 +13,7 @@ from ..tensor import Tensor, inference_cell, wrap
 from .optimizer import Optimizer, ParamsT
 
 # Elements an update works on at a time: few enough that an array's pieces and the temporaries stay in the cache.
-_BLOCK = 16384
+_BLOCK = 32768
 
 # What PyTorch assumes for options that older checkpoints do not have.
 _WHEN_ABSENT = {
