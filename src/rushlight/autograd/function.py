@@ -107,7 +107,7 @@ class FunctionNode(Node, FunctionCtx):
 
     def checked(self, parts: Any) -> tuple:
         """The gradients that backward returned, one for each input, in the shapes and types of the inputs."""
-        from ..ops.define import fit
+        from ..ops.promotion import fit
         from ..tensor import Tensor
 
         expected = len(self.edges)
@@ -245,7 +245,8 @@ class Function:
 
 def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
     """Put the outputs of a custom operation into the graph and keep what it asked to be saved."""
-    from ..ops.define import OUTPUT, Saved, make_slot, rewrite_history, show
+    from ..ops.nodes import OUTPUT, Saved, make_slot
+    from ..ops.writing import rewrite_history, show
     from ..tensor import Tensor, View, alias, edge_of, wrap
 
     differentiable = [

@@ -1,0 +1,293 @@
+"""Elementwise operations on the fast path: plain tensors of one of float32 and float64, and numbers.
+
+Everything else takes the general way of `define`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.modes import inferring, recording
+from ..autograd.node import current_frame, inside, next_number, user_place
+from ..tensor import Parameter, Tensor, inference_cell, new, view_edge
+from .define import Op
+from .nodes import OUTPUT, ElementwiseBackward, Saved, changed, positional, restore
+from .promotion import broadcast_error, float32, float64
+
+ndarray = np.ndarray
+
+
+def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "common", doc: str = "") -> Callable:
+    """Declare an elementwise operation of one argument from ``f`` on arrays and the rule ``(g, input, result)``."""
+    rule = positional(derivative, ("g", "input", "result"))
+    keeps = "input" if "input" in rule.needs else "result" if "result" in rule.needs else None
+    both = len(rule.needs) == 2
+
+    def compute(input: Any) -> Any:
+        return value(input)
+
+    compute.__name__ = compute.__qualname__ = getattr(value, "__name__", name.removesuffix("Backward0").lower())
+    spec = Op(name, compute, {"input": rule}, elementwise=True, promote=promote)
+
+    class Fast(ElementwiseBackward):
+        __slots__ = ()
+        rules = (rule,)
+
+        def kept(self, recorded: bool) -> dict[str | None, Any]:
+            if type(self.saved) is dict:
+                return super().kept(recorded)
+            array, cell, version = self.saved or (None, (0,), 0)
+            if cell[0] != version:
+                raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
+            if recorded and array is not None:
+                place = self if keeps == "result" else self.edges[0]
+                array = restore(array, cell, place)
+            return {keeps: array}
+
+        def run(self, g: Any) -> tuple:
+            saved = self.saved
+            if type(saved) is dict:
+                return self.apply(g, self.kept(False))
+            if not keeps:
+                return (derivative(g, None, None),)
+            array, cell, version = saved
+            if cell[0] != version:
+                raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
+            if type(g) is not ndarray:
+                array = array[()]
+            return (derivative(g, array, None) if keeps == "input" else derivative(g, None, array),)
+
+    Fast.__name__ = Fast.__qualname__ = name
+    spec.node = Fast
+
+    def call(input: Any, *, out: Any = None) -> Any:
+        kind = type(input)
+        if (kind is Tensor or kind is Parameter) and out is None:
+            x = input.array
+            dtype = x.dtype
+            if dtype is float32 or dtype is float64:
+                y = value(x)
+                if type(y) is not ndarray:
+                    y = asarray(y)
+                result = new(Tensor)
+                result.array, result.leaf, result._grad, result.view, result._hooks = y, False, None, None, None
+                if recording.get():
+                    result.version = cell = [0]
+                    edge = input.node
+                    if input.view is not None:
+                        edge = view_edge(input)
+                    elif edge is None and input.leaf:
+                        edge = input
+                    if edge is not None:
+                        node = Fast()
+                        node.number, node.edges, node.fit, node.hooks = next_number(), (edge,), None, None
+                        if both:
+                            node.saved = {"input": Saved(x, input.version, edge), "result": Saved(y, cell, OUTPUT)}
+                        elif keeps == "input":
+                            cell = input.version
+                            node.saved = (x, cell, cell[0])
+                        elif keeps:
+                            node.saved = (y, cell, 0)
+                        else:
+                            node.saved = ()
+                        frame = current_frame(1)
+                        code = frame.f_code
+                        if code is latest.code:
+                            node.code, node.instruction = code, frame.f_lasti
+                        else:
+                            node.code, node.instruction = place(frame, code)
+                        result.node = node
+                        return result
+                else:
+                    result.version = inference_cell if inferring.get() else [0]
+                result.node = None
+                return result
+        return spec((input,), {} if out is None else {"out": out}, current_frame(1))
+
+    call.op = spec  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = spec.name
+    call.__doc__ = doc
+    return call
+
+
+def binary(name: str, value: Callable, input: Callable, other: Callable, *, promote: str = "common", doc: str = "") -> Callable:
+    """Declare an elementwise operation of two arguments from ``f`` on arrays and two rules ``(g, input, other)``."""
+    by_input = positional(input, ("g", "input", "other"))
+    by_other = positional(other, ("g", "input", "other"))
+    input_needs_input, input_needs_other = ("input" in by_input.needs), ("other" in by_input.needs)
+    other_needs_input, other_needs_other = ("input" in by_other.needs), ("other" in by_other.needs)
+    keeps = bool(by_input.needs or by_other.needs)
+    d_input, d_other = input, other
+
+    def compute(input: Any, other: Any) -> Any:
+        return value(input, other)
+
+    compute.__name__ = compute.__qualname__ = getattr(value, "__name__", name)
+    spec = Op(name, compute, {"input": by_input, "other": by_other}, elementwise=True, promote=promote)
+
+    class Fast(ElementwiseBackward):
+        __slots__ = ()
+        rules = (by_input, by_other)
+
+        def kept(self, recorded: bool) -> dict[str | None, Any]:
+            if type(self.saved) is dict:
+                return super().kept(recorded)
+            if not self.saved:
+                return {}
+            a, cell_a, version_a, b, cell_b, version_b = self.saved
+            if a is not None and cell_a[0] != version_a:
+                raise changed(self, a, cell_a[0], version_a, self.edges[0])
+            if b is not None and cell_b[0] != version_b:
+                raise changed(self, b, cell_b[0], version_b, self.edges[1])
+            if recorded:
+                edge_a, edge_b = self.edges
+                a = None if a is None else restore(a, cell_a, edge_a)
+                b = None if b is None else restore(b, cell_b, edge_b)
+            return {"input": a, "other": b}
+
+        def run(self, g: Any) -> tuple:
+            saved = self.saved
+            if self.fit is not None or type(saved) is dict:
+                return self.apply(g, self.kept(False))
+            edge_a, edge_b = self.edges
+            if saved:
+                a, cell_a, version_a, b, cell_b, version_b = saved
+                if a is not None and cell_a[0] != version_a:
+                    raise changed(self, a, cell_a[0], version_a, self.edges[0])
+                if b is not None and cell_b[0] != version_b:
+                    raise changed(self, b, cell_b[0], version_b, self.edges[1])
+                if type(g) is not ndarray:  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
+                    a = a if a is None else a[()]
+                    b = b if b is None else b[()]
+            else:
+                a = b = None
+            return (
+                None if edge_a is None else d_input(g, a, b),
+                None if edge_b is None else d_other(g, a, b),
+            )
+
+    Fast.__name__ = Fast.__qualname__ = name
+    spec.node = Fast
+
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        kind = type(input)
+        if (kind is Tensor or kind is Parameter) and out is None:
+            a = input.array
+            dtype = a.dtype
+            if dtype is float32 or dtype is float64:
+                kind = type(other)
+                if kind is Tensor or kind is Parameter:
+                    b = other.array
+                    fast = b.dtype is dtype
+                else:
+                    fast = kind is float or kind is int
+                    if fast:
+                        b = (constants32 if dtype is float32 else constants64).get(other)
+                        if b is None:
+                            b = constant(other, dtype)
+                if fast:
+                    try:
+                        y = value(a, b, out=...)
+                    except ValueError as error:
+                        raise broadcast_error(error, (a, b)) from None
+                    result = new(Tensor)
+                    result.array, result.leaf, result._grad, result.view, result._hooks = y, False, None, None, None
+                    if recording.get():
+                        result.version = [0]
+                        edge_a = input.node
+                        if input.view is not None:
+                            edge_a = view_edge(input)
+                        elif edge_a is None and input.leaf:
+                            edge_a = input
+                        if kind is float or kind is int:
+                            edge_b, cell_b = None, CONSTANT
+                        else:
+                            cell_b = other.version
+                            edge_b = other.node
+                            if other.view is not None:
+                                edge_b = view_edge(other)
+                            elif edge_b is None and other.leaf:
+                                edge_b = other
+                        if edge_a is not None or edge_b is not None:
+                            node = Fast()
+                            node.number, node.edges, node.hooks = next_number(), (edge_a, edge_b), None
+                            if keeps:
+                                cell_a = input.version
+                                if edge_b is None:
+                                    keep_a, keep_b = input_needs_input, input_needs_other
+                                elif edge_a is None:
+                                    keep_a, keep_b = other_needs_input, other_needs_other
+                                else:
+                                    keep_a = keep_b = True
+                                node.saved = (
+                                    a if keep_a else None, cell_a, cell_a[0] if keep_a else 0,
+                                    b if keep_b else None, cell_b, cell_b[0] if keep_b else 0,
+                                )  # fmt: skip
+                            else:
+                                node.saved = ()
+                            if cell_b is CONSTANT or a.shape == b.shape:
+                                node.fit = None
+                            else:
+                                node.fit = ((a.shape, dtype), (b.shape, dtype))
+                            frame = current_frame(1)
+                            code = frame.f_code
+                            if code is latest.code:
+                                node.code, node.instruction = code, frame.f_lasti
+                            else:
+                                node.code, node.instruction = place(frame, code)
+                            result.node = node
+                            return result
+                    else:
+                        result.version = inference_cell if inferring.get() else [0]
+                    result.node = None
+                    return result
+        return spec((input, other), {} if out is None else {"out": out}, current_frame(1))
+
+    call.op = spec  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = spec.name
+    call.__doc__ = doc
+    return call
+
+
+CONSTANT = [0]
+"""The version cell of numbers, which nothing can change."""
+
+asarray = np.asarray
+
+
+class Latest:
+    """The user's code that an operation was called from last: most operations follow one from the same function."""
+
+    __slots__ = ("code",)
+    code: Any
+
+
+latest = Latest()
+latest.code = None
+
+
+def place(frame: Any, code: Any) -> tuple:
+    """`user_place` for the fast path."""
+    if inside.get(code.co_filename) is False:
+        latest.code = code
+        return code, frame.f_lasti
+    return user_place(frame)
+
+
+constants: dict[np.dtype, dict[float, ndarray]] = {float32: {}, float64: {}}
+
+
+constants32, constants64 = constants[float32], constants[float64]
+
+
+def constant(value: float, dtype: np.dtype) -> ndarray:
+    """A number as a 0-dim array, kept for the next time: making one costs half as much as a small operation."""
+    made = np.array(value, dtype)
+    kept = constants[dtype]
+    if value and len(kept) < 512:  # 0.0 and -0.0 are equal keys
+        made.flags.writeable = False
+        kept[value] = made
+    return made

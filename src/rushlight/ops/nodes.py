@@ -1,0 +1,200 @@
+"""The nodes of declared operations: their rules, what they keep, how they run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.node import Node, Slot, describe, next_number, user_place
+from ..tensor import Tensor, new, wrap
+from .promotion import conj, fit, is_complex
+
+ndarray = np.ndarray
+
+
+class Rule:
+    """A derivative with respect to one argument: a function and the names of what it takes."""
+
+    __slots__ = ("function", "names", "needs")
+
+    def __init__(self, function: Callable, names: tuple[str | None, ...]) -> None:
+        self.function, self.names = function, names
+        self.needs = frozenset(name for name in names if name is not None and name not in ("g", "needs"))
+
+
+def positional(function: Callable, names: tuple[str, ...]) -> Rule:
+    """A rule that takes these things in this order, skipping those whose parameter starts with an underscore."""
+    pairs = zip(parameters_of(function), names, strict=True)
+    return Rule(function, tuple(None if parameter.startswith("_") else name for parameter, name in pairs))
+
+
+def named(function: Callable) -> Rule:
+    """A rule that takes what its parameters are called after."""
+    return Rule(function, parameters_of(function))
+
+
+def parameters_of(function: Callable) -> tuple[str, ...]:
+    """The names of a function's parameters (read from its code: `inspect` would double the time to import)."""
+    code = function.__code__
+    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return names
+
+
+class Saved:
+    """A kept array with the version it had, and where in the graph it belongs: the one way to what backward needs."""
+
+    __slots__ = ("array", "cell", "place", "version")
+
+    def __init__(self, array: ndarray, cell: list, place: Any) -> None:
+        self.array, self.cell, self.version, self.place = array, cell, cell[0], place
+
+    def load(self, node: Node) -> ndarray:
+        """The array; an error if it has been changed since."""
+        if self.cell[0] != self.version:
+            raise changed(node, self.array, self.cell[0], self.version, self.place)
+        return self.array
+
+    def load_tensor(self, node: Node) -> Tensor:
+        """The Tensor that it was."""
+        return restore(self.load(node), self.cell, output_place(node, self.place))
+
+
+OUTPUT = -1
+"""The place of a saved result: its own node, not named as such to leave no cycle; one of several has its index."""
+
+
+def output_place(node: Node, place: Any) -> Any:
+    """Where a saved value belongs in the graph."""
+    if type(place) is int:
+        return node if place == OUTPUT else make_slot(node, place)
+    return place
+
+
+class Backward(Node):
+    """A node of a declared operation; the class of each operation carries its rules."""
+
+    __slots__ = ()
+    rules: tuple[Rule, ...] = ()
+    joint = False  # one rule gives the gradients of all inputs
+    composite: Callable | None = None
+
+    def kept(self, recorded: bool) -> dict[str | None, Any]:
+        """What was saved, by name, as arrays or as Tensors."""
+        kept: dict[str | None, Any] = {}
+        for name, value in self.saved.items():
+            if type(value) is Saved:
+                value = value.load_tensor(self) if recorded else value.load(self)
+            kept[name] = value
+        return kept
+
+    def run(self, g: Any) -> tuple:
+        return self.apply(g, self.kept(False))
+
+    def run_recorded(self, g: Any) -> tuple:
+        if self.composite is not None:
+            return through_composite(self, g)
+        return self.apply(g, self.kept(True))
+
+    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        """Run the rule of each input whose gradient is wanted."""
+        kept["g"] = g
+        if self.joint:
+            (rule,) = self.rules
+            kept["needs"] = tuple(edge is not None for edge in self.edges)
+            return tuple(rule.function(*[kept[name] for name in rule.names]))
+        kept[None] = None
+        parts = []
+        for edge, rule in zip(self.edges, self.rules):
+            parts.append(None if edge is None else rule.function(*[kept[name] for name in rule.names]))
+        return tuple(parts)
+
+
+class ElementwiseBackward(Backward):
+    """A node whose inputs were broadcast and converted: ``fit`` is None, or has each input's shape and type."""
+
+    __slots__ = ()
+
+    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        if self.fit is None:
+            return super().apply(g, kept)
+        holomorphic = is_complex(g)  # rules are written as for real numbers: conjugate on the way in and out
+        parts = super().apply(conj(g) if holomorphic else g, kept)
+        parts = [conj(part) if holomorphic else part for part in parts]
+        return tuple(None if part is None else fit(part, *meta) for part, meta in zip(parts, self.fit))
+
+
+class MultiBackward(Backward):
+    """A node with several differentiable outputs, of which some may get no gradient."""
+
+    __slots__ = ("outputs",)
+    outputs: list[tuple[tuple, np.dtype]]
+
+    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        g = [zeros(meta) if g.get(i) is None else g[i] for i, meta in enumerate(self.outputs)]
+        return super().apply(g, kept)
+
+
+def changed(node: Node, array: ndarray, now: int, then: int, place: Any = None) -> RuntimeError:
+    """The error for a saved value that an in-place operation has overwritten."""
+    made_by = node if place == OUTPUT else place
+    source = f", which is output 0 of {made_by.name()}," if isinstance(made_by, Node) else ""
+    kind = dtypes.CASED[dtypes.of(array.dtype)]
+    return RuntimeError(
+        f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+        f"[torch.{kind}Tensor {list(array.shape)}]{source} is at version {now}; expected version {then} instead. "
+        f"Hint: the gradient of {node.name()}, made at {describe(node)}, needs the value that was overwritten. Use the "
+        f"out-of-place form of the operation that changed it, or change a .clone()."
+    )
+
+
+def make_node(cls: type[Node], edges: tuple, saved: Any, frame: Any) -> Any:
+    """Record one operation."""
+    node = new(cls)
+    node.number, node.edges, node.saved = next_number(), edges, saved
+    node.fit, node.hooks = None, None
+    node.code, node.instruction = user_place(frame)
+    return node
+
+
+def make_slot(node: Node, index: int) -> Slot:
+    """One output of an operation that has several."""
+    slot = new(Slot)
+    slot.number, slot.edges, slot.saved, slot.index = next_number(), (node,), (), index
+    slot.fit, slot.hooks, slot.code, slot.instruction = None, None, node.code, node.instruction
+    return slot
+
+
+def restore(array: ndarray, cell: list, place: Any) -> Tensor:
+    """A saved array as the Tensor that it was."""
+    if place is not None and not isinstance(place, Node):
+        return place
+    tensor = wrap(array)
+    tensor.version, tensor.node = cell, place
+    return tensor
+
+
+def zeros(meta: tuple[tuple, np.dtype]) -> ndarray:
+    """A gradient that did not arrive."""
+    return np.zeros(*meta)
+
+
+def through_composite(node: Backward, g: Any) -> tuple:
+    """The recorded derivative of a fused operation: that of its definition in simpler ones."""
+    from ..autograd import engine
+    from ..autograd.gradients import wrap_grad
+    from .views import alias
+
+    kept = node.kept(True)
+    proxies = {}
+    for name, edge in zip(node.arguments, node.edges):  # type: ignore[attr-defined]
+        if edge is not None:
+            proxies[name] = kept[name] = alias(kept[name])
+    result = node.composite(**{name: value for name, value in kept.items() if name in node.parameters})  # type: ignore
+    targets = [proxy.node for proxy in proxies.values()]
+    found = engine.run(
+        [result.node], [g], keep_graph=True, recorded=True, targets=targets, make=wrap_grad, boundary=True
+    )
+    return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)  # type: ignore

@@ -1,0 +1,118 @@
+"""Writing into tensors: in-place operations, `out=`, views, and what must be refused."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.modes import inferring, recording
+from ..autograd.node import Node
+from ..tensor import Tensor, View, inference_cell
+
+ndarray = np.ndarray
+
+
+def show(out: Tensor, of: Tensor, made: int = View.DEFAULT, replay: Callable | None = None) -> None:
+    """Make ``out``, whose array shares memory with that of ``of``, a view of it."""
+    if out.version is inference_cell:
+        return
+    out.version = of.version
+    base = of if of.view is None else of.view.base
+    if made == View.DEFAULT and not recording.get():
+        made = View.NO_GRAD
+    if of.view is not None:
+        made = made or of.view.made
+        replay = compose(of.view.replay, replay)
+    out.view = View(base, replay, made, list.__getitem__(out.version, 0))
+
+
+def compose(first: Callable | None, second: Callable | None) -> Callable | None:
+    """Two ways of showing a base, one after the other; None stands for strides alone."""
+    return second or first
+
+
+def check_writable(target: Tensor, name: str, recorded: bool) -> None:
+    """Refuse what must not be overwritten, before anything is changed."""
+    array = target.array
+    if recording.get():
+        if target.leaf:
+            raise RuntimeError(
+                "a leaf Variable that requires grad is being used in an in-place operation. "
+                "Use torch.no_grad() around the change, or change .data or a .clone()."
+            )
+        view = target.view
+        if view is not None:
+            if view.base.leaf:
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation. "
+                    "Use torch.no_grad() around the change, or change a .clone()."
+                )
+            if view.made != View.DEFAULT and (recorded or target.requires_grad):
+                from .inplace import refuse
+
+                refuse(target, name)
+    if target.version is inference_cell and not inferring.get():
+        raise RuntimeError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
+    if array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)):
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+
+
+def check_fits(target: ndarray, value: ndarray) -> None:
+    """Refuse a result that in-place operation cannot hold."""
+    if value.shape != target.shape:
+        raise RuntimeError(
+            f"output with shape {list(target.shape)} doesn't match the broadcast shape {list(value.shape)}"
+        )
+    if value.dtype is not target.dtype:
+        have, want = dtypes.of(value.dtype), dtypes.of(target.dtype)
+        if not dtypes.can_cast(have, want):
+            raise RuntimeError(
+                f"result type {dtypes.CASED[have]} can't be cast to the desired output type {dtypes.CASED[want]}"
+            )
+
+
+def write_out(target: Tensor, value: ndarray) -> None:
+    """Put a result into an ``out=`` tensor."""
+    check_writable(target, "out=", False)
+    if value.shape != target.array.shape:
+        if target.array.size:
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which does "
+                f"not match the required output shape {list(value.shape)}. This behavior is deprecated, and in a future "
+                f"PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an "
+                f"out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                stacklevel=5,
+            )
+        target.array = np.empty(value.shape, target.array.dtype)
+    check_fits(target.array, value)
+    np.copyto(target.array, value, casting="unsafe")
+    bump(target)
+
+
+def bump(target: Tensor) -> None:
+    """Count an in-place change."""
+    if target.version is not inference_cell:
+        target.version[0] += 1
+
+
+def rewrite_history(target: Tensor, node: Any) -> None:
+    """After an in-place operation the tensor, and the base that it shows, come from that operation."""
+    if target.view is not None:
+        from .inplace import rebase
+
+        rebase(target, node)
+        return
+    hooks = None if not isinstance(target.node, Node) else target.node.hooks
+    if hooks is not None and hooks.retain is not None and hooks.retain() is target:
+        node._hooks().retain, hooks.retain = hooks.retain, None
+    target.node, target.leaf = node, False
