@@ -1,0 +1,121 @@
+"""Convolution on arrays: a sum over input, weight and output positions, and its three partial derivatives.
+
+For x (N, C, *X), w (O, C/groups, *K) and y (N, O, *Y) each of the three functions sums x·w·y over what the other two
+index; each is the derivative of the others. The windows are copied beside each other, one copy for each kernel
+element, and multiplied as one matrix.
+"""
+
+from __future__ import annotations
+
+from itertools import product as combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from .products import product
+
+
+class Geometry(NamedTuple):
+    """How the kernel moves, along each axis: stride, zeros added on both sides, dilation; and the number of groups."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int = 1
+
+    def output_size(self, size: tuple[int, ...], kernel: tuple[int, ...]) -> tuple[int, ...]:
+        """The lengths of the output's axes."""
+        axes = zip(size, kernel, self.stride, self.padding, self.dilation)
+        return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
+
+    def places(self, kernel: tuple[int, ...], out: tuple[int, ...]) -> list[tuple[slice, ...]]:
+        """For each element of the kernel, where on the padded input the outputs meet it."""
+        return [
+            tuple(slice(i * d, i * d + (n - 1) * s + 1, s) for i, d, s, n in zip(offset, self.dilation, self.stride, out))
+            for offset in combinations(*map(range, kernel))
+        ]
+
+
+def padded(x: np.ndarray, padding: tuple[int, ...], value: float = 0) -> np.ndarray:
+    """The array with so many values before and after each of its last axes."""
+    if not any(padding):
+        return x
+    lead = x.shape[: x.ndim - len(padding)]
+    out = np.full((*lead, *(n + 2 * p for n, p in zip(x.shape[len(lead) :], padding))), value, x.dtype)
+    out[(..., *(slice(p, p + n) for n, p in zip(x.shape[len(lead) :], padding)))] = x
+    return out
+
+
+def columns(x: np.ndarray, kernel: tuple[int, ...], out: tuple[int, ...], by: Geometry) -> np.ndarray:
+    """The windows of x as (C, K, N, *out)."""
+    n, c = x.shape[:2]
+    x = padded(x, by.padding)
+    places = by.places(kernel, out)
+    result = np.empty((c, len(places), n, *out), x.dtype)
+    by_channel = x.swapaxes(0, 1)
+    for k, place in enumerate(places):
+        result[:, k] = by_channel[(..., *place)]
+    return result
+
+
+def is_plain(kernel: tuple[int, ...], by: Geometry) -> bool:
+    """Whether every input position meets exactly one output position: a product of matrices."""
+    return set(kernel) <= {1} and set(by.stride) <= {1} and not any(by.padding)
+
+
+def correlate(x: np.ndarray, w: np.ndarray, by: Geometry) -> np.ndarray:
+    """y: for each output position the window of x times w."""
+    n, (o, c), kernel, groups = x.shape[0], w.shape[:2], w.shape[2:], by.groups
+    out = by.output_size(x.shape[2:], kernel)
+    if groups > 1 and c == 1:
+        return _correlate_by_channel(x, w, by, out)
+    if is_plain(kernel, by) and groups == 1:
+        return product(w.reshape(o, c), x.reshape(n, c, -1)).reshape(n, o, *out)
+    windows = columns(x, kernel, out, by)
+    if groups == 1:
+        y = product(w.reshape(o, -1), windows.reshape(windows.shape[0] * windows.shape[1], -1))
+    else:
+        y = product(w.reshape(groups, o // groups, -1), windows.reshape(groups, c * windows.shape[1], -1))
+    return np.ascontiguousarray(y.reshape(o, n, *out).swapaxes(0, 1))
+
+
+def _correlate_by_channel(x: np.ndarray, w: np.ndarray, by: Geometry, out: tuple[int, ...]) -> np.ndarray:
+    """Each input channel is seen by kernels of its own: too little for matrix products."""
+    n, channels = x.shape[:2]
+    kernel = w.shape[2:]
+    x = padded(x, by.padding)[:, :, None]
+    w = w.reshape(channels, -1, *kernel)
+    y = np.zeros((n, channels, w.shape[1], *out), x.dtype)
+    factors = w.reshape(*w.shape[:2], -1)[..., *(None,) * len(out)]
+    for k, place in enumerate(by.places(kernel, out)):
+        y += x[(..., *place)] * factors[:, :, k]
+    return y.reshape(n, -1, *out)
+
+
+def spread(y: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...]) -> np.ndarray:
+    """x of the given size: each output position is spread over its window."""
+    n, o, out = y.shape[0], y.shape[1], y.shape[2:]
+    c, kernel, groups = w.shape[1], w.shape[2:], by.groups
+    if is_plain(kernel, by) and groups == 1:
+        return product(w.reshape(o, c).T, y.reshape(n, o, -1)).reshape(n, c, *size)
+    rows = y.swapaxes(0, 1).reshape(groups, o // groups, -1)
+    weights = w.reshape(groups, o // groups, -1).mT
+    places = by.places(kernel, out)
+    windows = product(weights[0], rows[0]) if groups == 1 else product(weights, rows)
+    windows = windows.reshape(groups * c, len(places), n, *out)
+    x = np.zeros((groups * c, n, *(m + 2 * p for m, p in zip(size, by.padding))), y.dtype)
+    for k, place in enumerate(places):
+        x[(..., *place)] += windows[:, k]
+    x = x[(..., *(slice(p, p + m) for m, p in zip(size, by.padding)))]
+    return np.ascontiguousarray(x.swapaxes(0, 1))
+
+
+def weigh(x: np.ndarray, y: np.ndarray, by: Geometry, kernel: tuple[int, ...]) -> np.ndarray:
+    """w: each output position times its window of x."""
+    o, out, groups = y.shape[1], y.shape[2:], by.groups
+    windows = columns(x, kernel, out, by)
+    c = windows.shape[0] // groups
+    rows = y.swapaxes(0, 1).reshape(groups, o // groups, -1)
+    windows = windows.reshape(groups, c * windows.shape[1], -1)
+    w = product(rows[0], windows[0].T) if groups == 1 else product(rows, windows.mT)
+    return w.reshape(o, c, *kernel)
