@@ -97,7 +97,7 @@ def touched(param: Tensor) -> None:
         param.version[0] += 1
 
 
-def check_rates(lr: float | Tensor, others: dict[str, float]) -> None:
+def check_rates(lr: Any, others: dict[str, Any]) -> None:
     """Refuse a learning rate or another option below zero; the keys are the options' names in the message."""
     if isinstance(lr, Tensor) and lr.numel() != 1:
         raise ValueError(f"Tensor lr must be 1-element, but it has {lr.numel()} elements")

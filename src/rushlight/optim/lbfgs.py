@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ class LBFGS(Optimizer):
             if group["line_search_fn"] is not None:
                 start = [param.array.copy() for param in group["params"]]
                 loss, gradient, length, spent = strong_wolfe(
-                    lambda t, start=start, d=direction: self._evaluate_at(evaluate, start, t, d),
+                    partial(self._evaluate_at, evaluate, start, direction),
                     length,
                     np.abs(direction).max(),
                     loss,
@@ -177,7 +178,7 @@ class LBFGS(Optimizer):
             touched(param)
 
     def _evaluate_at(
-        self, evaluate: Callable[[], Any], start: list[np.ndarray], length: float, direction: np.ndarray
+        self, evaluate: Callable[[], Any], start: list[np.ndarray], direction: np.ndarray, length: float
     ) -> tuple[float, np.ndarray]:
         """Loss and gradient at the end of a step, which is taken back."""
         self._move(length, direction)

@@ -131,7 +131,7 @@ class _Archive:
         info = self.archive.getinfo(f"{self.folder}data/{key}")
         content = np.empty(info.file_size, np.uint8)
         with self.archive.open(info) as record:
-            record.readinto(memoryview(content))  # type: ignore[attr-defined]
+            record.readinto(content.data)  # type: ignore[attr-defined]
         if self.swapped and dtype is not None and dtype.itemsize > 1:
             unit = dtype.itemsize // (2 if dtype.is_complex else 1)
             content = content.reshape(-1, unit)[:, ::-1].reshape(-1)
@@ -267,7 +267,10 @@ _allowed = _named()
 _user_allowed: dict[str, Any] = {}
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined]
+_PythonUnpickler: Any = pickle._Unpickler
+
+
+class _Unpickler(_PythonUnpickler):
     """Unpickles the object of a file with this library's objects under PyTorch's names."""
 
     def __init__(self, archive: _Archive, **options: Any) -> None:
@@ -325,11 +328,8 @@ class _WeightsUnpickler(_Unpickler):
         "EMPTY_SET BINGET LONG_BINGET BINPUT LONG_BINPUT GLOBAL BINPERSID"
     )
     dispatch = {
-        **dict.fromkeys(pickle._Unpickler.dispatch, _unsupported),  # type: ignore[attr-defined]
-        **{
-            getattr(pickle, name)[0]: pickle._Unpickler.dispatch[getattr(pickle, name)[0]]  # type: ignore[attr-defined]
-            for name in _plain.split()
-        },
+        **dict.fromkeys(_PythonUnpickler.dispatch, _unsupported),
+        **{code: _PythonUnpickler.dispatch[code] for code in (getattr(pickle, name)[0] for name in _plain.split())},
         pickle.REDUCE[0]: _reduce,
         pickle.NEWOBJ[0]: _newobj,
         pickle.BUILD[0]: _build,

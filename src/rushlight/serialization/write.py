@@ -19,6 +19,7 @@ from ..tensor import Parameter, Tensor, address, storage_of, strides_of, wrap
 from .format import STORAGE_TYPES, UNTYPED
 
 _ALIGNMENT = 64
+_PythonPickler: Any = pickle._Pickler
 
 
 class _Global:
@@ -45,7 +46,7 @@ _UNTYPED_STORAGE = _Global("torch.storage", "UntypedStorage")
 _TYPED_STORAGES = {kind: _Global("torch", name) for kind, name in STORAGE_TYPES.items()}
 
 
-class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
+class _Pickler(_PythonPickler):
     """Pickles with PyTorch's names, and collects the storages in ``storages``.
 
     The pickler written in Python: the one in C insists on importing what it names.
@@ -64,7 +65,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
             return NotImplemented
         state = obj.__dict__
         if isinstance(obj, Parameter):
-            arguments = (wrap(obj.array), obj.requires_grad, OrderedDict())
+            arguments: tuple = (wrap(obj.array), obj.requires_grad, OrderedDict())
             if state:
                 return _REBUILD_PARAMETER_WITH_STATE, (*arguments, dict(state))
             return _REBUILD_PARAMETER, arguments
@@ -85,7 +86,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         kind = _UNTYPED_STORAGE if untyped else _TYPED_STORAGES[tensor.dtype]
         length = storage.nbytes if untyped else storage.nbytes // array.itemsize
         offset = (address(array) - address(storage)) // array.itemsize if array.size else 0
-        placed = (
+        placed: tuple = (
             _StorageId(("storage", kind, str(number), "cpu", length)),
             offset,
             tuple(array.shape),
@@ -133,7 +134,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined]
         self.save_reduce(Device, (obj.type, *index), obj=obj)
 
     dispatch = {
-        **pickle._Pickler.dispatch,  # type: ignore[attr-defined]
+        **_PythonPickler.dispatch,
         FunctionType: save_global,
         _Global: _save_named,
         dtypes.dtype: _save_dtype,

@@ -12,7 +12,7 @@ from typing import Any
 from ...tensor import Tensor
 from ..optimizer import Optimizer
 
-Rate = float | Tensor
+Rate = Any  # a float, or the tensor that was given as lr
 
 _SEE = "See more details at https://pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate"
 EPOCH_WARNING = (

@@ -20,7 +20,7 @@ class _FunctionSchedule(LRScheduler):
         last_epoch: int = -1,
     ) -> None:
         count = len(optimizer.param_groups)
-        given = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else [lr_lambda] * count
+        given: list[Any] = list(lr_lambda) if isinstance(lr_lambda, list | tuple) else [lr_lambda] * count
         if len(given) != count:
             raise ValueError(f"Expected {count} lr_lambdas, but got {len(given)}")
         for function in given:

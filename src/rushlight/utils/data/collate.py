@@ -56,7 +56,7 @@ def _like_sequence(original: Any, entries: list) -> Any:
             for index, entry in enumerate(entries):
                 clone[index] = entry
             return clone
-        return type(original)(entries)  # type: ignore[call-arg]
+        return type(original)(entries)
     except TypeError:
         return entries
 

@@ -169,7 +169,8 @@ class ChainDataset(IterableDataset[Any]):
             yield from dataset
 
     def __len__(self) -> int:
-        return sum(len(dataset) for dataset in self._checked())  # type: ignore[arg-type]
+        lengths = [len(dataset) for dataset in self._checked()]  # type: ignore[arg-type]
+        return sum(lengths)
 
 
 class Subset(Dataset[T]):
@@ -244,7 +245,7 @@ def random_split(
         )
     order = ops.randperm(size, generator=generator).tolist()
     ends = accumulate(lengths)
-    return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths, strict=True)]  # type: ignore[misc]
+    return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
 
 
 def _lengths_of_fractions(fractions: Sequence[float], size: int) -> list[int]:
