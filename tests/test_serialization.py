@@ -15,9 +15,10 @@ import torch
 
 import rushlight
 
-DTYPES = (
-    "float16 float32 float64 bfloat16 complex64 complex128 uint8 uint16 uint32 uint64 int8 int16 int32 int64 bool"
-).split()
+DTYPES = [
+    *("float16", "float32", "float64", "bfloat16", "complex64", "complex128", "bool"),
+    *("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+]
 
 
 def through_file(obj, save, load, **options):
@@ -324,7 +325,7 @@ BROKEN = [
     (lambda lib: lib.save(1, "/no such folder/x.pt"), RuntimeError, "Parent directory /no such folder does not exist"),
     (lambda lib: lib.load(5), AttributeError, "from a file that is seekable"),
     (lambda lib: lib.load("/no such folder/x.pt"), FileNotFoundError, "No such file"),
-    (lambda lib: lib.load(io.BytesIO(b"")), EOFError, ""),
+    (lambda lib: lib.load(io.BytesIO(b"")), EOFError, None),
     (lambda lib: lib.load(io.BytesIO(b"PK\x03\x04garbage")), RuntimeError, "PytorchStreamReader failed"),
 ]
 
