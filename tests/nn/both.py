@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
 
 
 def assert_same(function: Callable[[ModuleType], Any], **tolerance: float) -> None:
-    """Assert that both libraries give the same values, errors and warnings; values equal unless tolerances are given."""
+    """Assert that both libraries give the same values (equal, or within a tolerance), errors and warnings."""
     expected, got = outcome(function, torch), outcome(function, rushlight)
     assert_equal(got, expected, **tolerance)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -355,6 +357,121 @@ def test_errors(case):
     assert_same(ERRORS[case])
 
 
+LAZY = [
+    ("LazyLinear", (3,), {}, [(2, 4)]),
+    ("LazyLinear", (3,), {"bias": False}, [(2, 4)]),
+    ("LazyConv1d", (6, 3), {"padding": 1}, [SEQUENCE]),
+    ("LazyConv2d", (6, 3, 1, 0, 1, 2, False), {}, [IMAGE]),
+    ("LazyConv3d", (2, 2), {}, [VOLUME]),
+    ("LazyConvTranspose1d", (6, 3), {}, [(4, 7)]),
+    ("LazyConvTranspose2d", (6, 3, 2, 1, 1, 2), {}, [IMAGE]),
+    ("LazyConvTranspose3d", (2, 2), {}, [VOLUME]),
+    ("LazyBatchNorm1d", (), {}, [ROWS]),
+    ("LazyBatchNorm2d", (1e-3, None), {}, [IMAGE]),
+    ("LazyBatchNorm3d", (), {"affine": False}, [VOLUME]),
+    ("LazyInstanceNorm1d", (), {}, [SEQUENCE]),
+    ("LazyInstanceNorm2d", (), {"affine": True, "track_running_stats": False}, [IMAGE]),
+    ("LazyInstanceNorm3d", (), {}, [VOLUME]),
+]
+
+
+@pytest.mark.parametrize("case", LAZY, ids=label)
+def test_lazy_layers(case):
+    def function(t):
+        layer = build(t, case)
+        before = repr(layer), layer.has_uninitialized_params(), list(layer.state_dict())
+        t.manual_seed(0)
+        return before, run(t, layer, case[3]), repr(layer), type(layer).__name__
+
+    assert_same(function, rtol=1e-5, atol=2e-6)
+
+
+LAZY_STATES = {
+    "loaded": lambda t: (
+        lambda m: (m.load_state_dict(t.nn.Linear(2, 3).state_dict()), m.weight.shape, type(m.weight).__name__)
+    )(t.nn.LazyLinear(3)),
+    "loaded lazy": lambda t: repr(t.nn.LazyLinear(3).load_state_dict(t.nn.LazyLinear(3).state_dict())),
+    "shape": lambda t: t.nn.LazyLinear(3).weight.shape,
+    "parameter": lambda t: repr(t.nn.LazyLinear(3).weight),
+    "dtype": lambda t: t.nn.LazyLinear(3, dtype=t.float64)(t.ones(1, 2, dtype=t.float64)).dtype,
+    "copied": lambda t: copy.deepcopy(t.nn.LazyLinear(3))(t.ones(1, 2)).shape,
+    "wrong axes": lambda t: t.nn.LazyConv2d(3, 3)(t.ones(2, 2)),
+    "wrong groups": lambda t: t.nn.LazyConv2d(4, 3, groups=4)(t.ones(1, 3, 5, 5)),
+}
+
+
+@pytest.mark.parametrize("case", LAZY_STATES)
+def test_lazy_states(case):
+    assert_same(LAZY_STATES[case])
+
+
+def adaptive(t, rows):
+    t.manual_seed(0)
+    layer = t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10, 15], div_value=2.0, head_bias=True)
+    x = t.tensor(values((6, 8), 0), requires_grad=True)
+    target = t.tensor([0, 12, 3, 19, 5, 11][:rows])
+    output, loss = layer(x[:rows], target)
+    loss.backward()
+    predicted = layer.predict(x * 10)
+    return repr(layer), output, loss, x.grad, layer.log_prob(x), predicted, [p.grad for p in layer.parameters()]
+
+
+ADAPTIVE = {
+    "all clusters": lambda t: adaptive(t, 6),
+    "one cluster": lambda t: adaptive(t, 1),
+    "unbatched": lambda t: tuple(
+        (t.manual_seed(0), t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [4, 10]))[1](t.ones(8), t.tensor(12))
+    ),
+    "no cutoffs": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, []),
+    "unsorted": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 3]),
+    "too large": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5, 20]),
+    "target": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5])(t.ones(1, 8), t.tensor([20])),
+    "target axes": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5])(t.ones(1, 8), t.tensor([[2]])),
+    "batch": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5])(t.ones(1, 8), t.tensor([2, 3])),
+    "input axes": lambda t: t.nn.AdaptiveLogSoftmaxWithLoss(8, 20, [5])(t.ones(1, 8), t.tensor(2)),
+}
+
+
+@pytest.mark.parametrize("case", ADAPTIVE)
+def test_adaptive_softmax(case):
+    assert_same(ADAPTIVE[case], rtol=1e-5, atol=1e-6)
+
+
+LINEAR_CROSS_ENTROPY = {
+    "indices": lambda t: run(t, build(t, ("LinearCrossEntropyLoss", (4, 5), {"bias": True})), [ROWS, CLASSES]),
+    "form": lambda t: repr(build(t, ("LinearCrossEntropyLoss", (4, 5), {"out_features": (2,)}))),
+    "several": lambda t: build(t, ("LinearCrossEntropyLoss", (4, 5), {"out_features": (2,), "reduction": "none"}))(
+        t.tensor(values(ROWS, 0)), t.tensor([[0, 1], [2, 3], [4, 0]])
+    ),
+    "weight": lambda t: t.nn.LinearCrossEntropyLoss(4, 5, weight=t.ones(3)),
+    "smoothing": lambda t: t.nn.LinearCrossEntropyLoss(4, 5, label_smoothing=2),
+}
+
+
+@pytest.mark.parametrize("case", LINEAR_CROSS_ENTROPY)
+def test_linear_cross_entropy(case):
+    assert_same(LINEAR_CROSS_ENTROPY[case], rtol=1e-5, atol=1e-6)
+
+
+FRACTIONAL = {
+    "2d": lambda t: (t.manual_seed(0), t.nn.FractionalMaxPool2d(2, 3)(t.tensor(values(IMAGE, 0))))[1],
+    "2d ratio": lambda t: (
+        t.manual_seed(0),
+        t.nn.FractionalMaxPool2d((2, 3), output_ratio=0.5, return_indices=True)(t.tensor(values(IMAGE, 0))),
+    )[1],
+    "3d": lambda t: (t.manual_seed(0), t.nn.FractionalMaxPool3d(2, (2, 2, 3))(t.tensor(values(VOLUME, 0))))[1],
+    "form": lambda t: repr(t.nn.FractionalMaxPool2d(2, 3)),
+    "neither": lambda t: t.nn.FractionalMaxPool2d(2),
+    "both": lambda t: t.nn.FractionalMaxPool3d(2, 2, 0.5),
+    "ratio": lambda t: t.nn.FractionalMaxPool2d(2, output_ratio=1.5),
+}
+
+
+@pytest.mark.parametrize("case", FRACTIONAL)
+def test_fractional_max_pool(case):
+    assert_same(FRACTIONAL[case])
+
+
 def test_padding_names():
     for options in ({"padding": "all"}, {"padding_mode": "mirror"}):
         with pytest.raises(ValueError, match="should be one of|must be one of"):
@@ -392,8 +509,4 @@ def test_every_layer_is_here():
     assert missing == MISSING
 
 
-MISSING = {
-    "AdaptiveLogSoftmaxWithLoss", "Container", "CrossMapLRN2d", "FractionalMaxPool2d", "FractionalMaxPool3d",
-    "LinearCrossEntropyLoss", "LinearCrossEntropyOptions", "SyncBatchNorm",
-    *(name for name in torch.nn.modules.__all__ if name.startswith("Lazy")),
-}  # fmt: skip
+MISSING = {"Container", "CrossMapLRN2d", "LinearCrossEntropyOptions", "SyncBatchNorm"}

@@ -9,6 +9,7 @@ from functools import wraps
 
 from .. import ops
 from ..autograd.modes import no_grad
+from ..dtypes import bool as bool_dtype
 from ..random import Generator
 from ..tensor import Tensor
 
@@ -83,7 +84,7 @@ def trunc_normal_(
 
     mode = max(a, min(mean, b))
     log_peak = -0.5 * ((mode - mean) / std) ** 2
-    pending = ops.ones_like(tensor, dtype=ops.bool)
+    pending = ops.ones_like(tensor, dtype=bool_dtype)
     while pending.any():
         candidates = ops.empty_like(tensor).uniform_(a, b, generator=generator)
         tensor.copy_(ops.where(pending, candidates, tensor))

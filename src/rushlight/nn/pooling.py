@@ -277,3 +277,60 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """The maximum of each of `output_size` parts of a volume."""
 
     function = "adaptive_max_pool3d"
+
+
+class _FractionalMaxPool(Layer):
+    """The maximum of windows whose places are drawn at random, so that the size shrinks by a fraction.
+
+    Exactly one of `output_size` and `output_ratio` is given.
+
+    Source: Graham, 2014.
+    """
+
+    axes: ClassVar[int]
+    function: ClassVar[str]
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        output_size: Any = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        if output_size is None and output_ratio is None:
+            raise ValueError(f"{name} requires specifying either an output size, or a pooling ratio")
+        if output_size is not None and output_ratio is not None:
+            raise ValueError("only one of output_size and output_ratio may be specified")
+        self.kernel_size = per_axis(kernel_size, self.axes)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else per_axis(output_size, self.axes)
+        self.output_ratio = None if output_ratio is None else per_axis(output_ratio, self.axes)
+        if not all(0 < ratio < 1 for ratio in self.output_ratio or ()):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+    def forward(self, input: Tensor) -> Any:
+        """Take the maximum of each window, and with `return_indices` also where it is."""
+        return getattr(F, self.function)(
+            input,
+            self.kernel_size,
+            self.output_size,
+            self.output_ratio,
+            self.return_indices,
+            _random_samples=self._random_samples,
+        )
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """Fractional max pooling of images, (N, C, H, W)."""
+
+    axes, function = 2, "fractional_max_pool2d"
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """Fractional max pooling of volumes, (N, C, D, H, W)."""
+
+    axes, function = 3, "fractional_max_pool3d"
