@@ -32,8 +32,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
 
     Example:
         >>> import rushlight as torch
-        >>> softmax = torch.nn.AdaptiveLogSoftmaxWithLoss(8, 20, cutoffs=[5, 10])
-        >>> output, loss = softmax(torch.zeros(3, 8), torch.tensor([0, 7, 19]))
+        >>> softmax = torch.nn.AdaptiveLogSoftmaxWithLoss(32, 20, cutoffs=[5, 10])
+        >>> output, loss = softmax(torch.zeros(3, 32), torch.tensor([0, 7, 19]))
         >>> output.shape, loss.shape
         (torch.Size([3]), torch.Size([]))
     """

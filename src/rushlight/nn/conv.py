@@ -20,6 +20,8 @@ class _Convolution(Layer):
     axes: ClassVar[int]
     function: ClassVar[str]  # its name in `functional`
     transposed = False
+    in_channels: int
+    out_channels: int
 
     def __init__(
         self,

@@ -12,11 +12,12 @@ from ..dtypes import int64
 from ..tensor import Tensor
 from .conv import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from .linear import Linear
+from .module import Module
 from .norm import BatchNorm1d, BatchNorm2d, BatchNorm3d, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from .parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 
-class LazyModuleMixin:
+class LazyModuleMixin(Module):
     """Makes a module lazy: `initialize_parameters` is called with the first input, then the class `cls_to_become`."""
 
     cls_to_become: type | None = None
@@ -74,7 +75,7 @@ class _LazyLayer(LazyModuleMixin):
     def reset_parameters(self) -> None:
         """Draw all parameters anew, once they have shapes."""
         if getattr(self, self.inferred) and not self.has_uninitialized_params():
-            super().reset_parameters()
+            super().reset_parameters()  # type: ignore[misc]
 
     def initialize_parameters(self, input: Tensor, *args: Any, **kwargs: Any) -> None:
         """Take the size from the input and draw the parameters."""

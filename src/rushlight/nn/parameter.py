@@ -38,7 +38,7 @@ def new_parameter(*shape: int, device: Any = None, dtype: Any = None) -> Paramet
     return Parameter(ops.empty(shape, device=device, dtype=dtype))
 
 
-class _Uninitialized:
+class _Uninitialized(Tensor):
     """A tensor of a lazy module: it has a dtype and no shape until `materialize` gives it one."""
 
     __slots__ = ()
@@ -55,9 +55,9 @@ class _Uninitialized:
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Become an ordinary parameter or buffer of this shape, not yet filled."""
         self.data = ops.empty(shape, device=device, dtype=self.dtype if dtype is None else dtype)
-        self.__class__ = Parameter if isinstance(self, Parameter) else Tensor
+        self.__class__ = Parameter if isinstance(self, Parameter) else Tensor  # type: ignore[assignment]
 
-    def __repr__(self, **options: Any) -> str:
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
         return f"<{type(self).__name__}>"
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
@@ -67,7 +67,7 @@ class _Uninitialized:
         return memo.setdefault(id(self), type(self)(self.requires_grad, None, self.dtype))
 
 
-class UninitializedParameter(_Uninitialized, Parameter):
+class UninitializedParameter(_Uninitialized, Parameter):  # type: ignore[misc]
     """A parameter whose shape is not known yet."""
 
     __slots__ = ()
@@ -76,7 +76,7 @@ class UninitializedParameter(_Uninitialized, Parameter):
         return Parameter.__new__(cls, ops.empty(0, device=device, dtype=dtype), requires_grad)
 
 
-class UninitializedBuffer(_Uninitialized, Tensor):
+class UninitializedBuffer(_Uninitialized):
     """A buffer whose shape is not known yet."""
 
     __slots__ = ()

@@ -50,7 +50,7 @@ def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
     """Scale the gradients by max_norm / total_norm, if that is less than 1, in place."""
-    scale = ops.clamp(float(max_norm) / (total_norm + 1e-6), max=1.0)
+    scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
     for gradient in _gradients(parameters):
         gradient.mul_(scale)
 
