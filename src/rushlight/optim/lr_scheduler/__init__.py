@@ -18,6 +18,8 @@ from .decay import (
 from .function import LambdaLR, MultiplicativeLR
 from .plateau import ReduceLROnPlateau
 
+_LRScheduler = LRScheduler  # the name before PyTorch 2.0, which many programs still subclass
+
 __all__ = [
     "LRScheduler",
     "LambdaLR",

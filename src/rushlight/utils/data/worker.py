@@ -144,7 +144,9 @@ class WorkerIterator(Iterator):
 
     def _start(self) -> None:
         context = self._loader.multiprocessing_context or multiprocessing.get_context()
-        self._workers = [_Worker(self._job, number, context) for number in range(self._job.num_workers)]
+        self._workers = []
+        for number in range(self._job.num_workers):
+            self._workers.append(_Worker(self._job, number, context))
         self._epoch = -1
         self.reset()
 
