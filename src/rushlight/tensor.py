@@ -486,7 +486,7 @@ def wrap(array: ndarray, cls: type = Tensor) -> Any:
     """A tensor on this array: no copy, no history."""
     out = new(cls)
     out.array, out.node, out.leaf, out._grad, out.view, out._hooks = array, None, False, None, None, None
-    out.version = [0] if not inferring.get() else inference_cell
+    out.version = inference_cell if inferring.get() else [0]
     return out
 
 
@@ -512,8 +512,11 @@ def address(array: ndarray) -> int:
 
 def storage_of(array: ndarray) -> ndarray:
     """The array that owns the memory."""
-    while isinstance(array.base, ndarray):
-        array = array.base
+    base = array.base
+    while base is not None:
+        if isinstance(base, ndarray):
+            array = base
+        base = getattr(base, "base", None)  # as_strided puts an object of its own in between
     return array
 
 

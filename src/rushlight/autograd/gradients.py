@@ -158,24 +158,26 @@ def _starting_gradients(outputs: Sequence, given: Any, recorded: bool) -> list:
     starts = []
     for number, (output, gradient) in enumerate(zip(outputs, given)):
         if gradient is None:
-            gradient = _implicit_gradient(output)
+            one = _implicit_gradient(output)
+            starts.append(tensors.wrap(tensors.np.asarray(one)) if recorded else one)
         else:
             _check_gradient(number, output, gradient)
-        starts.append(gradient if recorded else gradient.array[()])
+            starts.append(gradient if recorded else gradient.array[()])  # 0-dim gradients travel as NumPy scalars
     return starts
 
 
 def _implicit_gradient(output: Any) -> Any:
+    """One, in the shape and type of an output that is a single real number."""
     array = output.array
-    if output.requires_grad:
-        if array.size != 1:
-            raise RuntimeError(
-                f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it "
-                f"first, for example with .sum(), or pass gradient= of its shape"
-            )
-        if array.dtype.kind not in "fV":
-            raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
-    return tensors.wrap(tensors.np.ones_like(array))
+    if array.size != 1 and output.requires_grad:
+        raise RuntimeError(
+            f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it first, "
+            f"for example with .sum(), or pass gradient= of its shape"
+        )
+    if array.dtype.kind not in "fV" and output.requires_grad:
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
+    one = array.dtype.type(1)
+    return one if array.ndim == 0 else tensors.np.full(array.shape, one)
 
 
 def _check_gradient(number: int, output: Any, gradient: Any) -> None:

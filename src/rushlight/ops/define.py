@@ -31,6 +31,7 @@ from .writing import bump, check_fits, check_writable, rewrite_history, show, wr
 ndarray = np.ndarray
 asarray = np.asarray
 
+BARE = (ndarray, np.generic)
 VARIADIC = 0x04  # the flag of a code object whose function takes *args
 VALUE, RESULT, SHAPE, DTYPE = range(4)
 
@@ -113,13 +114,15 @@ class Op:
             named_arrays = kwargs
         if first is None:
             return self._without_tensors(arrays, named_arrays)
-        result = self.evaluate(arrays, named_arrays)
+        if self.promote is None:
+            result = self.compute(*arrays, **named_arrays)
+        else:
+            result = self.evaluate(arrays, named_arrays)
         edges: tuple | None = None
-        if recording.get() and self.places:
+        values: Any = ()
+        if self.places and recording.get():
             values = self.values(args, kwargs)
             edges = self.edges(values)
-        if edges is None:
-            values = ()
         if type(result) is tuple or type(result) is list:
             return self._several(result, first, values, edges, frame)
         out = wrap(result if type(result) is ndarray else asarray(result))
@@ -207,7 +210,7 @@ class Op:
 
     def _wanted(self, mask: tuple[bool, ...]) -> frozenset:
         if self.composite is not None:
-            return frozenset(self.names).union(*self.needs.values())
+            return frozenset(self.names)
         if not mask:
             return frozenset().union(*self.needs.values())
         return frozenset().union(*(self.needs[n] for n, wanted in zip(self.differentiable, mask) if wanted))
@@ -358,9 +361,12 @@ def op(name: str | None = None, **options: Any) -> Callable:
     def declare(compute: Callable) -> Callable:
         spec = Op(name, compute, {key: named(rule) for key, rule in options.items()}, **settings)
         perform = spec.__call__
+        converts = spec.promote is not None
 
         @functools.wraps(compute)
         def call(*args: Any, **kwargs: Any) -> Any:
+            if args and isinstance(args[0], BARE) and not converts:  # in a rule: bare arrays in, bare arrays out
+                return compute(args[0] if type(args[0]) is ndarray else asarray(args[0]), *args[1:], **kwargs)
             return perform(args, kwargs, current_frame(1))
 
         call.op = spec  # type: ignore[attr-defined]
