@@ -1,0 +1,232 @@
+"""Running sums, products, extremes and log-sum-exps along an axis; differences and integrals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..kernels import products, scans
+from .axes import axis
+from .convert import to_dtype
+from .define import op
+from .promotion import is_half, raw
+from .pick import put, raw_indices
+from .reduce import converted, to_out, widened, written
+
+__all__ = [
+    "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "trapezoid", "trapz",
+]  # fmt: skip
+
+
+def _accumulated(ufunc: np.ufunc, x: np.ndarray, dim: int) -> np.ndarray:
+    line = axis(dim, x.ndim)
+    wide = x.astype(np.int64) if x.dtype.kind in "biu" else widened(x)
+    result = ufunc.accumulate(wide, line) if x.ndim else wide.copy()
+    return result.astype(x.dtype) if is_half(x.dtype) else result
+
+
+def _suffix_sums(g: Any, dim: int) -> Any:
+    """For each element the sum of itself and all behind it."""
+    if not raw(g).ndim:
+        return g
+    if raw(g) is g:
+        return np.flip(np.add.accumulate(np.flip(g, dim), dim), dim)
+    return cumsum(g.flip(dim), dim).flip(dim)
+
+
+@op("CumsumBackward0", input=lambda g, dim: _suffix_sums(g, dim))
+def _cumsum(input, dim):
+    return _accumulated(np.add, input, dim)
+
+
+def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
+    """The running sum along an axis; integers are added as int64.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2, 3]).cumsum(0)
+    tensor([1, 3, 6])
+    """
+    return _cumsum(converted(input, dtype), dim, **to_out(out))
+
+
+def _cumprod_gradient(g: Any, input: np.ndarray, result: np.ndarray, dim: int) -> np.ndarray:
+    if not input.ndim:
+        return g
+    if np.all(input):
+        return _suffix_sums(g * result.conj(), dim) / input.conj()
+    return products.weighted_suffixes(input.conj(), g, axis(dim, input.ndim))
+
+
+def _cumprod_by_doubling(input: Any, dim: int) -> Any:
+    """A running product of multiplications only, whose derivatives hold for zeros too."""
+    from . import cat
+
+    length = input.shape[dim] if input.ndim else 0
+    step = 1
+    while step < length:
+        ahead = input.narrow(dim, 0, length - step)
+        input = cat((input.narrow(dim, 0, step), input.narrow(dim, step, length - step) * ahead), dim)
+        step *= 2
+    return input * 1
+
+
+@op(
+    "CumprodBackward0",
+    composite=_cumprod_by_doubling,
+    input=lambda g, input, result, dim: _cumprod_gradient(g, input, result, dim),
+)
+def _cumprod(input, dim):
+    return _accumulated(np.multiply, input, dim)
+
+
+def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
+    """The running product along an axis; integers are multiplied as int64."""
+    return _cumprod(converted(input, dtype), dim, **to_out(out))
+
+
+def _running_extreme(name: str, ufunc: np.ufunc, joined: str) -> Any:
+    def compute(input, dim):
+        if not input.ndim:
+            axis(dim, 0)
+            return input.copy(), np.zeros((), np.int64)
+        return scans.extremes(input, ufunc, axis(dim, input.ndim))
+
+    compute.__name__ = compute.__qualname__ = name
+    compute.__doc__ = f"""The {joined} element so far along an axis, and its index: the last of equals.
+
+    >>> import rushlight as torch
+    >>> torch.{name}(torch.tensor([2.0, 3.0, 1.0]), 0).indices
+    tensor([{'0, 1, 1' if name == 'cummax' else '0, 0, 2'}])
+    """
+    return op(
+        f"{name.capitalize()}Backward0",
+        outputs=("values", "indices"),
+        nondifferentiable=("indices",),
+        input=lambda g, indices, input_shape, dim: put(g, raw_indices(indices), dim, input_shape),
+    )(compute)
+
+
+cummax = _running_extreme("cummax", np.maximum, "largest")
+cummin = _running_extreme("cummin", np.minimum, "smallest")
+
+
+def _logcumsumexp_gradient(g: Any, input: Any, result: Any, dim: int) -> Any:
+    """Each element weighs exp(input - result) in every sum behind it; added up as logarithms, so that none overflows."""
+    from . import exp, log, where
+
+    def reached(weights: Any) -> Any:
+        """The part of the gradient from non-negative ``weights``."""
+        present = weights != 0
+        logs = where(present, log(where(present, weights, 1.0)), lowest) - result
+        return exp((logcumsumexp(logs.flip(dim), dim).flip(dim) if raw(g).ndim else logs) + input)
+
+    if raw(g).dtype.kind == "c":
+        lowest = complex(np.finfo(raw(g).real.dtype).min)
+        return reached(g.conj()).conj()
+    lowest = float(np.finfo(raw(g).dtype).min) if raw(g).dtype.kind == "f" else -3e38
+    zero = g * 0
+    return reached(where(g > 0, g, zero)) - reached(where(g < 0, -g, zero))
+
+
+@op("LogcumsumexpBackward0", input=lambda g, input, result, dim: _logcumsumexp_gradient(g, input, result, dim))
+def _logcumsumexp(input, dim):
+    line = axis(dim, input.ndim)
+    if not input.ndim:
+        return input.copy()
+    return scans.log_sum_exp(widened(input), line).astype(input.dtype, copy=False)
+
+
+def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
+    """The logarithm of the running sum of the exponentials along an axis, safe from overflow."""
+    if raw(input).dtype.kind in "biu":
+        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{_called(input)}\'')
+    return _logcumsumexp(input, dim, **to_out(out))
+
+
+def _called(input: Any) -> str:
+    return dtypes.CASED[dtypes.of(raw(input).dtype)]
+
+
+# Differences and integrals
+
+
+def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, out: Any = None) -> Any:
+    """The differences of neighbours along an axis, taken ``n`` times.
+
+    Args:
+        prepend: put in front along the axis first.
+        append: put behind along the axis first.
+
+    Raises:
+        RuntimeError: the tensor has no axes, or ``n`` is negative.
+
+    >>> import rushlight as torch
+    >>> torch.diff(torch.tensor([1, 4, 9]))
+    tensor([3, 5])
+    """
+    from . import cat, logical_xor
+
+    if input.ndim == 0:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    if n < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    dim = axis(dim, input.ndim)
+    parts = [part for part in (prepend, input, append) if part is not None]
+    if len(parts) > 1 and any(part.ndim != input.ndim for part in parts):
+        raise RuntimeError("diff expects prepend or append to be the same dimension as input")
+    result = cat(parts, dim) if len(parts) > 1 else input
+    if n == 0 and len(parts) == 1:
+        return written(result.clone(), out)
+    for _ in range(min(n, result.shape[dim])):
+        length = max(result.shape[dim] - 1, 0)
+        later, earlier = result.narrow(dim, min(1, result.shape[dim]), length), result.narrow(dim, 0, length)
+        result = logical_xor(later, earlier) if raw(input).dtype == bool else later - earlier
+    return written(result, out)
+
+
+def _strips(y: Any, x: Any, dx: Any, dim: int, name: str) -> Any:
+    """The areas between neighbouring samples, and the axis counted from the front."""
+    if raw(y).dtype == bool:
+        raise RuntimeError(f"{name}: received a bool input for `y`, but bool is not supported")
+    dim = axis(dim, y.ndim)
+    steps = dx
+    if x is not None:
+        if raw(x).dtype == bool:
+            raise RuntimeError(f"{name}: received a bool input for `x`, but bool is not supported")
+        if x.ndim == 1 and y.ndim:
+            if x.shape[0] != y.shape[dim]:
+                raise RuntimeError(f"{name}: There must be one `x` value for each sample point")
+            x = x.reshape((-1, *(1,) * (y.ndim - 1 - dim)))
+        elif x.ndim < y.ndim and x.ndim:
+            x = x.reshape((*(1,) * (y.ndim - x.ndim), *x.shape))
+        if x.ndim:
+            along = dim - y.ndim
+            steps = x.narrow(along, 1, x.shape[along] - 1) - x.narrow(along, 0, x.shape[along] - 1)
+    length = y.shape[dim] - 1
+    return (y.narrow(dim, 1, length) + y.narrow(dim, 0, length)), steps, dim
+
+
+def trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:
+    """The integral along an axis by the trapezoidal rule, of samples ``dx`` apart or at the points ``x``.
+
+    >>> import rushlight as torch
+    >>> torch.trapezoid(torch.tensor([1.0, 2.0, 3.0]))
+    tensor(4.)
+    """
+    if y.ndim and y.shape[axis(dim, y.ndim)] == 0:
+        return y.sum(dim) if y.is_floating_point() else to_dtype(y.sum(dim), dtypes.get_default_dtype().numpy)
+    strips, steps, dim = _strips(y, x, dx, dim, "trapezoid")
+    if isinstance(steps, (int, float, complex)):
+        return strips.sum(dim) * (steps / 2)
+    return (strips * steps).sum(dim) / 2.0
+
+
+trapz = trapezoid
+
+
+def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:
+    """The running integral along an axis by the trapezoidal rule: one element less than there are samples."""
+    strips, steps, dim = _strips(y, x, dx, dim, "cumulative_trapezoid")
+    return (strips * (steps / 2.0)).cumsum(dim)

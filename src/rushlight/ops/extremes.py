@@ -1,0 +1,370 @@
+"""Largest, smallest and middle elements: values, where they are, and quantiles."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..kernels import order
+from ..tensor import Tensor, wrap
+from .axes import axes, axis
+from .define import op
+from .promotion import raw
+from .pick import pick, put_selected
+from .reduce import along, kept, to_out, unreduced, widened, written
+from .reduce import sum as add_up
+from .sorting import sort
+
+__all__ = [
+    "amax", "amin", "aminmax", "argmax", "argmin", "kthvalue", "max", "median", "min", "mode", "nanmedian", "nanquantile",
+    "quantile",
+]  # fmt: skip
+
+
+def require_elements(name: str, x: np.ndarray, dim: Any = None) -> None:
+    """Refuse a reduction without identity over no elements."""
+    if x.size:
+        return
+    if dim is None or dim == () or dim == []:
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
+            f"'dim' argument."
+        )
+    for reduced in axes(dim, x.ndim) or ():
+        if x.shape[reduced] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {reduced} to have non-zero size.")
+
+
+def require_real(name: str, x: np.ndarray) -> None:
+    """Refuse complex numbers, which have no order."""
+    if x.dtype.kind == "c":
+        raise RuntimeError(f"{name}: complex numbers have no order: input of type {dtypes.of(x.dtype)} is not supported")
+
+
+# The extreme value, its gradient shared evenly among all elements that have it
+
+
+def _shared(g: Any, input: Any, result: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
+    here = (input == result) | ((input != input) & (result != result))
+    return here * (g / add_up(here, dim, True))
+
+
+def _extreme(ufunc: np.ufunc, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+    if x.dtype.kind == "c":
+        require_real(name, x)
+    if not x.size:
+        require_elements(name, x, dim)
+    return ufunc.reduce(x, along(dim, x.ndim), None, None, keepdim)
+
+
+def _extremes(ufunc: np.ufunc, name: str) -> tuple[Any, Any]:
+    """The extreme element of all, as of ``max(input)``, and along axes, as of ``amax``."""
+
+    @op(f"{name.capitalize()}Backward1", input=lambda g, input, result: _shared(g, input, result))
+    def of_all(input):
+        return _extreme(ufunc, name, input, None, False)
+
+    @op(
+        f"A{name}Backward0",
+        input=lambda g, input, result, dim, keepdim: _shared(g, input, result, dim, keepdim),
+    )
+    def of_axes(input, dim, keepdim):
+        return _extreme(ufunc, f"a{name}", input, dim, keepdim)
+
+    return of_all, of_axes
+
+
+_max, _amax = _extremes(np.maximum, "max")
+_min, _amin = _extremes(np.minimum, "min")
+
+
+def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
+    """The largest element, or the largest along the axes ``dim``; the gradient is shared evenly among equals.
+
+    Raises:
+        RuntimeError: there are no elements.
+
+    >>> import rushlight as torch
+    >>> torch.amax(torch.tensor([[1, 4], [3, 2]]), 1)
+    tensor([4, 3])
+    """
+    return _amax(input, dim, keepdim) if out is None else _amax(input, dim, keepdim, out=out)
+
+
+def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
+    """The smallest element, or the smallest along the axes ``dim``; the gradient is shared evenly among equals."""
+    return _amin(input, dim, keepdim) if out is None else _amin(input, dim, keepdim, out=out)
+
+
+@op(
+    "AminmaxBackward0",
+    outputs=("min", "max"),
+    input=lambda g, input, min, max, dim, keepdim: _shared(g[0], input, min, dim, keepdim)
+    + _shared(g[1], input, max, dim, keepdim),
+)
+def _aminmax(input, dim, keepdim):
+    require_real("aminmax", input)
+    require_elements("aminmax", input, dim)
+    dims = along(dim, input.ndim)
+    return np.minimum.reduce(input, dims, None, None, keepdim), np.maximum.reduce(input, dims, None, None, keepdim)
+
+
+def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
+    """The smallest and the largest element, of all or along the axis ``dim``."""
+    return _aminmax(input, dim, keepdim, **to_out(out))
+
+
+# The extreme element of each line, with its place: the first of equals, which alone gets the gradient
+
+
+def _line_end(name: str, position: Any, joined: str) -> Any:
+    """``max`` or ``min`` in its three forms."""
+
+    @op(
+        f"{name.capitalize()}Backward0",
+        outputs=("values", "indices"),
+        nondifferentiable=("indices",),
+        input=lambda g, indices, input_shape, dim, keepdim: put_selected(g, indices, input_shape, dim, keepdim),
+    )
+    def along_axis(input, dim, keepdim):
+        require_real(name, input)
+        line = axis(dim, input.ndim)
+        require_elements(name, input, line)
+        if not input.ndim:
+            return input.copy(), np.zeros((), np.int64)
+        indices = position(widened(input), line, keepdims=True)
+        values = np.take_along_axis(input, indices, line)
+        return (values, indices) if keepdim else (values.squeeze(line), indices.squeeze(line))
+
+    along_axis.op.returns.__name__ = name
+    whole, pairwise = (_max, "maximum") if name == "max" else (_min, "minimum")
+
+    def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
+        if dim is None and other is None:
+            return whole(input) if out is None else whole(input, out=out)
+        if other is not None or isinstance(dim, Tensor):
+            from .. import ops
+
+            return getattr(ops, pairwise)(input, dim if other is None else other, **to_out(out))
+        return along_axis(input, dim, keepdim, **to_out(out))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"""The {joined} element of all; with an axis ``dim``, the {joined} of each line along it and its index.
+
+    With a second tensor: the {joined} of both, element by element. Over all elements the gradient is shared evenly among
+    equals; along an axis it goes to the element at the index.
+
+    Raises:
+        RuntimeError: there are no elements.
+    """
+    return function
+
+
+max = _line_end("max", np.argmax, "largest")
+min = _line_end("min", np.argmin, "smallest")
+
+
+def _place(name: str, position: Any, joined: str) -> Any:
+    def compute(input, dim=None, keepdim=False):
+        require_real(name, input)
+        if dim is None and not input.size:
+            raise IndexError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0.")
+        line = None if dim is None else axis(dim, input.ndim)
+        require_elements(name, input, line)
+        if not input.ndim:
+            return np.zeros((), np.int64)
+        return position(widened(input), line, keepdims=keepdim)
+
+    compute.__name__ = compute.__qualname__ = name
+    compute.__doc__ = f"The index of the {joined} element, of all in order or along the axis ``dim``; the first of equals."
+    return op()(compute)
+
+
+argmax = _place("argmax", np.argmax, "largest")
+argmin = _place("argmin", np.argmin, "smallest")
+
+
+# The element at a rank
+
+
+def _by_rank(name: str, kernel: Any) -> Any:
+    """An operation that selects one element of each line, and where it is."""
+    node = f"{name.capitalize()}Backward{int(name.endswith('median'))}"
+
+    @op(
+        node,
+        outputs=("values", "indices"),
+        nondifferentiable=("indices",),
+        input=lambda g, indices, input_shape, dim, keepdim: put_selected(g, indices, input_shape, dim, keepdim),
+    )
+    def select(input, dim, keepdim, rank):
+        require_real(name, input)
+        if not input.ndim:
+            return input.copy(), np.zeros((), np.int64)
+        line = axis(dim, input.ndim)
+        require_elements(name, input, line)
+        indices = np.expand_dims(kernel(np.moveaxis(widened(input), line, -1), rank), line)
+        values = np.take_along_axis(input, indices, line)
+        return (values, indices) if keepdim else (values.squeeze(line), indices.squeeze(line))
+
+    select.op.returns.__name__ = name
+    return select
+
+
+_kthvalue = _by_rank("kthvalue", lambda x, rank: order.kth_index(x, rank))
+_mode = _by_rank("mode", lambda x, rank: order.mode_index(x))
+_median_along = _by_rank("median", lambda x, rank: order.median_index(x, skip_nan=False))
+_nanmedian_along = _by_rank("nanmedian", lambda x, rank: order.median_index(x, skip_nan=True))
+
+
+def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
+    """The ``k``-th smallest element of each line along an axis, counted from 1, and its index.
+
+    Raises:
+        RuntimeError: a line has fewer than ``k`` elements, or ``k`` is not positive.
+
+    >>> import rushlight as torch
+    >>> torch.kthvalue(torch.tensor([3.0, 1.0, 2.0]), 2)
+    torch.return_types.kthvalue(
+    values=tensor(2.),
+    indices=tensor(2))
+    """
+    shape = raw(input).shape
+    length = shape[axis(dim, len(shape))] if shape else 1
+    if not 1 <= k <= length:
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: got {k}, lines have {length}")
+    return _kthvalue(input, dim, keepdim, k, **to_out(out))
+
+
+def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
+    """The most frequent element of each line along an axis, the smallest of several such, and an index of it."""
+    return _mode(input, dim, keepdim, None, **to_out(out))
+
+
+def _median_gradient(g: Any, input: Any, result: Any) -> Any:
+    if not raw(input).size:
+        return g * input
+    here = (input == result) | ((input != input) & (result != result))
+    return here * (g / add_up(here))
+
+
+def _whole_median(name: str, skip_nan: bool) -> Any:
+    @op(f"{name.capitalize()}Backward0", input=_median_gradient)
+    def compute(input):
+        require_real(name, input)
+        if not input.size:
+            return np.array(math.nan if input.dtype.kind in "fV" else 0, input.dtype)
+        flat = input.reshape(-1)
+        return flat[order.median_index(widened(flat), skip_nan)]
+
+    return compute
+
+
+def _median_function(name: str, whole: Any, lines: Any, doc: str) -> Any:
+    def function(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
+        return whole(input, **to_out(out)) if dim is None else lines(input, dim, keepdim, None, **to_out(out))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+median = _median_function(
+    "median", _whole_median("median", False), _median_along,
+    """The middle element, the lower of two; with an axis ``dim`` that of each line, and its index.
+
+    NaN makes the result NaN.
+
+    >>> import rushlight as torch
+    >>> torch.median(torch.tensor([3.0, 1.0, 4.0, 2.0]))
+    tensor(2.)
+    """,
+)  # fmt: skip
+nanmedian = _median_function(
+    "nanmedian", _whole_median("nanmedian", True), _nanmedian_along,
+    "The middle element of those that are not NaN, as of `median`.",
+)  # fmt: skip
+
+
+# Quantiles
+
+ROUNDED = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
+
+
+def _check_quantile(name: str, x: np.ndarray, q: Any, interpolation: str) -> None:
+    if not x.size:
+        raise RuntimeError(f"{name}() input tensor must be non-empty")
+    if x.dtype not in (np.float32, np.float64):
+        raise RuntimeError(f"{name}() input tensor must be either float or double dtype")
+    if isinstance(q, (np.ndarray, Tensor)):
+        if raw(q).ndim > 1:
+            raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
+        if raw(q).dtype != x.dtype:
+            raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
+    if not np.all((np.asarray(raw(q)) >= 0) & (np.asarray(raw(q)) <= 1)):
+        raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
+    if interpolation not in INTERPOLATIONS:
+        raise RuntimeError(
+            f"{name}() interpolation must be one of linear, lower, higher, midpoint or nearest, but got {interpolation}"
+        )
+
+
+def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool) -> Any:
+    from . import lerp
+
+    x = raw(input)
+    _check_quantile(name, x, q, interpolation)
+    points = np.asarray(raw(q), x.dtype)
+    lines = input.reshape(-1) if dim is None or not x.ndim else input.movedim(axis(dim, x.ndim), -1)
+    ordered = sort(lines, -1).values
+    ranks = _ranks(raw(ordered), points.reshape(-1), skip_nan)
+    if interpolation in ROUNDED:
+        ranks = ROUNDED[interpolation](ranks)
+    low = ranks.astype(np.int64)
+    found = pick(ordered, low, -1)
+    if interpolation not in ROUNDED:
+        weight = ranks - low if interpolation == "linear" else np.full_like(ranks, 0.5)
+        found = lerp(found, pick(ordered, np.ceil(ranks).astype(np.int64), -1), wrap(weight))
+    found = found.movedim(-1, 0) if points.ndim else found.squeeze(-1)
+    return found.reshape((*points.shape, *kept(x.shape, dim))) if keepdim else found
+
+
+def _ranks(ordered: np.ndarray, points: np.ndarray, skip_nan: bool) -> np.ndarray:
+    """The places in sorted lines that fractions stand for; that of a NaN where it counts."""
+    length = ordered.shape[-1]
+    missing = np.isnan(ordered).sum(-1, keepdims=True)
+    if skip_nan:
+        return points * np.maximum(length - 1 - missing, 0).astype(points.dtype)
+    return np.where(missing > 0, points.dtype.type(length - 1), points * points.dtype.type(length - 1))
+
+
+def quantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
+) -> Any:
+    """The elements below which the fractions ``q`` of all lie, of each line along ``dim``; NaN where a line has one.
+
+    Args:
+        input: float32 or float64.
+        q: a number or a 1-D tensor in 0 to 1; the result has a leading axis for a 1-D tensor.
+        interpolation: "linear", "lower", "higher", "midpoint" or "nearest", for ranks between two elements.
+
+    Raises:
+        RuntimeError: there are no elements, a fraction is out of range, or an argument is of another type.
+
+    >>> import rushlight as torch
+    >>> torch.quantile(torch.tensor([0.0, 1.0, 2.0, 3.0]), 0.5)
+    tensor(1.5000)
+    """
+    return written(_quantile("quantile", input, q, dim, keepdim, interpolation, False), out)
+
+
+def nanquantile(
+    input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
+) -> Any:
+    """The quantiles of the elements that are not NaN, as of `quantile`."""
+    return written(_quantile("nanquantile", input, q, dim, keepdim, interpolation, True), out)

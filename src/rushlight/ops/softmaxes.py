@@ -1,0 +1,131 @@
+"""The softmax family: exponentials over their sum."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..tensor import Tensor
+from .axes import axis
+from .define import op
+from .powers import exp
+from .promotion import is_half, raw
+from .reduce import converted, to_out, widened
+from .reduce import sum as add_up
+
+__all__ = ["log_softmax", "softmax"]
+
+
+def _shifted(x: np.ndarray, dim: int, name: str) -> np.ndarray:
+    """The elements less the largest of their line."""
+    if x.dtype.kind not in "fV":
+        raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{dtypes.CASED[dtypes.of(x.dtype)]}'")
+    if not x.ndim:
+        axis(dim, 0)
+        return widened(x) - widened(x)
+    wide = widened(x)
+    if not -x.ndim <= dim < x.ndim:
+        axis(dim, x.ndim)
+    return wide - np.maximum.reduce(wide, dim, None, None, True) if x.size else wide.copy()
+
+
+def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:
+    weighted = g * result
+    if type(weighted) is np.ndarray:
+        total = np.add.reduce(weighted, dim, None, None, True) if weighted.ndim else weighted
+        weighted -= result * total
+        return weighted
+    return weighted - result * add_up(weighted, dim, True)
+
+
+@op("SoftmaxBackward0", input=lambda g, result, dim: _softmax_gradient(g, result, dim))
+def _softmax(input, dim):
+    e = _shifted(input, dim, "softmax")
+    e = np.asarray(np.exp(e))
+    if e.ndim:
+        e /= np.add.reduce(e, dim, None, None, True)
+    return e.astype(input.dtype) if is_half(input.dtype) else e
+
+
+@op("LogSoftmaxBackward0", input=lambda g, result, dim: g - exp(result) * add_up(g, dim, True))
+def _log_softmax(input, dim):
+    shifted = np.asarray(_shifted(input, dim, "log_softmax"))
+    if shifted.ndim:
+        shifted -= np.log(np.add.reduce(np.exp(shifted), dim, None, None, True))
+    return shifted.astype(input.dtype) if is_half(input.dtype) else shifted
+
+
+def _implicit_dim(name: str, ndim: int) -> int:
+    """The axis that old programs mean by leaving it out."""
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=3,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Any = None) -> Any:
+    """Exponentials over their sum along an axis: positive numbers that add up to one.
+
+    Raises:
+        NotImplementedError: the elements are integers and no floating-point ``dtype`` is asked for.
+
+    >>> import rushlight as torch
+    >>> torch.softmax(torch.tensor([0.0, 0.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
+    if dim is None:
+        dim = _implicit_dim("softmax", raw(input).ndim)
+    if dtype is not None:
+        input = converted(input, dtype)
+    return _softmax(input, dim, **to_out(out)) if out is not None else _softmax(input, dim)
+
+
+def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Any = None) -> Any:
+    """The logarithm of `softmax`, without its rounding to zero.
+
+    >>> import rushlight as torch
+    >>> torch.log_softmax(torch.tensor([0.0, 0.0]), 0)
+    tensor([-0.6931, -0.6931])
+    """
+    if dim is None:
+        dim = _implicit_dim("log_softmax", raw(input).ndim)
+    if dtype is not None:
+        input = converted(input, dtype)
+    return _log_softmax(input, dim, **to_out(out)) if out is not None else _log_softmax(input, dim)
+
+
+def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
+    """`softmax` of the negative.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.softmin(torch.tensor([0.0, 0.0]), 0)
+    tensor([0.5000, 0.5000])
+    """
+    if dim is None:
+        dim = _implicit_dim("softmin", input.ndim)
+    return softmax(-input, dim, dtype)
+
+
+def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
+    """A sample from the Gumbel-softmax distribution: one-hot in the forward direction with ``hard``, soft in backward.
+
+    Jang, Gu and Poole, "Categorical Reparameterization with Gumbel-Softmax", 2017.
+
+    Args:
+        logits: log-probabilities, not normalised.
+        tau: the temperature: the lower, the closer to one-hot.
+        eps: has no effect.
+    """
+    noise = -logits.detach().clone().exponential_().log()
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    one_hot = np.zeros_like(soft.array)
+    np.put_along_axis(one_hot, np.argmax(soft.array, dim, keepdims=True), 1, dim)
+    from ..tensor import wrap
+
+    return wrap(one_hot) - soft.detach() + soft
