@@ -210,7 +210,7 @@ class Op:
 
     def _wanted(self, mask: tuple[bool, ...]) -> frozenset:
         if self.composite is not None:
-            return frozenset(self.names)
+            return frozenset(self.names).union(*self.needs.values())
         if not mask:
             return frozenset().union(*self.needs.values())
         return frozenset().union(*(self.needs[n] for n, wanted in zip(self.differentiable, mask) if wanted))

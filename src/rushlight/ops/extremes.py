@@ -15,7 +15,6 @@ from .define import op
 from .promotion import raw
 from .pick import pick, put_selected
 from .reduce import along, kept, to_out, unreduced, widened, written
-from .reduce import sum as add_up
 from .sorting import sort
 
 __all__ = [
@@ -47,10 +46,18 @@ def require_real(name: str, x: np.ndarray) -> None:
 # The extreme value, its gradient shared evenly among all elements that have it
 
 
+def even_weights(value: Any, result: Any, dim: Any = None) -> Any:
+    """One over the number of elements that equal the reduced ``result``, at those elements, and zero elsewhere."""
+    x, y = raw(value), raw(result)
+    here = (x == y) | ((x != x) & (y != y))
+    weights = here / np.add.reduce(here, along(dim, x.ndim), None, None, True)
+    weights = np.asarray(weights, widened(x).real.dtype)
+    return weights if x is value else wrap(weights)
+
+
 def _shared(g: Any, input: Any, result: Any, dim: Any = None, keepdim: bool = False) -> Any:
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
-    here = (input == result) | ((input != input) & (result != result))
-    return here * (g / add_up(here, dim, True))
+    return g * even_weights(input, result, dim)
 
 
 def _extreme(ufunc: np.ufunc, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
@@ -245,15 +252,8 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -
     return _mode(input, dim, keepdim, None, **to_out(out))
 
 
-def _median_gradient(g: Any, input: Any, result: Any) -> Any:
-    if not raw(input).size:
-        return g * input
-    here = (input == result) | ((input != input) & (result != result))
-    return here * (g / add_up(here))
-
-
 def _whole_median(name: str, skip_nan: bool) -> Any:
-    @op(f"{name.capitalize()}Backward0", input=_median_gradient)
+    @op(f"{name.capitalize()}Backward0", input=lambda g, input, result: _shared(g, input, result))
     def compute(input):
         require_real(name, input)
         if not input.size:

@@ -13,7 +13,7 @@ from ..tensor import Tensor, wrap
 from .axes import axes, axis
 from .define import op
 from .promotion import conj, fit, raw
-from .extremes import amax, amin
+from .extremes import amax, amin, even_weights
 from .reduce import along, converted, to_out, unreduced, widened, written
 from .reduce import sum as add_up
 
@@ -52,8 +52,7 @@ def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim
         return sgn(input) * g
     size = abs(input)
     if abs(ord) == math.inf:
-        here = (size == result) | ((size != size) & (result != result))
-        return sgn(input) * (here * (g / add_up(here, dim, True)))
+        return sgn(input) * (g * even_weights(size, result, dim))
     flat = result == 0
     if ord == 2:
         return input * where(flat, 0.0, g / where(flat, 1.0, result))

@@ -14,14 +14,14 @@ class Returns(tuple):
     """
 
     __slots__ = ()
-    fields: tuple[str, ...] = ()
+    __match_args__: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        shown = ",\n".join(f"{field}={value!r}" for field, value in zip(self.fields, self, strict=True))
+        shown = ",\n".join(f"{field}={value!r}" for field, value in zip(self.__match_args__, self, strict=True))
         return f"torch.return_types.{type(self).__name__}(\n{shown})"
 
     def __reduce__(self) -> tuple:
-        return _again, (type(self).__name__, self.fields, tuple(self))
+        return _again, (type(self).__name__, self.__match_args__, tuple(self))
 
 
 def named(name: str, fields: tuple[str, ...]) -> type[Returns]:
@@ -32,7 +32,8 @@ def named(name: str, fields: tuple[str, ...]) -> type[Returns]:
     2
     """
     attributes: dict[str, Any] = {field: property(itemgetter(place)) for place, field in enumerate(fields)}
-    return type(name, (Returns,), {"__slots__": (), "__module__": "torch.return_types", "fields": fields, **attributes})
+    attributes |= {"__slots__": (), "__module__": "torch.return_types", "__match_args__": fields}
+    return type(name, (Returns,), attributes)
 
 
 def _again(name: str, fields: tuple[str, ...], values: Iterable) -> Returns:
