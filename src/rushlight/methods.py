@@ -2,24 +2,91 @@
 
 from __future__ import annotations
 
-from .ops import convert, elementwise, reduce, views
+from .ops import along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, index, inplace as in_place, norms, powers, reduce, rounding, softmaxes, sorting, statistics, strided, trig, views
 from .ops.define import inplace
 from .tensor import Tensor
 
 METHODS = {
-    elementwise: "add sub mul tanh exp sin cos",
-    reduce: "sum sum_to_size",
-    views: "reshape expand as_strided copy_",
-    convert: "clone detach",
+    elementwise: (
+        "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative positive "
+        "reciprocal remainder sgn sign signbit sub subtract true_divide"
+    ),
+    powers: "exp exp2 expm1 float_power log log10 log1p log2 logaddexp logaddexp2 pow rsqrt sqrt square xlogy",
+    trig: (
+        "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad hypot "
+        "rad2deg sin sinc sinh tan tanh"
+    ),
+    rounding: "ceil copysign fix floor frac frexp nextafter round trunc",
+    bounds: "clamp clamp_max clamp_min clip fmax fmin heaviside maximum minimum nan_to_num",
+    compare: (
+        "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq equal ge greater "
+        "greater_equal gt is_complex is_floating_point is_nonzero is_same_size isclose isfinite isinf isnan isneginf isposinf "
+        "isreal le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
+    ),
+    complexes: "angle conj conj_physical resolve_conj resolve_neg",
+    reduce: "all any count_nonzero logsumexp mean nanmean nansum prod std sum sum_to_size var",
+    extremes: (
+        "amax amin aminmax argmax argmin kthvalue max median min mode nanmedian nanquantile quantile"
+    ),
+    cumulative: "cummax cummin cumprod cumsum diff logcumsumexp",
+    sorting: "argsort msort sort topk unique unique_consecutive",
+    softmaxes: "log_softmax softmax",
+    norms: "dist norm renorm",
+    statistics: "bincount corrcoef cov histc histogram",
+    views: (
+        "adjoint broadcast_to diagonal expand expand_as flatten moveaxis movedim narrow permute ravel reshape reshape_as select "
+        "squeeze swapaxes swapdims t transpose unflatten unfold unsqueeze view view_as"
+    ),
+    strided: "as_strided as_strided_scatter",
+    in_place: "copy_",
+    along: (
+        "gather index_add index_copy index_fill index_reduce index_select put scatter scatter_add scatter_reduce take "
+        "take_along_dim"
+    ),
+    index: "argwhere index_put index_put_ masked_fill masked_fill_ masked_scatter masked_select nonzero",
+    convert: (
+        "clone contiguous cpu cuda detach detach_ is_set_to resize_ resize_as_ set_ storage to type_as untyped_storage"
+    ),
+    creation: "new new_tensor",
 }
 """The methods that are a module's function of the same name."""
 
-INPLACE = {elementwise: "add sub mul tanh exp sin cos"}
+INPLACE = {
+    elementwise: (
+        "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative "
+        "reciprocal remainder sgn sign sub subtract true_divide"
+    ),
+    powers: "exp exp2 expm1 log log10 log1p log2 pow rsqrt sqrt square xlogy",
+    trig: (
+        "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad hypot "
+        "rad2deg sin sinc sinh tan tanh"
+    ),
+    rounding: "ceil copysign fix floor frac nextafter round trunc",
+    bounds: "clamp clamp_max clamp_min clip heaviside nan_to_num",
+    compare: (
+        "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater greater_equal gt "
+        "le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
+    ),
+    complexes: "conj_physical",
+    along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
+    index: "masked_scatter",
+}
 """The methods with a trailing underscore: a module's function, written into the tensor."""
 
 OPERATORS = {
-    "__add__": elementwise.add, "__radd__": elementwise.add, "__sub__": elementwise.sub, "__mul__": elementwise.mul,
-    "__rmul__": elementwise.mul,
+    **elementwise.OPERATORS,
+    **powers.OPERATORS,
+    **compare.OPERATORS,
+    **{f"__i{name}__": inplace(function) for name, function in {
+        "add": elementwise.add, "sub": elementwise.sub, "mul": elementwise.mul, "truediv": elementwise.div,
+        "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": powers.pow,
+        "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
+        "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift,
+    }.items()},
+    "__getitem__": index.getitem, "__setitem__": index.setitem,
+    "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
+    "mH": property(views.matrix_adjoint), "type": convert.type_, **convert.CONVERSIONS, **creation.NEW,
+    "real": property(complexes.real), "imag": property(complexes.imag),
 }  # fmt: skip
 """Operators and other methods whose name differs from the function's."""
 

@@ -1,17 +1,506 @@
-"""Arithmetic, powers, exponentials, trigonometric and hyperbolic functions, element by element."""
+"""Arithmetic, element by element: sums, products, quotients and their remainders, signs."""
 
 from __future__ import annotations
 
+from types import CellType, FunctionType
+from typing import Any
+
 import numpy as np
 
-from .define import binary, unary
+from .. import dtypes
+from ..tensor import Tensor, wrap
+from .define import op
+from .fast import binary, unary
+from .promotion import as_type, raw
 
-__all__ = ["add", "cos", "exp", "mul", "sin", "sub", "tanh"]
+__all__ = [
+    "abs", "absolute", "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "ldexp", "lerp",
+    "mul", "multiply", "neg", "negative", "positive", "reciprocal", "remainder", "rsub", "sgn", "sign", "signbit", "sub",
+    "subtract", "true_divide",
+]  # fmt: skip
 
-add = binary("AddBackward0", np.add, lambda g, _a, _b: g, lambda g, _a, _b: g)
-sub = binary("SubBackward0", np.subtract, lambda g, _a, _b: g, lambda g, _a, _b: -g)
-mul = binary("MulBackward0", np.multiply, lambda g, _a, b: g * b, lambda g, a, _b: g * a)
-tanh = unary("TanhBackward0", np.tanh, lambda g, _x, y: g - g * y * y, promote="float")
-exp = unary("ExpBackward0", np.exp, lambda g, _x, y: g * y, promote="float")
-cos = unary("CosBackward0", np.cos, lambda g, x, _y: g * -sin(x), promote="float")
-sin = unary("SinBackward0", np.sin, lambda g, x, _y: g * cos(x), promote="float")
+_abs = abs  # the name becomes an operation below
+
+
+# What several families share
+
+
+def zeros(g: Any) -> Any:
+    """The gradient of a function that is constant almost everywhere."""
+    array = np.zeros_like(raw(g))
+    return wrap(array) if isinstance(g, Tensor) else array
+
+
+def undefined(name: str) -> Any:
+    """The rule of an operation that has a derivative in principle and none here, nor in PyTorch."""
+
+    def rule(g: Any, _input: Any, _other: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return rule
+
+
+def before(operation: Any, check: Any) -> Any:
+    """Have an operation first look at its arguments as they are given; ``check`` raises where they do not do."""
+    spec = operation.op
+    evaluate = spec.evaluate
+
+    def checked(args: tuple, kwargs: dict) -> Any:
+        check(*args, *kwargs.values())
+        return evaluate(args, kwargs)
+
+    spec.evaluate = checked
+    return operation
+
+
+def promoted_by(operation: Any, compute: Any) -> Any:
+    """Give an operation another function for operands off the fast path: integers, and what had to be converted."""
+    operation.op.compute = compute
+    return operation
+
+
+def by_operand(tensors: Any, number: Any) -> Any:
+    """One operation from its form with a tensor as the second operand and that with a number."""
+
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        form = tensors if isinstance(other, Tensor) else number
+        return form(input, other) if out is None else form(input, other, out=out)
+
+    call.op = tensors.op  # type: ignore[attr-defined]
+    call.__name__, call.__doc__ = tensors.__name__, tensors.__doc__
+    return call
+
+
+OPERANDS = (Tensor, np.ndarray, bool, int, float, complex, np.generic)
+
+
+def operator(operation: Any, swapped: bool = False) -> Any:
+    """An operation as a Python operator, which leaves operands that it does not know to their own methods.
+
+    That is asked only off the fast path, which stays the operation's own: the function is the same but for its `spec`.
+    """
+    if swapped or "spec" not in operation.__code__.co_freevars:
+
+        def form(self: Any, other: Any) -> Any:
+            if not isinstance(other, OPERANDS):
+                return NotImplemented
+            return operation(other, self) if swapped else operation(self, other)
+
+        return form
+    spec = operation.op
+
+    def slow(args: tuple, kwargs: dict, frame: Any) -> Any:
+        return spec(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
+
+    cells = zip(operation.__code__.co_freevars, operation.__closure__)
+    closure = tuple(CellType(slow) if name == "spec" else cell for name, cell in cells)
+    form = FunctionType(operation.__code__, operation.__globals__, operation.__name__, operation.__defaults__, closure)
+    form.__kwdefaults__ = operation.__kwdefaults__
+    return form
+
+
+# Sums and differences
+
+
+def refuse_bools(*operands: Any) -> None:
+    """Subtraction has no meaning for truth values."""
+    found = [a.dtype == bool if isinstance(a, (np.ndarray, np.generic)) else type(a) is bool for a in operands[:2]]
+    if all(found):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+            "instead."
+        )
+    if any(found):
+        raise RuntimeError(
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "`~` or `logical_not()` operator instead."
+        )
+
+
+def reversed_subtract(input: Any, other: Any, out: Any = None) -> Any:
+    """``other - input``."""
+    return np.subtract(other, input, out=out)
+
+
+plain_add = binary("AddBackward0", np.add, lambda g, _a, _b: g, lambda g, _a, _b: g)
+plain_sub = before(binary("SubBackward0", np.subtract, lambda g, _a, _b: g, lambda g, _a, _b: -g), refuse_bools)
+plain_rsub = before(binary("RsubBackward1", reversed_subtract, lambda g, _a, _b: -g, lambda g, _a, _b: g), refuse_bools)
+
+
+def with_alpha(name: str, first: int, second: int, check: Any) -> Any:
+    """A sum or difference of ``first * input`` and ``second * alpha * other``."""
+
+    @op(
+        name, elementwise=True, promote="common",
+        input=lambda g: g if first == 1 else -g, other=lambda g, alpha: g * (second * alpha),
+    )  # fmt: skip
+    def scaled(input, other, *, alpha=1):
+        if isinstance(alpha, float) and input.dtype.kind in "biu":
+            raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+        if alpha is True and input.dtype != bool:
+            raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        if second == -1:
+            return input - alpha * other if first == 1 else other - alpha * input
+        return input + other if alpha == 1 else input + alpha * other
+
+    return before(scaled, check) if check else scaled
+
+
+scaled_add = with_alpha("AddBackward0", 1, 1, None)
+scaled_sub = with_alpha("SubBackward0", 1, -1, lambda *operands: refuse_bools(*operands))
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """``input + alpha * other``, of the common type and broadcast to the common shape.
+
+    >>> import rushlight as torch
+    >>> torch.add(torch.tensor([1.0, 2.0]), torch.tensor([10.0, 20.0]), alpha=2)
+    tensor([21., 42.])
+    """
+    if alpha != 1:
+        return scaled_add(input, other, alpha=alpha) if out is None else scaled_add(input, other, alpha=alpha, out=out)
+    return plain_add(input, other, out=out)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """``input - alpha * other``, of the common type and broadcast to the common shape."""
+    if alpha != 1:
+        return scaled_sub(input, other, alpha=alpha) if out is None else scaled_sub(input, other, alpha=alpha, out=out)
+    return plain_sub(input, other, out=out)
+
+
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """``other - alpha * input``."""
+    if isinstance(other, Tensor) or alpha != 1:
+        return tensor_rsub(input, other, alpha=alpha)
+    return plain_rsub(input, other)
+
+
+@op(
+    "RsubBackward0", elementwise=True, promote="common",
+    input=lambda g, alpha: -g if alpha == 1 else g * -alpha, other=lambda g: g,
+)  # fmt: skip
+def tensor_rsub(input, other, *, alpha=1):
+    """``other - alpha * input`` of two tensors."""
+    return other - (input if alpha == 1 else alpha * input)
+
+
+before(tensor_rsub, refuse_bools)
+add.op, sub.op = scaled_add.op, scaled_sub.op  # type: ignore[attr-defined]
+subtract = sub
+
+
+# Products and quotients
+
+
+mul = binary("MulBackward0", np.multiply, lambda g, _a, b: g * b, lambda g, a, _b: g * a, doc="``input * other``.")
+multiply = mul
+plain_div = binary(
+    "DivBackward0", np.true_divide, lambda g, _a, b: g / b, lambda g, a, b: -g * ((a / b) / b), promote="float"
+)
+reciprocal = unary(
+    "ReciprocalBackward0", lambda x: 1 / x, lambda g, _x, y: -g * (y * y), promote="float", doc="``1 / input``."
+)
+
+
+def refuse_zero(other: Any) -> None:
+    """Integers cannot be divided by zero."""
+    if other.dtype.kind in "biu" and not other.all():
+        raise RuntimeError("ZeroDivisionError")
+
+
+def floored(input: Any, other: Any) -> Any:
+    """The quotient rounded down."""
+    refuse_zero(other)
+    return np.floor_divide(input, other)
+
+
+def truncated(input: Any, other: Any) -> Any:
+    """The quotient rounded towards zero."""
+    if input.dtype.kind not in "iu":
+        return np.trunc(input / other)
+    refuse_zero(other)
+    down = np.floor_divide(input, other)
+    return down + ((down < 0) & (down * other != input)).astype(down.dtype)
+
+
+ROUNDED = {"floor": floored, "trunc": truncated}
+
+
+@op("DivBackward2", elementwise=True, promote="common", input=lambda g: zeros(g), other=lambda g: zeros(g))
+def rounded_div(input, other, *, rounding_mode=None):
+    """The quotient rounded down or towards zero."""
+    return ROUNDED[rounding_mode](input, other)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+    """``input / other``: the true quotient, or rounded towards zero (``"trunc"``) or down (``"floor"``).
+
+    >>> import rushlight as torch
+    >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="trunc")
+    tensor([ 3, -3])
+    """
+    if rounding_mode is None:
+        return plain_div(input, other, out=out)
+    if rounding_mode not in ROUNDED:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    options = {} if out is None else {"out": out}
+    return rounded_div(input, other, rounding_mode=rounding_mode, **options)
+
+
+def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
+    """``input / other``, a floating-point number also for integers."""
+    return plain_div(input, other, out=out)
+
+
+div.op = true_divide.op = plain_div.op  # type: ignore[attr-defined]
+divide = div
+
+floor_divide = promoted_by(
+    binary(
+        "NotImplemented", np.floor_divide, undefined("floor_divide"), undefined("floor_divide"),
+        doc="The quotient rounded down; of integers, an integer.",
+    ),
+    lambda input, other: floored(input, other),
+)  # fmt: skip
+
+
+def _remainders(name: str, ufunc: Any, rounding_mode: str, doc: str) -> Any:
+    forms = [
+        binary(
+            f"{name}Backward{number}", ufunc, lambda g, _a, _b: g,
+            lambda g, a, b: -g * div(a, b, rounding_mode=rounding_mode), doc=doc,
+        )
+        for number in (1, 0)
+    ]  # fmt: skip
+
+    def compute(input: Any, other: Any) -> Any:
+        refuse_zero(other)
+        return ufunc(input, other)
+
+    return by_operand(*(promoted_by(form, compute) for form in forms))
+
+
+remainder = _remainders("Remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign.")
+fmod = _remainders("Fmod", np.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
+scalar_remainder = promoted_by(
+    binary("NotImplemented", np.remainder, undefined("remainder"), undefined("remainder")), remainder.op.compute
+)
+
+
+@op()
+def gcd(input, other):
+    """The greatest common divisor of integers."""
+    return np.gcd(*_integers("gcd", input, other))
+
+
+@op()
+def lcm(input, other):
+    """The least common multiple of integers."""
+    return np.lcm(*_integers("lcm", input, other))
+
+
+def _integers(name: str, input: Any, other: Any) -> tuple:
+    common = np.dtype(dtypes.promote_types(dtypes.of(input.dtype), dtypes.of(other.dtype)).numpy)
+    if common.kind not in "iu":
+        raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtypes.CASED[dtypes.of(common)]}'")
+    return as_type(input, common), as_type(other, common)
+
+
+# Signs
+
+
+def refuse_bool_negation(input: Any, *_: Any) -> None:
+    """Negation has no meaning for truth values."""
+    if isinstance(input, np.ndarray) and input.dtype == bool:
+        raise RuntimeError(
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "`logical_not()` operator instead."
+        )
+
+
+neg = before(unary("NegBackward0", np.negative, lambda g, _x, _y: -g, doc="``-input``."), refuse_bool_negation)
+negative = neg
+
+
+def positive(input: Tensor) -> Tensor:
+    """The tensor itself.
+
+    Raises:
+        RuntimeError: it holds truth values.
+    """
+    if input.array.dtype == bool:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def _refuse_bool_abs(input: Any, *_: Any) -> None:
+    if isinstance(input, np.ndarray) and input.dtype == bool:
+        raise NotImplementedError("\"abs_cpu\" not implemented for 'Bool'")
+
+
+abs = before(
+    unary("AbsBackward0", np.absolute, lambda g, x, _y: g * sgn(x), doc="The absolute value; the modulus of a complex number."),
+    _refuse_bool_abs,
+)
+absolute = abs
+
+
+def _sign_of(input: Any) -> Any:
+    if input.dtype.kind == "f":
+        return np.sign(np.where(input != input, 0, input))
+    return input.copy() if input.dtype == bool else np.sign(input)
+
+
+def _refuse_complex_sign(input: Any, *_: Any) -> None:
+    if isinstance(input, np.ndarray) and input.dtype.kind == "c":
+        raise RuntimeError("Unlike NumPy, torch.sign doesn't support complex numbers. Use torch.sgn for the unit phasor.")
+
+
+sign = before(unary("SignBackward0", _sign_of, lambda g, _x, _y: zeros(g), doc="-1, 0 or 1."), _refuse_complex_sign)
+
+
+def _sgn_rule(g: Any, input: Any, result: Any) -> Any:
+    if raw(input).dtype.kind != "c":
+        return zeros(g)
+    from .compare import where
+    from .complexes import real
+
+    size = abs(input)
+    return where(size == 0, 0, (g - real(g * result.conj()) * result) / where(size == 0, 1, size))
+
+
+@op("SgnBackward0", input=_sgn_rule)
+def sgn(input):
+    """-1, 0 or 1; for a complex number the one of modulus 1 in its direction, or 0."""
+    return np.sign(input) if input.dtype.kind == "c" else _sign_of(input)
+
+
+@op()
+def signbit(input):
+    """Whether the sign bit is set: true for -0.0."""
+    if input.dtype.kind == "c":
+        raise RuntimeError("signbit is not implemented for complex tensors.")
+    return np.signbit(input) if input.dtype.kind in "fV" else input < 0
+
+
+# Products and sums in one
+
+
+@op(
+    "AddcmulBackward0", elementwise=True, promote="common", input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (tensor2 * value), tensor2=lambda g, tensor1, value: g * (tensor1 * value),
+)  # fmt: skip
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """``input + value * tensor1 * tensor2``."""
+    _refuse_fraction(input, value)
+    product = tensor1 * tensor2
+    return input + (product if value == 1 else value * product)
+
+
+@op(
+    "AddcdivBackward0", elementwise=True, promote="common", input=lambda g: g,
+    tensor1=lambda g, tensor2, value: g * (value / tensor2),
+    tensor2=lambda g, tensor1, tensor2, value: -g * (tensor1 * value / (tensor2 * tensor2)),
+)  # fmt: skip
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """``input + value * tensor1 / tensor2``.
+
+    Raises:
+        RuntimeError: integers; divide them with ``div`` first.
+    """
+    if input.dtype.kind in "biu":
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported, and in a future release addcdiv will perform a true "
+            "division of tensor1 and tensor2. Use (input + value * torch.trunc(tensor1 / tensor2)) or "
+            "(input + value * tensor1 / tensor2)."
+        )
+    return input + value * (tensor1 / tensor2)
+
+
+def _refuse_fraction(input: Any, value: Any) -> None:
+    if isinstance(value, float) and input.dtype.kind in "biu" and not value.is_integer():
+        raise RuntimeError("value cannot be converted to type int64_t without overflow")
+
+
+def _interpolate(input: Any, end: Any, weight: Any) -> Any:
+    span = end - input
+    return np.where(np.absolute(weight) < 0.5, input + weight * span, end - span * (1 - weight))
+
+
+_ENDS = {"input": lambda g, weight: g * (1 - weight), "end": lambda g, weight: g * weight}
+
+
+@op("LerpBackward0", elementwise=True, **_ENDS)
+def _lerp_number(input, end, weight):
+    _refuse_other_type("end", input, end)
+    return _interpolate(input, end, input.dtype.type(weight))
+
+
+@op("LerpBackward1", elementwise=True, **_ENDS, weight=lambda g, input, end: g * (end - input))
+def _lerp_tensor(input, end, weight):
+    _refuse_other_type("end", input, end)
+    _refuse_other_type("weight", input, weight)
+    return _interpolate(input, end, weight)
+
+
+def _refuse_other_type(name: str, input: Any, other: Any) -> None:
+    if input.dtype != other.dtype and (name == "end" or other.ndim):
+        raise RuntimeError(
+            f"expected dtype {dtypes.of(input.dtype)} for `{name}`, but got dtype {dtypes.of(other.dtype)}"
+        )
+
+
+def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
+    """``input + weight * (end - input)``: the point that far on the way from one to the other.
+
+    >>> import rushlight as torch
+    >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
+    form = _lerp_tensor if isinstance(weight, Tensor) else _lerp_number
+    return form(input, end, weight) if out is None else form(input, end, weight, out=out)
+
+
+lerp.op = _lerp_tensor.op  # type: ignore[attr-defined]
+
+
+def _scale(other: Any) -> Any:
+    from .powers import exp2
+
+    return exp2(other)
+
+
+@op(
+    "LdexpBackward0", elementwise=True, input=lambda g, other: g * _scale(other),
+    other=lambda g, input, other: g * (input * _scale(other)) * 0.6931471805599453,
+)  # fmt: skip
+def ldexp(input, other):
+    """``input * 2**other``."""
+    dtype = dtypes.get_default_dtype().numpy
+    power = np.exp2(as_type(other, other.dtype if other.dtype.kind in "fcV" else dtype))
+    common = dtypes.promote_types(dtypes.of(input.dtype), dtypes.of(power.dtype)).numpy if input.ndim else power.dtype
+    if input.ndim and not power.ndim and input.dtype.kind == "f":
+        common = input.dtype
+    return as_type(input, common) * as_type(power, common)
+
+
+def _reversed(operation: Any) -> Any:
+    """The reflected operator: the operands change places."""
+    return operator(operation, swapped=True)
+
+
+def _reversed_div(self: Any, other: Any) -> Any:
+    return reciprocal(self) * other if isinstance(other, OPERANDS) else NotImplemented
+
+
+OPERATORS = {
+    "__add__": operator(plain_add), "__radd__": operator(plain_add), "__sub__": operator(plain_sub),
+    "__rsub__": operator(rsub), "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(plain_div),
+    "__rtruediv__": _reversed_div, "__rdiv__": _reversed_div, "__floordiv__": operator(floor_divide),
+    "__rfloordiv__": _reversed(floor_divide), "__mod__": operator(remainder), "__rmod__": _reversed(scalar_remainder),
+    "__neg__": neg, "__pos__": positive, "__abs__": abs,
+}  # fmt: skip
+"""The Python operators of arithmetic."""

@@ -1,0 +1,287 @@
+"""Comparison, choice, logic and bits, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..tensor import Tensor, wrap
+from ..autograd.node import current_frame
+from .define import Op, op
+from .promotion import promoted, raw
+from .elementwise import OPERANDS, operator
+
+__all__ = [
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq",
+    "equal", "ge", "greater", "greater_equal", "gt", "is_complex", "is_floating_point", "is_nonzero", "is_same_size",
+    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal", "le", "less", "less_equal", "logical_and",
+    "logical_not", "logical_or", "logical_xor", "lt", "ne", "not_equal", "where",
+]  # fmt: skip
+
+
+def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
+    """A comparison as a function and as a Python operator."""
+
+    def compute(input: Any, other: Any) -> Any:
+        if ordered and input.dtype.kind == "c":
+            raise RuntimeError(f"\"{name}_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+        return ufunc(input, other)
+
+    ordered = name not in ("eq", "ne")
+    compute.__name__ = name
+    spec = Op(None, compute, {}, promote="common")
+
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        if out is None and isinstance(input, Tensor):
+            a, b = input.array, other.array if isinstance(other, Tensor) else other
+            if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
+                try:
+                    return wrap(ufunc(a, b, out=...))
+                except ValueError:
+                    pass  # the shapes: the long way knows what to say
+        return spec((input, other), {} if out is None else {"out": out}, current_frame(1))
+
+    def compared(self: Any, other: Any) -> Any:
+        return call(self, other) if isinstance(other, OPERANDS) else NotImplemented
+
+    call.op, call.__doc__ = spec, doc  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = name
+    return call, compared
+
+
+eq, operator_eq = comparison("eq", np.equal, "Where two tensors are equal.")
+ne, operator_ne = comparison("ne", np.not_equal, "Where two tensors are different.")
+lt, operator_lt = comparison("lt", np.less, "Where ``input`` is less than ``other``.")
+le, operator_le = comparison("le", np.less_equal, "Where ``input`` is less than ``other`` or equal.")
+gt, operator_gt = comparison("gt", np.greater, "Where ``input`` is greater than ``other``.")
+ge, operator_ge = comparison("ge", np.greater_equal, "Where ``input`` is greater than ``other`` or equal.")
+not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and equal elements.
+
+    >>> import rushlight as torch
+    >>> torch.equal(torch.tensor([1, 2]), torch.tensor([1, 2]))
+    True
+    """
+    if not isinstance(other, Tensor):
+        raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
+    return np.array_equal(input.array, other.array)
+
+
+@op()
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Where ``|input - other| <= atol + rtol * |other|``.
+
+    Raises:
+        RuntimeError: the types differ, or a tolerance is negative.
+    """
+    if input.dtype != other.dtype:
+        raise RuntimeError(f"{dtypes.CASED[dtypes.of(input.dtype)]} did not match {dtypes.CASED[dtypes.of(other.dtype)]}")
+    if rtol < 0 or atol < 0:
+        raise RuntimeError(f"rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
+    close = input == other
+    if equal_nan and input.dtype.kind in "fcV":
+        close = close | (np.isnan(input) & np.isnan(other))
+    if rtol == 0 and atol == 0:
+        return close
+    wide = input.dtype if input.dtype.kind in "fcV" else dtypes.get_default_dtype().numpy
+    input, other = input.astype(wide), other.astype(wide)
+    allowed = atol + np.absolute(rtol * other)
+    distance = np.absolute(input - other)
+    return close | (np.isfinite(distance) & (distance <= allowed))
+
+
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """Whether `isclose` holds everywhere."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+
+
+# Kinds of numbers
+
+
+def _asked(name: str, doc: str, of_float: Any, of_integer: bool, of_complex: Any) -> Any:
+    def compute(input: Any) -> Any:
+        kind = input.dtype.kind
+        if kind == "c":
+            return of_complex(input)
+        return of_float(input) if kind in "fV" else np.full(input.shape, of_integer)
+
+    compute.__name__, compute.__doc__ = name, doc
+    return op()(compute)
+
+
+def _no_complex(name: str) -> Any:
+    def refuse(input: Any) -> Any:
+        raise RuntimeError(f"{name} does not support complex inputs.")
+
+    return refuse
+
+
+isnan = _asked("isnan", "Where elements are NaN.", np.isnan, False, np.isnan)
+isinf = _asked("isinf", "Where elements are infinite.", np.isinf, False, np.isinf)
+isfinite = _asked("isfinite", "Where elements are neither infinite nor NaN.", np.isfinite, True, np.isfinite)
+isposinf = _asked("isposinf", "Where elements are +infinity.", lambda x: x == np.inf, False, _no_complex("isposinf"))
+isneginf = _asked("isneginf", "Where elements are -infinity.", lambda x: x == -np.inf, False, _no_complex("isneginf"))
+isreal = _asked(
+    "isreal", "Where elements have no imaginary part.", lambda x: np.ones(x.shape, bool), True, lambda x: x.imag == 0
+)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the type is one of floating-point numbers."""
+    return input.dtype.is_floating_point
+
+
+def is_complex(input: Tensor) -> bool:
+    """Whether the type is one of complex numbers."""
+    return input.dtype.is_complex
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape."""
+    return input.array.shape == other.array.shape
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the only element is not zero.
+
+    Raises:
+        RuntimeError: it does not have exactly one element.
+    """
+    size = input.array.size
+    if size != 1:
+        values = "no values" if size == 0 else "more than one value"
+        raise RuntimeError(f"Boolean value of Tensor with {values} is ambiguous")
+    return bool(input)
+
+
+# Choice
+
+
+@op(
+    "WhereBackward0", elementwise=True, promote="common",
+    input=lambda g, condition: where(condition, g, 0), other=lambda g, condition: where(condition, 0, g),
+)  # fmt: skip
+def _choose(condition, input, other):
+    if condition.dtype != bool:
+        if condition.dtype != np.uint8:
+            raise RuntimeError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {dtypes.CASED[dtypes.of(condition.dtype)]}"
+            )
+        condition = condition.astype(bool)
+    try:
+        return np.where(condition, input, other)
+    except ValueError:
+        length = [np.shape(a) for a in (condition, input, other)]
+        raise RuntimeError(
+            f"The size of tensor a must match the size of tensor b at non-singleton dimension: where got the shapes "
+            f"{', '.join(str(list(shape)) for shape in length)}"
+        ) from None
+
+
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """``input`` where ``condition`` holds, else ``other``; with the condition alone, the indices where it holds.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([-1.0, 2.0])
+    >>> torch.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
+    if type(condition) is np.ndarray or type(condition) is np.bool_:  # bare arrays, as in a derivative rule
+        return np.where(condition, input, other)
+    if input is None and other is None:
+        return tuple(wrap(index) for index in np.nonzero(np.atleast_1d(condition.array)))
+    return _choose(condition, input, other) if out is None else _choose(condition, input, other, out=out)
+
+
+where.op = _choose.op  # type: ignore[attr-defined]
+
+
+# Logic and bits
+
+
+def logical(name: str, ufunc: Any, doc: str) -> Any:
+    """An operation on truth values, which takes any number for true that is not zero."""
+
+    def compute(input: Any, other: Any) -> Any:
+        return ufunc(input, other)
+
+    compute.__name__, compute.__doc__ = name, doc
+    return op()(compute)
+
+
+logical_and = logical("logical_and", np.logical_and, "Where both are true (not zero).")
+logical_or = logical("logical_or", np.logical_or, "Where one of the two is true (not zero).")
+logical_xor = logical("logical_xor", np.logical_xor, "Where exactly one of the two is true (not zero).")
+
+
+@op()
+def logical_not(input):
+    """Where elements are false (zero)."""
+    return np.logical_not(input)
+
+
+def _bitwise(name: str, ufunc: Any, doc: str, kinds: str = "biu") -> Any:
+    def compute(input: Any, other: Any) -> Any:
+        if input.dtype.kind not in kinds:
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+        return ufunc(input, other)
+
+    compute.__name__, compute.__doc__ = name, doc
+    return op(promote="common")(compute)
+
+
+def _shifted(ufunc: Any, overflow: Any) -> Any:
+    """Shift; by a negative number or more bits than there are, all bits are lost."""
+
+    def shift(input: Any, other: Any) -> Any:
+        lost = (other < 0) | (other >= input.dtype.itemsize * 8)
+        return np.where(lost, overflow(input), ufunc(input, np.where(lost, 0, other))).astype(input.dtype)
+
+    return shift
+
+
+bitwise_and = _bitwise("bitwise_and", np.bitwise_and, "The bits set in both.")
+bitwise_or = _bitwise("bitwise_or", np.bitwise_or, "The bits set in one of the two.")
+bitwise_xor = _bitwise("bitwise_xor", np.bitwise_xor, "The bits set in exactly one of the two.")
+bitwise_left_shift = _bitwise(
+    "bitwise_left_shift", _shifted(np.left_shift, np.zeros_like), "``input * 2**other``: the bits moved left.", "iu"
+)
+bitwise_right_shift = _bitwise(
+    "bitwise_right_shift", _shifted(np.right_shift, lambda x: np.where(x < 0, -1, 0)),
+    "``input / 2**other`` rounded down: the bits moved right.", "iu",
+)  # fmt: skip
+
+
+@op()
+def bitwise_not(input):
+    """The bits inverted."""
+    if input.dtype.kind not in "biu":
+        raise NotImplementedError(f"\"bitwise_not_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+    return np.invert(input)
+
+
+def operator_invert(self: Tensor) -> Tensor:
+    """``~self``."""
+    if self.array.dtype.kind not in "biu":
+        raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
+    return bitwise_not(self)
+
+
+OPERATORS = {
+    "__eq__": operator_eq, "__ne__": operator_ne, "__lt__": operator_lt, "__le__": operator_le, "__gt__": operator_gt,
+    "__ge__": operator_ge, "__invert__": operator_invert,
+    **{
+        f"__{side}{name}__": operator(function, swapped=side == "r")
+        for name, function in {
+            "and": bitwise_and, "or": bitwise_or, "xor": bitwise_xor, "lshift": bitwise_left_shift,
+            "rshift": bitwise_right_shift,
+        }.items()
+        for side in ("", "r")
+    },
+}  # fmt: skip
+"""The Python operators of comparison, logic and bits."""

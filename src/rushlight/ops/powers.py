@@ -1,0 +1,194 @@
+"""Powers, roots, exponentials and logarithms, element by element."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..tensor import Tensor
+from .compare import where
+from .convert import to_dtype
+from .define import inplace
+from .fast import binary, unary
+from .promotion import fit, promoted, raw
+from .elementwise import before, operator, promoted_by, zeros
+
+__all__ = [
+    "exp", "exp2", "expm1", "float_power", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "pow", "rsqrt",
+    "sqrt", "square", "xlogy",
+]  # fmt: skip
+
+LN2, LN10 = math.log(2), math.log(10)
+
+exp = unary("ExpBackward0", np.exp, lambda g, _x, y: g * y, promote="float", doc="e to the power of each element.")
+expm1 = unary("Expm1Backward0", np.expm1, lambda g, _x, y: g * (y + 1), promote="float", doc="``exp(x) - 1``, exact near 0.")
+log = unary("LogBackward0", np.log, lambda g, x, _y: g / x, promote="float", doc="The natural logarithm.")
+log2 = unary("Log2Backward0", np.log2, lambda g, x, _y: g / (x * LN2), promote="float", doc="The logarithm to base 2.")
+log10 = unary("Log10Backward0", np.log10, lambda g, x, _y: g / (x * LN10), promote="float", doc="The logarithm to base 10.")
+log1p = unary("Log1PBackward0", np.log1p, lambda g, x, _y: g / (x + 1), promote="float", doc="``log(1 + x)``, exact near 0.")
+sqrt = unary("SqrtBackward0", np.sqrt, lambda g, _x, y: g / (2 * y), promote="float", doc="The square root.")
+rsqrt = unary(
+    "RsqrtBackward0", lambda x: 1 / np.sqrt(x), lambda g, _x, y: g * (y * y * y * -0.5), promote="float",
+    doc="``1 / sqrt(x)``.",
+)  # fmt: skip
+square = unary("PowBackward0", np.square, lambda g, x, _y: g * (2 * x), doc="``x * x``.")
+exp2 = promoted_by(
+    unary("Exp2Backward0", np.exp2, lambda g, _x, y: g * (y * LN2), promote="float", doc="2 to the power of each element."),
+    lambda input: np.exp(input * LN2) if input.dtype.kind == "c" else np.exp2(input),
+)
+
+
+# Powers
+
+
+def power(base: Any, exponent: Any, out: Any = None) -> Any:
+    """``base ** exponent`` of floating-point numbers, the square as a product."""
+    if not exponent.ndim and exponent == 2:
+        return np.multiply(base, base, out=out)
+    return np.power(base, exponent, out=out)
+
+
+def _slope(g: Any, base: Any, exponent: Any) -> Any:
+    """The gradient of the base: 0 where the exponent is 0, also at 0 and infinity."""
+    if np.ndim(raw(exponent)) == 0:
+        if exponent == 0:
+            return zeros(g * exponent)
+        return g * (base * 2 if exponent == 2 else exponent * base ** (exponent - 1))
+    return where(exponent == 0, 0, g * (exponent * base ** (exponent - 1)))
+
+
+def _growth(g: Any, base: Any, exponent: Any) -> Any:
+    """The gradient of the exponent: 0 where a base of 0 is raised to a power that leaves it 0."""
+    flat = base == 0
+    if raw(exponent).dtype.kind != "c":
+        flat = flat & (exponent >= 0)
+    return where(flat, 0, g * (base**exponent * log(base)))
+
+
+def integer_power(base: Any, exponent: Any) -> Any:
+    """Powers of any type; integers to negative powers are 0, but for those of 1 and -1."""
+    kind = base.dtype.kind
+    if kind not in "iu" or np.all(exponent >= 0):
+        if kind == "c" and not np.ndim(exponent) and exponent == 2:
+            return base * base
+        return base & (base | ~exponent) if kind == "b" else np.power(base, exponent)
+    raised = np.power(base, np.where(exponent < 0, 0, exponent))
+    unit = np.where(base == 1, 1, np.where(base == -1, 1 - 2 * (exponent & 1), 0))
+    return np.where(exponent < 0, unit, raised).astype(base.dtype)
+
+
+POW_DOC = "``input ** exponent``."
+_powers = [
+    promoted_by(binary(f"PowBackward{number}", power, _slope, _growth, doc=POW_DOC), integer_power) for number in range(3)
+]
+plain_pow, tensor_pow, reversed_pow = _powers
+
+
+def _refuse_negative(input: Any, exponent: Any) -> None:
+    """An integer to a negative power is no integer."""
+    if type(exponent) is int and exponent < 0 and isinstance(input, np.ndarray) and input.dtype.kind in "biu":
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+
+
+before(plain_pow, _refuse_negative)
+
+
+def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
+    """``input ** exponent``; either may be a number.
+
+    >>> import rushlight as torch
+    >>> torch.pow(torch.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+
+    Raises:
+        RuntimeError: integers to a negative integer power.
+    """
+    if isinstance(exponent, Tensor):
+        form = tensor_pow if isinstance(input, Tensor) else reversed_pow
+    else:
+        form = plain_pow
+    return form(input, exponent, out=out)
+
+
+pow.op = tensor_pow.op  # type: ignore[attr-defined]
+
+
+pow_ = inplace(pow)
+
+
+def _wide(*operands: Any) -> dtypes.dtype:
+    kinds = [v.dtype.is_complex if isinstance(v, Tensor) else isinstance(v, complex) for v in operands]
+    return dtypes.complex128 if any(kinds) else dtypes.float64
+
+
+def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
+    """``input ** exponent`` in double precision, whatever the types."""
+    wide = _wide(input, exponent)
+    base, exponent = (
+        to_dtype(v, wide.numpy) if isinstance(v, Tensor) and v.array.dtype != wide.numpy else v for v in (input, exponent)
+    )
+    return pow(base, exponent, out=out)
+
+
+def float_power_(self: Tensor, exponent: Any) -> Tensor:
+    """`float_power` in place, for tensors in double precision only."""
+    wide = _wide(self, exponent)
+    if self.dtype is not wide:
+        raise RuntimeError(
+            f"the base given to float_power_ has dtype {dtypes.CASED[self.dtype]} but the operation's result requires dtype "
+            f"{dtypes.CASED[wide]}"
+        )
+    return pow_(self, exponent)
+
+
+# Sums of exponentials, products with logarithms
+
+
+def _logaddexp(input: Any, other: Any, out: Any = None) -> Any:
+    if input.dtype.kind != "c":
+        return np.logaddexp(input, other, out=out)
+    larger, smaller = np.where(input.real >= other.real, (input, other), (other, input))
+    same = (larger == smaller) & ~np.isfinite(larger.real)
+    return np.where(same, larger, larger + np.log1p(np.exp(smaller - larger)))
+
+
+logaddexp = binary(
+    "LogaddexpBackward0", _logaddexp, lambda g, a, b: g / (1 + exp(b - a)), lambda g, a, b: g / (1 + exp(a - b)),
+    promote="float", doc="``log(exp(input) + exp(other))`` without overflow.",
+)  # fmt: skip
+logaddexp2 = binary(
+    "Logaddexp2Backward0", np.logaddexp2, lambda g, a, b: g / (1 + exp2(b - a)), lambda g, a, b: g / (1 + exp2(a - b)),
+    promote="float", doc="``log2(2**input + 2**other)`` without overflow.",
+)  # fmt: skip
+
+
+def product_with(name: str, logarithm: Any, of_arrays: Any, offset: int, doc: str) -> Any:
+    """``input * log(other + offset)``, 0 where ``input`` is, unless ``other`` is NaN."""
+
+    def value(input: Any, other: Any, out: Any = None) -> Any:
+        product = np.where(np.isnan(other), np.nan, np.where(input == 0, 0, input * of_arrays(other)))
+        return product.astype(input.dtype, copy=False)
+
+    forms = [
+        binary(
+            f"{name}Backward{number}", value,
+            lambda g, a, b: where((a == 0) & (b <= -offset), 0, g * logarithm(b)), lambda g, a, b: g * a / (b + offset),
+            promote="float", doc=doc,
+        )
+        for number in range(3)
+    ]  # fmt: skip
+
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        form = forms[2 if not isinstance(other, Tensor) else 0 if isinstance(input, Tensor) else 1]
+        return form(input, other, out=out)
+
+    call.op, call.__doc__ = forms[0].op, doc  # type: ignore[attr-defined]
+    return call
+
+
+xlogy = product_with("Xlogy", log, np.log, 0, "``input * log(other)``, 0 where ``input`` is 0.")
+
+OPERATORS = {"__pow__": operator(pow), "__rpow__": operator(pow, swapped=True), "float_power_": float_power_}
