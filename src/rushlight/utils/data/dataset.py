@@ -68,6 +68,8 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
     def batch(self, indices: Sequence[int]) -> list[Tensor] | None:
         """The samples at ``indices`` collated, gathered at once; None where rows have to be recorded one by one."""
+        if not indices or type(indices[0]) is not int:
+            return None
         if any(type(tensor) is not Tensor or tensor.requires_grad for tensor in self.tensors):
             return None
         return [wrap(tensor.array.take(indices, axis=0)) for tensor in self.tensors]

@@ -55,7 +55,7 @@ class RandomSampler(Sampler[int]):
     >>> import rushlight as torch
     >>> sampler = torch.utils.data.RandomSampler(range(4), generator=torch.Generator().manual_seed(0))
     >>> list(sampler)
-    [2, 0, 1, 3]
+    [0, 1, 3, 2]
     """
 
     data_source: Sized
