@@ -1,56 +1,147 @@
-"""Views: other shapes over the same memory, and what an in-place change of one means for the history of the others."""
+"""Views: other shapes, orders and parts over the same memory."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import math
+import warnings
+from operator import index
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node
-from ..tensor import Tensor, View, address, edge_of, storage_of, strides_of, wrap
-from .convert import clone
-from .define import as_type, fit, inplace, make_node, op, raw
+from .. import dtypes
+from ..size import Size
+from ..tensor import Tensor
+from .axes import axes, axis
+from .define import op
+from .promotion import raw
+from .writing import show
+from .place import place
+from .promotion import raw
+from .showing import viewing
 
-__all__ = ["as_strided", "reshape"]
+__all__ = [
+    "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim", "narrow",
+    "permute", "ravel", "reshape", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
+]  # fmt: skip
 
-@op("AliasBackward0", view=True, input=lambda g: g)
+
+@viewing("AliasBackward0", lambda g, shape: g)
 def alias(input):
     """The tensor itself as a view."""
     return input.view()
 
 
-@op("ExpandBackward0", view=True, input=lambda g, input_shape: _sum_to(g, input_shape))
+def sequence(values: tuple) -> tuple[int, ...]:
+    """Sizes or axes given as separate arguments or as one sequence."""
+    if len(values) == 1 and isinstance(values[0], (tuple, list)):
+        values = values[0]
+    return tuple(n if type(n) is int else index(n) for n in values)
+
+
+# Expanding
+
+
+@viewing("ExpandBackward0", lambda g, shape, *size: _sum_to(g, shape))
 def expand(input, *size):
     """The tensor repeated along axes of length 1, and along new leading axes, without a copy.
 
     ``-1`` keeps the length of an axis.
+
+    Raises:
+        RuntimeError: an axis of another length than 1 would change.
     """
-    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    lead = len(shape) - input.ndim
+    size = sequence(size)
+    lead = len(size) - input.ndim
     if lead < 0:
         raise RuntimeError(
-            f"expand(torch.FloatTensor{{{list(input.shape)}}}, size={list(shape)}): the number of sizes provided ({len(shape)}) "
-            f"must be greater or equal to the number of dimensions in the tensor ({input.ndim})"
+            f"expand(torch.{dtypes.CASED[dtypes.of(input.dtype)]}Tensor{{{list(input.shape)}}}, size={list(size)}): the number "
+            f"of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the tensor ({input.ndim})"
         )
-    shape = tuple(input.shape[i - lead] if n == -1 and i >= lead else n for i, n in enumerate(shape))
-    for i, n in enumerate(shape):
-        have = input.shape[i - lead] if i >= lead else 1
-        if have not in (n, 1):
+    strides = [0] * len(size)
+    shape = list(size)
+    for i, n in enumerate(size):
+        if i < lead:
+            if n < 0:
+                raise RuntimeError(
+                    f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+                )
+            continue
+        have = input.shape[i - lead]
+        if n == -1 or n == have:
+            shape[i], strides[i] = have, input.strides[i - lead]
+        elif have != 1:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}. "
-                f"Target sizes: {list(shape)}. Tensor sizes: {list(input.shape)}"
+                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}.  "
+                f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
             )
-    return strided_array(
-        input, shape, tuple(0 if i < lead or (input.shape[i - lead] == 1 and n != 1) else input.strides[i - lead] for i, n in enumerate(shape))
-    )
+    return strided_array(input, shape, strides)
 
 
 def _sum_to(g: Any, shape: tuple) -> Any:
     from .reduce import sum_to_size
 
-    return sum_to_size(g, shape)
+    return g if raw(g).shape == shape else sum_to_size(g, shape)
+
+
+def broadcast_to(input: Tensor, size: Any) -> Tensor:
+    """The tensor expanded to a shape by the rules of broadcasting, without a copy."""
+    return expand(input, size)
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """The tensor expanded to the shape of another."""
+    return expand(input, raw(other).shape)
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that tensors of these shapes have together.
+
+    Raises:
+        RuntimeError: they cannot be broadcast to one.
+
+    >>> import rushlight as torch
+    >>> torch.broadcast_shapes((2, 1), (3,))
+    torch.Size([2, 3])
+    """
+    shapes = tuple((s,) if isinstance(s, int) else tuple(s) for s in shapes)
+    for shape in shapes:
+        if any(n < 0 for n in shape):
+            raise RuntimeError(f"Trying to create tensor with negative dimension ({min(shape)}): ({min(shape)})")
+    try:
+        return Size(np.broadcast_shapes(*shapes))
+    except ValueError:
+        raise RuntimeError(
+            f"Shape mismatch: objects cannot be broadcast to a single shape, got {', '.join(map(str, map(list, shapes)))}"
+        ) from None
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """The tensors expanded to the shape that they have together."""
+    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
+        tensors = tuple(tensors[0])
+    try:
+        shape = broadcast_shapes(*(tensor.array.shape for tensor in tensors))
+    except RuntimeError:
+        raise mismatch([tensor.array.shape for tensor in tensors]) from None
+    return tuple(expand(tensor, shape) for tensor in tensors)
+
+
+def mismatch(shapes: list[tuple]) -> RuntimeError:
+    """The error for the first two shapes that do not go together."""
+    for position, b in enumerate(shapes):
+        for a in shapes[:position]:
+            for i, (m, n) in enumerate(zip(a[::-1], b[::-1])):
+                if m != n and 1 not in (m, n):
+                    return RuntimeError(
+                        f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
+                        f"{max(len(a), len(b)) - 1 - i}"
+                    )
+    return RuntimeError(f"shapes {shapes} cannot be broadcast")
+
+
+# Shapes
 
 
 def resolve_size(size: tuple, numel: int) -> tuple[int, ...]:
@@ -59,13 +150,18 @@ def resolve_size(size: tuple, numel: int) -> tuple[int, ...]:
     Raises:
         RuntimeError: the shape does not hold this number of elements.
     """
-    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else tuple(size)
-    known = int(np.prod([n for n in shape if n != -1], dtype=np.int64))
-    if any(n < -1 for n in shape):
-        raise RuntimeError(f"invalid shape dimension {min(shape)}")
-    if shape.count(-1) > 1:
+    shape = sequence(size)
+    known = math.prod(shape)
+    if known == numel and known >= 0 and (not shape or min(shape) >= 0):
+        return shape
+    for position, n in enumerate(shape):
+        if n < -1:
+            raise RuntimeError(f"invalid shape dimension {n} at index {position} of shape {list(shape)}")
+    unknown = shape.count(-1)
+    if unknown > 1:
         raise RuntimeError("only one dimension can be inferred")
-    if -1 in shape:
+    if unknown:
+        known = -known
         if known == 0 and numel == 0:
             raise RuntimeError(
                 f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can "
@@ -73,33 +169,72 @@ def resolve_size(size: tuple, numel: int) -> tuple[int, ...]:
             )
         if known and numel % known == 0:
             return tuple(numel // known if n == -1 else n for n in shape)
-    elif known == numel:
-        return shape
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 
-@op("ViewBackward0", view=True, input=lambda g, input_shape: reshape(g, input_shape))
+@viewing("ViewBackward0", lambda g, shape, *size: reshape(g, shape))
 def view_as_shape(input, *size):
     """The same memory under another shape.
 
     Raises:
         RuntimeError: no strides give that shape over this memory; ``reshape`` copies where it must.
     """
-    shape = resolve_size(size, input.size)
-    out = input.view()
     try:
-        out.shape = shape
-    except AttributeError:
+        return input.reshape(resolve_size(size, input.size), copy=False)
+    except ValueError:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
         ) from None
-    return out
+
+
+def view(input: Tensor, *size: Any, dtype: dtypes.dtype | None = None) -> Tensor:
+    """The same memory under another shape, or read as another type.
+
+    Raises:
+        RuntimeError: no strides give that shape over this memory (``reshape`` copies where it must), or the bytes of a
+            row do not make whole elements of the type.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).view(2, -1)
+    tensor([[0, 1],
+            [2, 3]])
+    """
+    if dtype is None and len(size) == 1 and isinstance(size[0], dtypes.dtype):
+        dtype = size[0]
+    if dtype is None:
+        return view_as_shape(input, *size)
+    if dtype is input.dtype:
+        return alias(input)
+    return _view_as_dtype(input, dtype)
+
+
+@op(None, view=True)
+def _view_as_dtype(input, dtype):
+    target, have = dtype.numpy, input.dtype
+    if input.itemsize == target.itemsize:
+        return input.view(target)
+    names = f"{dtypes.CASED[dtypes.of(have)]} as {dtypes.CASED[dtype]} (different element sizes)"
+    if input.ndim == 0:
+        raise RuntimeError(f"self.dim() cannot be 0 to view {names}")
+    if input.shape[-1] != 1 and input.strides[-1] != input.itemsize:
+        raise RuntimeError(f"self.stride(-1) must be 1 to view {names}, but got {input.strides[-1] // input.itemsize}")
+    if input.shape[-1] * input.itemsize % target.itemsize:
+        raise RuntimeError(
+            f"self.size(-1) must be divisible by {target.itemsize // input.itemsize} to view {names}, but got "
+            f"{input.shape[-1]}"
+        )
+    return input.view(target)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same memory under the shape of another tensor."""
+    return view_as_shape(input, other.array.shape)
 
 
 @op("UnsafeViewBackward0", input=lambda g, input_shape: reshape(g, input_shape))
-def _copied_reshape(input, shape):
-    return np.ascontiguousarray(input).reshape(shape)
+def _unsafe_view(input, shape):
+    return input.reshape(shape)
 
 
 def reshape(input, *shape):
@@ -112,199 +247,368 @@ def reshape(input, *shape):
     """
     if isinstance(input, (np.ndarray, np.generic)):
         return input.reshape(resolve_size(shape, input.size))
-    try:
+    if input.array.flags.c_contiguous:
         return view_as_shape(input, *shape)
-    except RuntimeError as error:
-        if "not compatible" not in str(error):
-            raise
-    return _copied_reshape(input, resolve_size(shape, input.array.size))
+    size = resolve_size(shape, input.array.size)
+    try:
+        return view_as_shape(input, size)
+    except RuntimeError:
+        from .convert import contiguous
+
+        return _unsafe_view(contiguous(input), size)
 
 
-class Geometry(NamedTuple):
-    """Where the elements of an array lie in its storage, counted in elements."""
-
-    size: tuple[int, ...]
-    stride: tuple[int, ...]
-    offset: int
-
-    @classmethod
-    def of(cls, array: np.ndarray) -> Geometry:
-        """The geometry of an array within the memory that it is a part of."""
-        offset = (address(array) - address(storage_of(array))) // array.itemsize if array.size else 0
-        return cls(array.shape, strides_of(array), offset)
-
-    def within(self, base: Geometry) -> Geometry:
-        """The same geometry counted from the first element of a base."""
-        return self._replace(offset=self.offset - base.offset)
-
-    def extent(self) -> int:
-        """How many elements of storage it reaches over."""
-        if 0 in self.size:
-            return self.offset
-        return self.offset + 1 + sum((n - 1) * s for n, s in zip(self.size, self.stride))
-
-    def positions(self) -> np.ndarray:
-        """The place in storage of each element, flat."""
-        places = np.array(self.offset)
-        for n, s in zip(self.size, self.stride):
-            places = places[..., None] + np.arange(n) * s
-        return places.reshape(-1)
-
-    def of_flat(self, flat: np.ndarray) -> np.ndarray:
-        """An array of this geometry over flat storage."""
-        step = flat.itemsize
-        return strided_array(flat[self.offset :], self.size, tuple(s * step for s in self.stride))
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """The same elements in the same order under the shape of another tensor."""
+    return reshape(input, raw(other).shape)
 
 
-def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
-    """The storage of a tensor under any shape and strides, counted in elements.
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """The axes from ``start_dim`` to ``end_dim`` joined into one: a view where that is possible, else a copy.
 
     >>> import rushlight as torch
-    >>> torch.arange(6).as_strided((2, 2), (3, 1))
-    tensor([[0, 1],
-            [3, 4]])
+    >>> torch.zeros(2, 3, 4).flatten(1).shape
+    torch.Size([2, 12])
     """
-    seen = Geometry.of(input.array)
-    offset = seen.offset if storage_offset is None else storage_offset
-    return _as_strided(input, Geometry(tuple(size), tuple(stride), offset), seen)
+    shape = raw(input).shape
+    first, last = axis(start_dim, len(shape)), axis(end_dim, len(shape))
+    if not shape:
+        return reshape(input, (1,))
+    if first > last:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    if first == last:
+        return input
+    return reshape(input, shape[:first] + (math.prod(shape[first : last + 1]),) + shape[last + 1 :])
 
 
-@op("AsStridedBackward0", view=True, input=lambda g, target, seen: _as_strided_backward(g, target, seen))
-def _as_strided(input, target, seen):
-    storage = storage_of(input)
-    storage = storage.reshape(-1, order="A").view(input.dtype)
-    if target.extent() > storage.size or target.offset < 0:
-        raise RuntimeError(
-            f"setStorage: sizes {list(target.size)}, strides {list(target.stride)}, storage offset {target.offset}, and "
-            f"itemsize {input.itemsize} requiring a storage size of {target.extent() * input.itemsize} are out of bounds for "
-            f"storage of size {storage.nbytes}"
-        )
-    return target.of_flat(storage)
-
-
-def _as_strided_backward(g: Any, target: Geometry, seen: Geometry) -> Any:
-    """Each gradient goes to the place in storage that its element was read from."""
-    from .index import index_add, index_select
-
-    start = min(target.offset, seen.offset)
-    target, seen = (x._replace(offset=x.offset - start) for x in (target, seen))
-    storage = np.zeros(max(target.extent(), seen.extent()), raw(g).dtype)
-    filled = index_add(storage if raw(g) is g else wrap(storage), 0, target.positions(), reshape(g, (-1,)))
-    return reshape(index_select(filled, 0, seen.positions()), seen.size)
-
-
-# In-place changes of views
-
-
-class CopySlices(Node):
-    """An in-place operation on a part of a tensor, as an operation on the whole.
-
-    ``saved`` holds the operation's own node, and how the part is shown from the whole.
-    """
-
-    __slots__ = ()
-
-    def run(self, g: Any) -> tuple:
-        inner, show, whole = self.saved
-        result = _empty(whole, g.dtype)
-        result[...] = g
-        part = show(result)
-        parts = inner.run(part.copy())
-        part[...] = 0 if parts[0] is None else parts[0]
-        return (result, *parts[1:])
-
-    def run_recorded(self, g: Any) -> tuple:
-        inner, show, whole = self.saved
-        result = wrap(_empty(whole, g.array.dtype))
-        copy_(result, g)
-        part = show(result)
-        parts = inner.run_recorded(clone(part))
-        copy_(part, wrap(np.zeros_like(part.array)) if parts[0] is None else parts[0])
-        return (result, *parts[1:])
-
-
-def _empty(whole: Geometry, dtype: np.dtype) -> np.ndarray:
-    return whole.of_flat(np.empty(whole.extent(), dtype))
-
-
-def rebase(target: Tensor, node: Any) -> None:
-    """After an in-place operation on a view, its base comes from that operation, and the view from its base."""
-    view: Any = target.view
-    base = view.base
-    whole = Geometry.of(base.array)
-    whole_alone = whole._replace(offset=0)
-    if view.replay is None:
-        part = Geometry.of(target.array).within(whole)
-
-        def show(of: Any) -> Any:
-            return part.of_flat(_flat(of, whole_alone)) if isinstance(of, np.ndarray) else _as_strided(of, part, whole_alone)
-    else:
-        show = view.replay
-    slices = make_node(CopySlices, (edge_of(base), *node.edges[1:]), (node, show, whole_alone), None)
-    slices.code, slices.instruction = node.code, node.instruction
-    base.node, base.leaf = slices, False
-    if base.view is not None:
-        base.view.seen = base._version
-    rederive(target)
-
-
-def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
-    """The storage of an array that begins with its first element."""
-    return strided_array(array, (geometry.extent(),), (array.itemsize,))
-
-
-def rederive(target: Tensor) -> None:
-    """Derive the history of a view anew from that of its base."""
-    view: Any = target.view
-    view.seen = target._version
-    edge = edge_of(view.base)
-    if edge is None:
-        return
-    if view.replay is not None:
-        target.node = view.replay(view.base).node
-        return
-    saved = {"target": Geometry.of(target.array), "seen": Geometry.of(view.base.array)}
-    target.node = make_node(_as_strided.op.node, (edge,), saved, None)
-    target.leaf = False
-    if isinstance(edge, Node):
-        target.node.code, target.node.instruction = edge.code, edge.instruction
-
-
-def refuse(target: Tensor, name: str) -> None:
-    """The error for an in-place operation on a view that cannot take one."""
-    view: Any = target.view
-    made_by = target.grad_fn.name() if target.grad_fn is not None else "a view operation"
-    if view.made == View.NO_GRAD:
-        raise RuntimeError(
-            f"A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use "
-            f"case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-            f"inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if "
-            f"you want the inplace to be tracked). The operation is {name}."
-        )
-    if view.made == View.MULTI_OUTPUT:
-        raise RuntimeError(
-            f"Output {target.output_nr} of {made_by} is a view and is being modified inplace. This view is the output of a "
-            f"function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
-            f"should replace the inplace operation by an out-of-place one."
-        )
-    raise RuntimeError(
-        f"Output {target.output_nr} of {made_by} is a view and is being modified inplace. This view was created inside a "
-        f"custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
-        f"override the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is "
-        f"forbidden. You can fix this by cloning the output of the custom Function."
-    )
-
-
-@op("CopyBackwards", input=lambda g: None, src=lambda g, src_shape, src_dtype: fit(g, src_shape, src_dtype))
-def copy(input, src, non_blocking=False):
-    """The values of ``src``, broadcast and converted to the shape and type of ``input``."""
+def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
+    """One axis split into several of these lengths, of which one may be ``-1``."""
+    shape = raw(input).shape
+    at = axis(dim, len(shape))
+    if not sizes:
+        raise RuntimeError("unflatten: sizes must be non-empty")
     try:
-        return as_type(np.broadcast_to(src, input.shape), input.dtype)
-    except ValueError:
+        sizes = resolve_size((tuple(sizes),), shape[at])
+    except RuntimeError as error:
+        if "invalid for input" not in str(error):
+            raise
         raise RuntimeError(
-            f"The expanded size of the tensor {list(input.shape)} must match the existing size {list(src.shape)}: values of "
-            f"shape {list(src.shape)} cannot be broadcast to shape {list(input.shape)}"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} ({shape[at]}) in the input tensor"
         ) from None
+    return view_as_shape(input, shape[:at] + sizes + shape[at + 1 :])
 
 
-copy_ = inplace(copy)
+def ravel(input: Tensor) -> Tensor:
+    """All elements in one axis: a view where the tensor is contiguous, else a copy."""
+    from .convert import contiguous
+
+    return view_as_shape(contiguous(input), (-1,)) if raw(input).size else view_as_shape(contiguous(input), (0,))
+
+
+# Orders of axes
+
+
+@viewing("PermuteBackward0", lambda g, shape, *dims: permute(g, *inverse(sequence(dims))))
+def permute(input, *dims):
+    """The axes in another order.
+
+    Raises:
+        RuntimeError: not every axis is named exactly once.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
+    torch.Size([4, 2, 3])
+    """
+    dims = sequence(dims)
+    if len(dims) != input.ndim:
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering "
+            f"of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
+        )
+    order = tuple(axis(d, input.ndim) for d in dims)
+    if len(set(order)) != len(order):
+        raise RuntimeError("permute(): duplicate dims are not allowed.")
+    return input.transpose(order)
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes another."""
+    back = [0] * len(order)
+    for position, dim in enumerate(order):
+        back[dim] = position
+    return tuple(back)
+
+
+@viewing("TransposeBackward0", lambda g, shape, dim0, dim1: transpose(g, dim0, dim1))
+def transpose(input, dim0, dim1):
+    """Two axes exchanged.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).transpose(0, 1)
+    tensor([[1, 3],
+            [2, 4]])
+    """
+    ndim = input.ndim
+    dim0, dim1 = axis(dim0, ndim), axis(dim1, ndim)
+    return input.swapaxes(dim0, dim1) if ndim else input.view()
+
+
+@viewing("TBackward0", lambda g, shape: t(g))
+def t(input):
+    """A matrix transposed; tensors of fewer than two axes as they are.
+
+    Raises:
+        RuntimeError: the tensor has more than two axes.
+    """
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    return input.transpose()
+
+
+def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
+    """Two axes exchanged, as `transpose`."""
+    return transpose(input, axis0, axis1)
+
+
+def swapdims(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Two axes exchanged, as `transpose`."""
+    return transpose(input, dim0, dim1)
+
+
+def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Axes moved to other positions; the others keep their order.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3, 4).movedim(0, -1).shape
+    torch.Size([3, 4, 2])
+    """
+    ndim = raw(input).ndim
+    source, destination = sequence((source,)), sequence((destination,))
+    if len(source) != len(destination):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of "
+            f"dims as destination ({list(destination)} dims)"
+        )
+    sources, places = (tuple(axis(d, ndim) for d in dims) for dims in (source, destination))
+    for name, given, dims in (("source", source, sources), ("destination", destination, places)):
+        if len(set(dims)) != len(dims):
+            raise RuntimeError(f"movedim: repeated dim in `{name}` ({list(given)})")
+    if not ndim:
+        return alias(input)
+    order = [d for d in range(ndim) if d not in sources]
+    for place_, dim in sorted(zip(places, sources)):
+        order.insert(place_, dim)
+    return permute(input, order)
+
+
+def moveaxis(input: Tensor, source: Any, destination: Any) -> Tensor:
+    """Axes moved to other positions, as `movedim`."""
+    return movedim(input, source, destination)
+
+
+def adjoint(input: Tensor) -> Tensor:
+    """The last two axes exchanged, and complex numbers conjugated."""
+    return conjugated(transpose(input, -2, -1)) if raw(input).ndim else input
+
+
+def conjugated(input: Tensor) -> Tensor:
+    """The complex conjugate; a real tensor itself."""
+    return input.conj() if raw(input).dtype.kind == "c" else input
+
+
+def _only_matrices(name: str, input: Tensor) -> None:
+    if input.array.ndim == 1 or (name in ("H",) and input.array.ndim > 2):
+        kind = "matrices (2-D tensors)" if name == "H" else "matrices or batches of matrices"
+        raise RuntimeError(f"tensor.{name} is only supported on {kind}. Got {input.array.ndim}-D tensor.")
+
+
+def transposed(input: Tensor) -> Tensor:
+    """``.T``: the axes in reverse order."""
+    ndim = input.array.ndim
+    if ndim != 2:
+        warnings.warn(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return permute(input, *range(ndim - 1, -1, -1))
+
+
+def matrix_transposed(input: Tensor) -> Tensor:
+    """``.mT``: the last two axes exchanged."""
+    _only_matrices("mT", input)
+    return transpose(input, -2, -1) if input.array.ndim else input
+
+
+def matrix_adjoint(input: Tensor) -> Tensor:
+    """``.mH``: the last two axes exchanged, and complex numbers conjugated."""
+    _only_matrices("mH", input)
+    return adjoint(input)
+
+
+def hermitian(input: Tensor) -> Tensor:
+    """``.H``: a matrix transposed, and complex numbers conjugated."""
+    _only_matrices("H", input)
+    return adjoint(input)
+
+
+# Axes of length 1
+
+
+@viewing("UnsqueezeBackward0", lambda g, shape, dim: reshape(g, shape))
+def unsqueeze(input, dim):
+    """A new axis of length 1 before axis ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).unsqueeze(1).shape
+    torch.Size([2, 1, 3])
+    """
+    ndim = input.ndim
+    if not -ndim - 1 <= dim <= ndim:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-ndim - 1}, {ndim}], but got {dim})")
+    return input[(slice(None),) * (dim % (ndim + 1)) + (None, ...)]
+
+
+@viewing("SqueezeBackward0", lambda g, shape: reshape(g, shape))
+def _squeeze_all(input):
+    return input.squeeze()
+
+
+@viewing("SqueezeBackward1", lambda g, shape, dim: reshape(g, shape))
+def _squeeze_axis(input, dim):
+    dim = axis(dim, input.ndim)
+    return input.squeeze(dim) if input.ndim and input.shape[dim] == 1 else input.view()
+
+
+@viewing("SqueezeBackward2", lambda g, shape, dim: reshape(g, shape))
+def _squeeze_axes(input, dim):
+    dims = axes(tuple(dim), input.ndim) or ()
+    return input.squeeze(tuple(d for d in dims if input.shape[d] == 1))
+
+
+def squeeze(input: Tensor, dim: Any = None) -> Tensor:
+    """The tensor without its axes of length 1: all of them, or those among ``dim``.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(1, 2, 1).squeeze().shape
+    torch.Size([2])
+    """
+    if dim is None:
+        return _squeeze_all(input)
+    return _squeeze_axes(input, dim) if isinstance(dim, (tuple, list)) else _squeeze_axis(input, index(dim))
+
+
+# Parts
+
+
+@viewing("SelectBackward0", lambda g, shape, dim, index: place(g, shape, select, dim, index))
+def select(input, dim, index):
+    """The part at one position of an axis, without that axis.
+
+    Raises:
+        IndexError: there is no such axis or position.
+    """
+    if not input.ndim:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim, index = axis(dim, input.ndim), int(index)
+    if not -input.shape[dim] <= index < input.shape[dim]:
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input.shape)} at dimension {dim}"
+        )
+    return input[(slice(None),) * dim + (index, ...)]
+
+
+@viewing("SliceBackward0", lambda g, shape, *which: place(g, shape, slice_along, *which))
+def slice_along(input, dim=0, start=None, end=None, step=1):
+    """Every ``step``-th position from ``start`` up to ``end`` of an axis."""
+    if not input.ndim:
+        raise RuntimeError("slice() cannot be applied to a 0-dim tensor.")
+    if step <= 0:
+        raise RuntimeError(f"slice step must be positive, got {step}")
+    return input[(slice(None),) * axis(dim, input.ndim) + (slice(start, end, step), ...)]
+
+
+def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
+    """The ``length`` positions of an axis that begin at ``start``.
+
+    Raises:
+        IndexError: ``start`` is not a position of the axis.
+        RuntimeError: the axis ends before.
+
+    >>> import rushlight as torch
+    >>> torch.arange(5).narrow(0, 1, 3)
+    tensor([1, 2, 3])
+    """
+    shape = raw(input).shape
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if isinstance(start, Tensor) and (start.array.ndim or start.array.dtype.kind not in "iu"):
+        raise RuntimeError("start must be an 0-dim integral Tensor.")
+    at = axis(dim, len(shape))
+    have, start = shape[at], int(start)
+    if not -have <= start <= have:
+        raise IndexError(f"start out of range (expected to be in range of [{-have}, {have}], but got {start})")
+    start += have if start < 0 else 0
+    if start + length > have:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({have}).")
+    return slice_along(input, at, start, start + length, 1)
+
+
+@viewing("DiagonalBackward0", lambda g, shape, *which: place(g, shape, diagonal, *which))
+def diagonal(input, offset=0, dim1=0, dim2=1):
+    """The elements whose positions along two axes are equal, or ``offset`` apart, as the last axis of the result.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).diagonal()
+    tensor([1, 4])
+    """
+    a, b = axis(dim1, input.ndim), axis(dim2, input.ndim)
+    if a == b:
+        raise RuntimeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    out = input.diagonal(offset, a, b)
+    out.flags.writeable = input.flags.writeable
+    return out
+
+
+@viewing("UnfoldBackward0", lambda g, shape, *which: _unfold_backward(g, shape, *which))
+def unfold(input, dimension, size, step):
+    """Windows of ``size`` along an axis, ``step`` apart, as the last axis of the result.
+
+    >>> import rushlight as torch
+    >>> torch.arange(4).unfold(0, 2, 1)
+    tensor([[0, 1],
+            [1, 2],
+            [2, 3]])
+    """
+    at = axis(dimension, input.ndim)
+    have = input.shape[at] if input.ndim else 1
+    if size < 0:
+        raise RuntimeError(f"size is {size} but must be >= 0")
+    if size > have:
+        raise RuntimeError(f"maximum size for tensor at dimension {at} is {have} but size is {size}")
+    if step <= 0:
+        raise RuntimeError(f"step is {step} but must be > 0")
+    if not input.ndim:
+        return input.reshape(1)[:size]
+    shape = input.shape[:at] + ((have - size) // step + 1,) + input.shape[at + 1 :] + (size,)
+    strides = input.strides[:at] + (step * input.strides[at],) + input.strides[at + 1 :] + (input.strides[at],)
+    return strided_array(input, shape, strides)
+
+
+def _unfold_backward(g: Any, shape: tuple, dimension: int, size: int, step: int) -> Any:
+    """Each window's gradients added to the positions that it covers."""
+    from .along import index_add
+    from .place import zeros_as
+
+    if not shape:
+        return reshape(g, shape) if size else zeros_as(g, shape)
+    at = axis(dimension, len(shape))
+    windows = raw(g).shape[at]
+    covered = (np.arange(windows)[:, None] * step + np.arange(size)).reshape(-1)
+    spread = movedim(g, -1, at + 1)
+    flat = reshape(spread, shape[:at] + (windows * size,) + shape[at + 1 :])
+    return index_add(zeros_as(g, shape), at, covered, flat)

@@ -1,0 +1,529 @@
+"""Reading and writing along one axis at given positions: gather, scatter and the index_* family."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..kernels import scatter as kernels
+from ..tensor import Tensor
+from .axes import axis
+from .define import op
+from .promotion import as_type, raw
+from .place import zeros_as
+from .views import expand, reshape
+
+__all__ = [
+    "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "put", "scatter", "scatter_add",
+    "scatter_reduce", "take", "take_along_dim",
+]  # fmt: skip
+
+_REDUCTIONS = {"add": "sum", "multiply": "prod"}
+
+
+def _vector(name: str, input: np.ndarray, dim: int, index: Any, check: str = "index out of range in self") -> tuple:
+    """The axis and the checked positions, counted from the front, of an index_* operation."""
+    dim = axis(dim, input.ndim)
+    index = np.asarray(index)
+    if index.ndim > 1:
+        raise IndexError(f"{name}(): Index is supposed to be a vector")
+    if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
+    index = index.reshape(-1)
+    length = input.shape[dim] if input.ndim else 1
+    if index.size and (index.min() < 0 or index.max() >= length):
+        raise IndexError(check)
+    return dim, index
+
+
+def _front(array: np.ndarray, dim: int) -> np.ndarray:
+    """The array with one axis first; a 0-dim array has one."""
+    return np.moveaxis(array, dim, 0) if array.ndim else array.reshape(1)
+
+
+@op("IndexSelectBackward0", input=lambda g, input_shape, dim, index: index_add(zeros_as(g, input_shape), dim, index, g))
+def index_select(input, dim, index):
+    """The positions ``index`` of an axis, in that order.
+
+    Raises:
+        IndexError: ``index`` is not a vector, or names a position that is not there.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).index_select(1, torch.tensor([1, 0]))
+    tensor([[2, 1],
+            [4, 3]])
+    """
+    dim, index = _vector("index_select", input, dim, index)
+    if not input.ndim:
+        return np.array(input)
+    return input.take(index, dim)
+
+
+def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> None:
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            f"{name}(): self ({dtypes.CASED[dtypes.of(input.dtype)]}) and source "
+            f"({dtypes.CASED[dtypes.of(source.dtype)]}) expected to have the same dtype, but got "
+            f"{dtypes.CASED[dtypes.of(input.dtype)]} and {dtypes.CASED[dtypes.of(source.dtype)]}"
+        )
+    have = source.shape[dim] if source.ndim else 1
+    if have != index.size:
+        raise RuntimeError(
+            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({have}), for dim: {dim}"
+        )
+    if source.ndim and source.shape[:dim] + source.shape[dim + 1 :] != input.shape[:dim] + input.shape[dim + 1 :]:
+        raise RuntimeError(
+            f"{name}(): source/destination tensor must have same slice shapes except along dim {dim}. Destination slice "
+            f"shape: {list(input.shape)} and source slice shape: {list(source.shape)}"
+        )
+
+
+@op(
+    "IndexAddBackward0",
+    input=lambda g: g,
+    source=lambda g, dim, index, alpha, source_shape: _times(reshape(index_select(g, dim, index), source_shape), alpha),
+)
+def index_add(input, dim, index, source, *, alpha=1):
+    """The tensor with ``alpha * source`` added at the positions ``index`` of an axis.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_add(0, torch.tensor([0, 0, 2]), torch.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
+    dim, index = _vector("index_add", input, dim, index, "index out of range in self")
+    _check_source("index_add_", input, dim, index, source)
+    wide = np.float32 if input.dtype.itemsize == 2 and input.dtype.kind in "fV" else None
+    out = input.astype(wide or input.dtype)
+    kernels.add_rows(_front(out, dim), index, _times(_front(source, dim), alpha).astype(out.dtype, copy=False))
+    return out.astype(input.dtype, copy=False)
+
+
+def _times(value: Any, alpha: Any) -> Any:
+    return value if type(alpha) in (int, float) and alpha == 1 else value * alpha
+
+
+@op(
+    "IndexCopyBackward0",
+    input=lambda g, dim, index: index_fill(g, dim, index, 0),
+    source=lambda g, dim, index, source_shape: reshape(index_select(g, dim, index), source_shape),
+)
+def index_copy(input, dim, index, source):
+    """The tensor with ``source`` at the positions ``index`` of an axis."""
+    dim, index = _vector("index_copy", input, dim, index, "index_copy_(): index out of range in self")
+    _check_source("index_copy_", input, dim, index, source)
+    out = input.copy()
+    _front(out, dim)[index] = _front(source, dim)
+    return out
+
+
+def index_fill(input, dim, index, value):
+    """The tensor with one value at the positions ``index`` of an axis."""
+    return _index_fill_tensor(input, dim, index, value) if isinstance(value, Tensor) else _index_fill(input, dim, index, value)
+
+
+@op("IndexFillBackward0", input=lambda g, dim, index: index_fill(g, dim, index, 0))
+def _index_fill(input, dim, index, value):
+    dim, index = np.asarray(dim).item(), np.asarray(index)
+    dim = axis(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError("index_fill_(): Index has to be a vector/scalar")
+    if index.dtype.kind not in "iu":
+        raise IndexError("index_fill_(): Expected dtype int64 for index.")
+    if np.ndim(value):
+        raise RuntimeError(
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} dimension(s)."
+        )
+    out = input.copy()
+    length = input.shape[dim] if input.ndim else 1
+    if index.size and not (-length <= index.min() and index.max() < length):
+        raise IndexError(f"index {index.max()} is out of bounds for dimension {dim} with size {length}")
+    _front(out, dim)[index.reshape(-1)] = as_type(value, input.dtype)
+    return out
+
+
+@op(
+    "IndexFillBackward1",
+    input=lambda g, dim, index: index_fill(g, dim, index, 0),
+    value=lambda g, dim, index: _total(index_select(g, dim, index)),
+)
+def _index_fill_tensor(input, dim, index, value):
+    return _index_fill.op.compute(input, dim, index, value)
+
+
+def _total(g: Any) -> Any:
+    from .reduce import sum
+
+    return sum(g)
+
+
+@op(
+    "IndexReduceBackward0",
+    **{"input, source": lambda g, input, dim, index, source, reduce, include_self, result: _index_reduce_backward(
+        g, input, dim, index, source, reduce, include_self, result)},
+)  # fmt: skip
+def index_reduce(input, dim, index, source, reduce, *, include_self=True):
+    """The tensor with ``source`` combined in at the positions ``index`` of an axis: prod, mean, amax or amin."""
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
+    dim, index = _vector("index_reduce", input, dim, index)
+    _check_source("index_reduce_", input, dim, index, source)
+    out = input.copy()
+    kernels.reduce_at(_front(out, dim), (index,), _front(source, dim), reduce, include_self)
+    return out
+
+
+def _index_reduce_backward(g, input, dim, index, source, reduce, include_self, result):
+    """As that of `scatter_reduce`, with the positions spelled out for every element."""
+    dim = axis(dim, raw(input).ndim)
+    shape = raw(source).shape
+    if not shape:
+        wide = reshape(index, ())
+    else:
+        wide = expand(reshape(index, (1,) * dim + (-1,) + (1,) * (len(shape) - dim - 1)), shape)
+    wide = np.ascontiguousarray(wide) if isinstance(wide, np.ndarray) else wide
+    return _scatter_reduce_backward(g, input, dim, wide, source, reduce, include_self, result)
+
+
+# gather and scatter
+
+
+def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: np.ndarray | None) -> tuple:
+    """The axis, and arrays of one number of axes, of an operation that reads or writes ``index`` along an axis."""
+    dim = axis(dim, input.ndim)
+    if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
+    if not index.size:
+        return dim, None
+    if max(index.ndim, 1) != max(input.ndim, 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    if src is not None and src.ndim and max(index.ndim, 1) != max(src.ndim, 1):
+        raise RuntimeError("Index tensor must have the same number of dimensions as src tensor")
+    index = index.reshape(index.shape or (1,))
+    shape = input.shape or (1,)
+    within = name == "gather" or name.startswith("scatter")
+    for i, n in enumerate(index.shape):
+        too_big = n > shape[i] and i != dim
+        if src is not None:
+            too_big = too_big or n > (src.shape or (1,))[i]
+        if within and too_big:
+            beside = "" if src is None else f" and to be no larger size than src {list(src.shape)}"
+            what = "input" if name == "gather" else "self"
+            raise RuntimeError(
+                f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than {what} "
+                f"{list(shape)} apart from dimension {dim}{beside}"
+            )
+    if index.min() < 0 or index.max() >= shape[dim]:
+        wrong = index[(index < 0) | (index >= shape[dim])].flat[0]
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}")
+    return dim, kernels.along(index, dim)
+
+
+def _axes_at_least_one(array: np.ndarray) -> np.ndarray:
+    return array if array.ndim else array.reshape(1)
+
+
+def _corner(src: np.ndarray, shape: tuple) -> np.ndarray:
+    """The part of ``src`` that an index of this shape reads."""
+    return _axes_at_least_one(src)[tuple(map(slice, shape or (1,)))]
+
+
+@op(
+    "GatherBackward0",
+    input=lambda g, input_shape, dim, index: scatter_add(zeros_as(g, input_shape), dim, index, g),
+)
+def gather(input, dim, index, *, sparse_grad=False):
+    """The elements at the positions ``index`` along an axis: ``out[i][j] = input[index[i][j]][j]`` for axis 0.
+
+    Raises:
+        RuntimeError: a position is out of bounds, or the shapes do not go together.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[1, 2], [3, 4]]).gather(1, torch.tensor([[0, 0], [1, 0]]))
+    tensor([[1, 1],
+            [4, 3]])
+    """
+    dim, key = _check_index("gather", input, dim, index, None)
+    if key is None:
+        return np.empty(index.shape, input.dtype)
+    return _axes_at_least_one(input)[key].reshape(index.shape)
+
+
+def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+    """The tensor with ``src``, a tensor or a number, written at the positions ``index`` along an axis.
+
+    ``reduce`` may be "add" or "multiply" to combine with what is there.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2, 3).scatter(1, torch.tensor([[2], [0]]), 1.0)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    source = value if src is None else src
+    if reduce is not None:
+        return _scatter_combining(input, dim, index, source, reduce)
+    if isinstance(source, (Tensor, np.ndarray)):
+        return _scatter(input, dim, index, source)
+    return _scatter_value(input, dim, index, source)
+
+
+def _same_type(name: str, input: np.ndarray, src: np.ndarray) -> None:
+    if input.dtype != src.dtype:
+        raise RuntimeError(
+            f"{name}(): Expected self.dtype to be equal to src.dtype, got {dtypes.of(input.dtype)} and {dtypes.of(src.dtype)}"
+        )
+
+
+@op(
+    "ScatterBackward0",
+    input=lambda g, dim, index: _scatter_value(g, dim, index, 0),
+    src=lambda g, dim, index, src_shape: _gathered(g, dim, index, src_shape),
+)
+def _scatter(input, dim, index, src):
+    dim, key = _check_index("scatter", input, dim, index, src)
+    _same_type("scatter", input, src)
+    out = input.copy()
+    if key is not None:
+        _axes_at_least_one(out)[key] = _corner(src, index.shape)
+    return out
+
+
+def _gathered(g: Any, dim: int, index: Any, shape: tuple) -> Any:
+    """The gradient of what was scattered: zero for the part of ``src`` that the index did not reach."""
+    from .place import place
+
+    part = gather(g, dim, index)
+    if raw(part).shape == shape:
+        return part
+    from .index import getitem
+
+    return place(part, shape, getitem, tuple(map(slice, raw(part).shape)))
+
+
+@op("ScatterBackward1", input=lambda g, dim, index: _scatter_value(g, dim, index, 0))
+def _scatter_value(input, dim, index, value):
+    dim, key = _check_index("scatter", input, dim, index, None)
+    out = input.copy()
+    if key is not None:
+        _axes_at_least_one(out)[key] = as_type(value, input.dtype)
+    return out
+
+
+def _no_derivative(name: str) -> Any:
+    raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+
+@op("NotImplemented", input=lambda g: _no_derivative("scatter"), src=lambda g: _no_derivative("scatter"))
+def _scatter_combining(input, dim, index, src, reduce):
+    if reduce not in _REDUCTIONS:
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    if isinstance(src, np.ndarray):
+        warnings.warn(
+            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch "
+            "release. Use torch.scatter_reduce instead for more reduction options.",
+            UserWarning,
+            stacklevel=6,
+        )
+        _same_type("scatter", input, src)
+    dim, key = _check_index("scatter", input, dim, index, src if isinstance(src, np.ndarray) else None)
+    out = input.copy()
+    if key is not None:
+        values = _corner(src, index.shape) if isinstance(src, np.ndarray) else as_type(src, input.dtype)
+        kernels.reduce_at(_axes_at_least_one(out), key, values, _REDUCTIONS[reduce], True)
+    return out
+
+
+@op(
+    "ScatterAddBackward0",
+    input=lambda g: g,
+    src=lambda g, dim, index, src_shape: _gathered(g, dim, index, src_shape),
+)
+def scatter_add(input, dim, index, src):
+    """The tensor with ``src`` added at the positions ``index`` along an axis.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).scatter_add(0, torch.tensor([0, 0, 2]), torch.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 0., 3.])
+    """
+    dim, key = _check_index("scatter_add", input, dim, index, src)
+    _same_type("scatter", input, src)
+    out = input.copy()
+    if key is not None:
+        np.add.at(_axes_at_least_one(out), key, _corner(src, index.shape))
+    return out
+
+
+@op(
+    "ScatterReduceBackward0",
+    **{"input, src": lambda g, input, dim, index, src, reduce, include_self, result: _scatter_reduce_backward(
+        g, input, dim, index, src, reduce, include_self, result)},
+)  # fmt: skip
+def scatter_reduce(input, dim, index, src, reduce, *, include_self=True):
+    """The tensor with ``src`` combined in at the positions ``index`` along an axis: sum, prod, mean, amax or amin.
+
+    >>> import rushlight as torch
+    >>> torch.ones(2).scatter_reduce(0, torch.tensor([0, 0, 1]), torch.tensor([3.0, 5.0, 7.0]), "amax")
+    tensor([5., 7.])
+    """
+    if reduce not in ("sum", "prod", "mean", "amax", "amin"):
+        raise RuntimeError(f"reduce argument must be either sum, prod, mean, amax or amin, got {reduce}.")
+    dim, key = _check_index("scatter_reduce", input, dim, index, src)
+    _same_type("scatter", input, src)
+    out = input.copy()
+    if key is not None:
+        kernels.reduce_at(_axes_at_least_one(out), key, _corner(src, index.shape), reduce, include_self)
+    return out
+
+
+def _scatter_reduce_backward(g, input, dim, index, src, reduce, include_self, result):
+    """The gradients of what was there and of what came, by the share that each had in the result."""
+    shape = raw(src).shape
+    own = g if include_self else _scatter_value(g, dim, index, 0)
+    if reduce == "sum":
+        return own, _gathered(g, dim, index, shape)
+    ones = np.ones_like(raw(src))
+    counts = zeros_as(raw(input), raw(input).shape) + (1 if include_self else 0)
+    counts = _plain(scatter_add, counts, dim, index, ones)
+    if reduce == "mean":
+        counts = np.maximum(counts, 1)
+        each = g / _like(g, counts)
+        return (each if include_self else _scatter_value(each, dim, index, 0)), _gathered(each, dim, index, shape)
+    if reduce == "prod":
+        return _product_backward(g, input, dim, index, src, include_self, result, shape)
+    mine = (_like(g, (raw(input) == raw(result)).astype(raw(g).dtype)))
+    arrived = _equal(src, _gathered(result, dim, index, shape), shape, index)
+    many = _plain(scatter_add, np.zeros_like(raw(mine)), dim, index, raw(arrived).astype(raw(g).dtype))
+    if include_self:
+        many = many + raw(mine)
+    each = g / _like(g, np.maximum(many, 1))
+    kept = each * mine
+    if not include_self:
+        kept = _scatter_value(own, dim, index, 0)
+        untouched = _plain(_scatter_value, np.ones_like(raw(g)), dim, index, 0)
+        kept = g * _like(g, untouched)
+    return kept, _gathered(each, dim, index, shape) * _like(g, raw(arrived).astype(raw(g).dtype))
+
+
+def _plain(operation: Any, *arguments: Any) -> Any:
+    """An operation on the arrays behind its arguments."""
+    return operation(*map(raw, arguments))
+
+
+def _like(g: Any, array: np.ndarray) -> Any:
+    """An array as what the gradient is: an array or a Tensor."""
+    from ..tensor import wrap
+
+    return array if raw(g) is g else wrap(array)
+
+
+def _equal(src: Any, read: Any, shape: tuple, index: Any) -> np.ndarray:
+    same = raw(src) == raw(read)
+    reached = np.zeros(shape, bool)
+    _axes_at_least_one(reached)[tuple(map(slice, raw(index).shape or (1,)))] = True
+    return same & reached
+
+
+def _product_backward(g, input, dim, index, src, include_self, result, shape):
+    """The product of all other factors for each; with one zero among them only that one has a gradient."""
+    factors = input if include_self else _scatter_value(input, dim, index, 1)
+    zero_input = raw(factors) == 0
+    safe_input = factors + _like(g, zero_input.astype(raw(g).dtype))
+    own = g * scatter_reduce(_ones(factors), dim, index, src, "prod")
+    if not include_self:
+        own = _scatter_value(g, dim, index, 0)
+    zero_src = raw(src) == 0
+    zeros = _plain(scatter_add, zero_input.astype(raw(g).dtype), dim, index, zero_src.astype(raw(g).dtype))
+    safe_src = src + _like(g, zero_src.astype(raw(g).dtype))
+    nonzero_product = scatter_reduce(safe_input, dim, index, safe_src, "prod")
+    others = _gathered(g * nonzero_product, dim, index, shape) / safe_src
+    zeros_here = _plain(_gathered, zeros, dim, index, shape)
+    alive = (zeros_here == 0) | ((zeros_here == 1) & zero_src)
+    return own, others * _like(g, alive.astype(raw(g).dtype))
+
+
+def _ones(like: Any) -> Any:
+    return _like(like, np.ones_like(raw(like)))
+
+
+# Positions in the flattened tensor
+
+
+def _flat_positions(name: str, index: np.ndarray, size: int) -> np.ndarray:
+    if index.dtype.kind not in "iu" or index.dtype.itemsize < 8:
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {dtypes.CASED[dtypes.of(index.dtype)]}")
+    if index.size and not size:
+        raise IndexError(f"{name}(): tried to take from an empty tensor")
+    if index.size and (index.min() < -size or index.max() >= size):
+        wrong = index[(index < -size) | (index >= size)].flat[0]
+        raise IndexError(f"out of range: tried to access index {wrong} on a tensor of {size} elements.")
+    return index
+
+
+@op(
+    "TakeBackward0",
+    input=lambda g, input_shape, index: put(zeros_as(g, input_shape), index, g, accumulate=True),
+)
+def take(input, index):
+    """The elements at positions counted through the flattened tensor.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([[4, 3], [2, 1]]).take(torch.tensor([0, 3]))
+    tensor([4, 1])
+    """
+    return input.reshape(-1)[_flat_positions("take", index, input.size)]
+
+
+@op(
+    "PutBackward0",
+    input=lambda g, index, accumulate, source_shape: g if accumulate else put(g, index, zeros_as(g, source_shape)),
+    source=lambda g, index, source_shape: reshape(take(g, index), source_shape),
+)
+def put(input, index, source, accumulate=False):
+    """The tensor with ``source`` written at, or added to, positions counted through the flattened tensor."""
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {dtypes.of(input.dtype)} and "
+            f"source.dtype = {dtypes.of(source.dtype)}"
+        )
+    if index.size != source.size:
+        raise RuntimeError(
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source.size}, "
+            f"index.numel() = {index.size}"
+        )
+    positions = _flat_positions("put_", index, input.size).reshape(-1)
+    out = np.array(input, order="C")
+    if accumulate:
+        np.add.at(out.reshape(-1), positions, source.reshape(-1))
+    else:
+        out.reshape(-1)[positions] = source.reshape(-1)
+    return out
+
+
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, out: Tensor | None = None) -> Tensor:
+    """`gather` with the other axes broadcast; without ``dim``, from the flattened tensor."""
+    options = {} if out is None else {"out": out}
+    if raw(indices).dtype.kind not in "iu" or raw(indices).dtype.itemsize < 8:
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.CASED[indices.dtype]}")
+    if dim is None:
+        return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)), **options)
+    if input.array.ndim != indices.array.ndim:
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.array.ndim} dimensions for input, and {indices.array.ndim} dimensions for indices"
+        )
+    from .views import broadcast_shapes
+
+    at = axis(dim, input.array.ndim)
+    own, wanted = list(input.array.shape), list(indices.array.shape)
+    if own:
+        own[at] = wanted[at] = 1
+        common = list(broadcast_shapes(own, wanted))
+        own, wanted = common.copy(), common.copy()
+        own[at], wanted[at] = input.array.shape[at], indices.array.shape[at]
+    return gather(_expanded(input, own), at, _expanded(indices, wanted), **options)
+
+
+def _expanded(tensor: Tensor, shape: list) -> Tensor:
+    return expand(tensor, shape)

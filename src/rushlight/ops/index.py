@@ -1,0 +1,615 @@
+"""Indexing: ``x[...]`` and ``x[...] = y`` with every form of index, and what goes by masks and tuples of positions.
+
+Whole numbers, slices, None and Ellipsis give a view, in one step of NumPy and as many nodes as PyTorch records. Tensors,
+lists and masks give a copy; they apply to the view that the others leave.
+"""
+
+from __future__ import annotations
+
+import warnings
+from operator import index as whole_number
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..autograd.modes import recording
+from ..kernels.scatter import add_at
+from ..tensor import Tensor, wrap
+from .define import inplace, op
+from .promotion import as_type, fit, raw
+from .writing import bump, check_writable
+from .inplace import copy_
+from .place import zeros_as
+from .showing import shown
+from .views import alias, expand, mismatch, select, slice_along, unsqueeze
+
+__all__ = ["argwhere", "index_put", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
+
+ndarray = np.ndarray
+Select, Slice, Unsqueeze, Alias = select.node, slice_along.node, unsqueeze.node, alias.node
+WHOLE = slice(None)
+
+
+# Reading
+
+
+def getitem(self: Tensor, index: Any) -> Tensor:
+    """``self[index]``: a view for numbers, slices, None and Ellipsis, a copy where tensors, lists or masks take part.
+
+    Raises:
+        IndexError: a position is out of range, there are too many indices, or masks and tensors do not fit.
+        ValueError: a slice goes backwards.
+    """
+    kind = type(index)
+    if type(self) is ndarray:
+        return self[index if kind is tuple else (index,)]
+    array = self.array
+    if kind is int:
+        try:
+            part = array[index, ...]
+        except IndexError:
+            raise _out_of_range(array.shape, (index,)) from None
+        return shown(self, part, ((Select, array.shape, (0, index)),), None if self.view is None else select, 2)
+    if kind is slice:
+        if not array.ndim:
+            raise IndexError("slice() cannot be applied to a 0-dim tensor.")
+        step = 1 if index.step is None else whole_number(index.step)
+        if step <= 0:
+            raise ValueError("step must be greater than zero")
+        which = (0, index.start, index.stop, step)
+        return shown(self, array[index], ((Slice, array.shape, which),), slice_along, 2)
+    items = index if kind is tuple else _as_items(index)
+    for item in items:
+        kind = type(item)
+        if kind is not int and kind is not slice and item is not None and item is not Ellipsis:
+            basic, positions = _separate(array.shape, items)
+            part = _basic(self, basic, 3)
+            return part if positions is None else _index(part, positions)
+    return _basic(self, items, 3)
+
+
+def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
+    """The view that numbers, slices, None and Ellipsis show."""
+    array = self.array
+    try:
+        part = array[items if Ellipsis in items else (*items, ...)]
+    except IndexError:
+        raise _out_of_range(array.shape, items) from None
+    if self.view is not None and self.view.replay is not None:
+        return _one_by_one(self, _steps(array.shape, items))
+    _check_steps(items)
+    return shown(self, part, _steps(array.shape, items) if recording.get() else (), None, depth)
+
+
+def _check_steps(items: tuple) -> None:
+    for item in items:
+        if type(item) is slice and item.step is not None and item.step <= 0:
+            raise ValueError("step must be greater than zero")
+
+
+def _one_by_one(self: Tensor, steps: tuple) -> Tensor:
+    """The view made in single steps, each of which a view of another type's memory can be asked for again."""
+    operations = {Select: select, Slice: slice_along, Unsqueeze: unsqueeze, Alias: alias}
+    for cls, _shape, parameters in steps:
+        self = operations[cls](self, *parameters)
+    return self
+
+
+def _steps(shape: tuple, items: tuple) -> tuple:
+    """The nodes to record for an index: their class, the shape each starts from, and its parameters."""
+    steps, dim = [], 0
+    for position, item in enumerate(items):
+        if item is None:
+            steps.append((Unsqueeze, shape, (dim,)))
+            shape = shape[:dim] + (1,) + shape[dim:]
+            dim += 1
+        elif item is Ellipsis:
+            rest = sum(1 for later in items[position + 1 :] if later is not None and later is not Ellipsis)
+            dim = len(shape) - rest
+        elif type(item) is slice:
+            start, stop, step = item.indices(shape[dim])
+            length = len(range(start, stop, step))
+            if length != shape[dim]:
+                steps.append((Slice, shape, (dim, start, max(stop, start), step)))
+                shape = shape[:dim] + (length,) + shape[dim + 1 :]
+            dim += 1
+        else:
+            steps.append((Select, shape, (dim, item)))
+            shape = shape[:dim] + shape[dim + 1 :]
+    return tuple(steps) or ((Alias, shape, ()),)
+
+
+def _as_items(index: Any) -> tuple:
+    """An index that is no tuple, as the tuple that it means."""
+    if isinstance(index, list) and any(
+        item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, Tensor)) for item in index
+    ):
+        if any(item is None or item is Ellipsis or isinstance(item, (slice, Tensor)) for item in index):
+            warnings.warn(
+                "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; "
+                "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+                "x[torch.tensor(seq)], which will result either in an error or a different result.",
+                UserWarning,
+                stacklevel=3,
+            )
+            return tuple(index)
+    elif isinstance(index, tuple):
+        return tuple(index)
+    return (index,)
+
+
+def _out_of_range(shape: tuple, items: tuple) -> Exception:
+    """The error for what NumPy could not index."""
+    if not shape and len(items) == 1 and type(items[0]) is int:
+        return IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
+            "tensor to a number"
+        )
+    taken = [item for item in items if item is not None and item is not Ellipsis]
+    if len(taken) > len(shape):
+        return IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    dim = 0
+    for position, item in enumerate(items):
+        if item is Ellipsis:
+            dim = len(shape) - sum(1 for later in items[position + 1 :] if later is not None and later is not Ellipsis)
+        elif item is not None:
+            if type(item) is not slice and not -shape[dim] <= item < shape[dim]:
+                return IndexError(f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}")
+            dim += 1
+    return IndexError(f"invalid index {items} of a tensor of shape {list(shape)}")
+
+
+def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
+    """An index in two parts: what gives a view, and the positions that tensors, lists and masks name in that view."""
+    resolved = [_resolve(item) for item in items]
+    used = sum(_axes_of(item) for item in resolved)
+    if used > len(shape):
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+    basic: list = []
+    positions: list = []
+    dim = 0  # in the tensor that is indexed
+    for item in resolved:
+        if item is Ellipsis:
+            skipped = len(shape) - used
+            basic.append(item)
+            positions += [None] * skipped
+            dim += skipped
+            used = len(shape)
+        elif type(item) is ndarray:
+            if item.dtype.kind != "b":
+                positions.append(item)
+                basic.append(WHOLE)
+                dim += 1
+            elif item.ndim == 0:
+                positions.append(np.zeros(int(item), np.int64))
+                basic.append(None)
+            else:
+                _check_mask(item, shape, dim, len(positions))
+                positions += item.nonzero()
+                basic += [WHOLE] * item.ndim
+                dim += item.ndim
+        else:
+            basic.append(item)
+            if item is None or type(item) is slice:
+                positions.append(None)
+            dim += item is not None
+    if all(position is None for position in positions):
+        return tuple(basic), None
+    return tuple(basic), tuple(positions)
+
+
+def _check_mask(mask: ndarray, shape: tuple, dim: int, at: int) -> None:
+    """Refuse a mask of another shape than what it is to choose from."""
+    if mask.shape != shape[dim : dim + mask.ndim]:
+        wrong = next(i for i, n in enumerate(mask.shape) if dim + i >= len(shape) or n != shape[dim + i])
+        raise IndexError(
+            f"The shape of the mask {list(mask.shape)} at index {wrong} does not match the shape of the indexed tensor "
+            f"{list(shape)} at index {at + wrong}"
+        )
+
+
+def _axes_of(item: Any) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item.ndim if type(item) is ndarray and item.dtype.kind == "b" else 1
+
+
+def _resolve(item: Any) -> Any:
+    """One entry of an index as a number, a slice, None, Ellipsis or an array of whole numbers or truth values."""
+    kind = type(item)
+    if kind is int or item is None or item is Ellipsis:
+        return item
+    if kind is slice:
+        return slice(*(None if end is None else whole_number(end) for end in (item.start, item.stop, item.step)))
+    if kind is bool or kind is np.bool_:
+        return np.asarray(item)
+    if isinstance(item, Tensor):
+        array = item.array
+    elif isinstance(item, (ndarray, list, tuple, range)):
+        array = np.asarray(_untensored(item)) if len(item) else np.empty(0, np.int64)
+    elif isinstance(item, str):
+        raise TypeError(f"new(): invalid data type 'str': an index of a tensor cannot be {item!r}")
+    else:
+        try:
+            return whole_number(item)
+        except TypeError:
+            raise IndexError(
+                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
+                f"{kind.__name__})"
+            ) from None
+    if array.dtype == np.uint8:
+        warnings.warn(
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=5
+        )
+        return array.astype(bool)
+    if array.dtype.kind == "b":
+        return array
+    if array.dtype.kind not in "iu" or array.dtype in (np.int8, np.int16, np.uint16, np.uint32, np.uint64):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return int(array) if not array.ndim else array.astype(np.int64)
+
+
+def _untensored(item: Any) -> Any:
+    return [_untensored(part) for part in item] if isinstance(item, (list, tuple)) else raw(item)
+
+
+def _check_positions(shape: tuple, positions: tuple) -> tuple:
+    """A NumPy index from positions along each axis, None standing for all of an axis.
+
+    Raises:
+        IndexError: the positions cannot be broadcast together, or one is out of bounds.
+    """
+    arrays = [p for p in positions if p is not None]
+    if len(positions) > len(shape):
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {len(positions)})")
+    if len(arrays) > 1:
+        try:
+            np.broadcast_shapes(*(array.shape for array in arrays))
+        except ValueError:
+            shapes = ", ".join(str(list(array.shape)) for array in arrays)
+            raise IndexError(
+                f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
+            ) from None
+    for dim, array in enumerate(positions):
+        if array is not None and array.size and not (-shape[dim] <= array.min() and array.max() < shape[dim]):
+            wrong = array[(array < -shape[dim]) | (array >= shape[dim])].flat[0]
+            raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}")
+    return tuple(WHOLE if p is None else p for p in positions)
+
+
+@op(
+    "IndexBackward0",
+    input=lambda g, input_shape, positions: _index_put(zeros_as(g, input_shape), positions, g, True),
+)
+def _index(input, positions):
+    return np.asarray(input[_check_positions(input.shape, positions)])
+
+
+# Writing
+
+
+def setitem(self: Tensor, index: Any, value: Any) -> None:
+    """``self[index] = value``: a number or a tensor that can be broadcast to ``self[index]``.
+
+    Raises:
+        IndexError: as in reading.
+        RuntimeError: the value does not fit, or the tensor must not be changed in place.
+        TypeError: the value is neither a number nor a tensor.
+    """
+    if not isinstance(value, Tensor):
+        value = _as_value(self, value)
+    items = index if type(index) is tuple else _as_items(index)
+    if recording.get() and (self.requires_grad or value.requires_grad):
+        return _recorded_setitem(self, items, value)
+    check_writable(self, "index_put_", False)
+    basic, positions = _separate(self.array.shape, items)
+    _check_steps(basic)
+    try:
+        part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
+    except IndexError:
+        raise _out_of_range(self.array.shape, basic) from None
+    write(part, positions, value.array)
+    bump(self)
+    return None
+
+
+def _as_value(self: Tensor, value: Any) -> Tensor:
+    if isinstance(value, (int, float, complex, np.generic)):
+        return wrap(np.asarray(value) if isinstance(value, np.generic) else as_type(np.array(value), self.array.dtype))
+    raise TypeError(f"can't assign a {type(value).__name__} to a {_type_name(self)}")
+
+
+def _type_name(tensor: Tensor) -> str:
+    return f"torch.{dtypes.CASED[tensor.dtype]}Tensor"
+
+
+def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bool = False) -> None:
+    """Write, or add, values into an array, at positions if there are any."""
+    lead = value.ndim - part.ndim
+    if positions is None:
+        if lead > 0 and value.shape[:lead] == (1,) * lead:
+            value = value.reshape(value.shape[lead:])
+        _check_expands(value, part.shape)
+        part[...] = as_type(value, part.dtype)
+        return
+    key = _check_positions(part.shape, positions)
+    wanted = part[key].shape if value.ndim else ()
+    while value.ndim > len(wanted) and value.shape[0] == 1:
+        value = value[0]
+    try:
+        value = np.broadcast_to(value, wanted)
+    except ValueError:
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
+            f"{list(wanted)}"
+        ) from None
+    value = as_type(value, part.dtype)
+    if accumulate:
+        add_at(part, key, value)
+    else:
+        part[key] = value
+
+
+def _check_expands(value: ndarray, shape: tuple) -> None:
+    if value.ndim > len(shape):
+        raise RuntimeError(
+            f"expand(torch.{dtypes.CASED[dtypes.of(value.dtype)]}Tensor{{{list(value.shape)}}}, size={list(shape)}): the number "
+            f"of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({value.ndim})"
+        )
+    for back in range(1, value.ndim + 1):
+        if value.shape[-back] not in (shape[-back], 1):
+            raise RuntimeError(
+                f"The expanded size of the tensor ({shape[-back]}) must match the existing size ({value.shape[-back]}) at "
+                f"non-singleton dimension {len(shape) - back}.  Target sizes: {list(shape)}.  Tensor sizes: {list(value.shape)}"
+            )
+
+
+def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
+    check_writable(self, "index_put_", True)
+    basic, positions = _separate(self.array.shape, items)
+    part = self if all(item is Ellipsis or item == WHOLE for item in basic) else _basic(self, basic, 4)
+    if positions is not None:
+        index_put_in(part, positions, as_same_type(value, part))
+        return
+    lead = value.array.ndim - part.array.ndim
+    if lead > 0 and value.array.shape[:lead] == (1,) * lead:
+        from .views import reshape
+
+        value = reshape(value, value.array.shape[lead:])
+    _check_expands(value.array, part.array.shape)
+    copy_(part, value)
+
+
+def as_same_type(value: Tensor, like: Tensor) -> Tensor:
+    """The value in the type of another tensor."""
+    from .convert import to_dtype
+
+    return value if value.array.dtype == like.array.dtype else to_dtype(value, like.array.dtype)
+
+
+@op(
+    "IndexPutBackward0",
+    input=lambda g, positions, accumulate: g if accumulate else _index_put(g, positions, zeros_as(g, ()), False),
+    values=lambda g, positions, values_shape, values_dtype: fit(_index(g, positions), values_shape, values_dtype),
+)
+def _index_put(input, positions, values, accumulate):
+    out = np.array(input, order="K")
+    write(out, positions, values, accumulate)
+    return out
+
+
+index_put_in = inplace(_index_put)
+
+
+def _positions_of(input: Tensor, indices: Any) -> tuple:
+    """The positions that a tuple of tensors names, of which None stands for all of an axis."""
+    if not isinstance(indices, (tuple, list)):
+        raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
+    positions: list = []
+    for item in indices:
+        array = None if item is None else np.asarray(raw(item))
+        if array is not None and array.dtype.kind in "bu" and array.dtype.itemsize == 1:
+            mask = array.astype(bool)
+            _check_mask(mask, raw(input).shape, len(positions), len(positions))
+            positions += mask.nonzero()
+        elif array is not None and array.dtype.kind not in "i":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        else:
+            positions.append(None if array is None else array.astype(np.int64))
+    return tuple(positions)
+
+
+def _check_same_type(input: Any, values: Any) -> None:
+    if raw(input).dtype != raw(values).dtype:
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {dtypes.CASED[dtypes.of(raw(input).dtype)]} for "
+            f"the destination and {dtypes.CASED[dtypes.of(raw(values).dtype)]} for the source."
+        )
+
+
+def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
+    """The tensor with ``values`` written at, or added to, the positions that a tuple of index tensors names.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(3).index_put((torch.tensor([0, 2]),), torch.tensor(5.0))
+    tensor([5., 0., 5.])
+    """
+    _check_same_type(input, values)
+    return _index_put(input, _positions_of(input, indices), values, accumulate)
+
+
+def index_put_(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
+    """`index_put` in place."""
+    _check_same_type(input, values)
+    return index_put_in(input, _positions_of(input, indices), values, accumulate)
+
+
+# Masks
+
+
+def _mask(name: str, mask: ndarray) -> ndarray:
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {_long_name(mask)}")
+    return mask
+
+
+def _long_name(array: ndarray) -> str:
+    names = {"int64": "long int", "uint8": "unsigned char", "float32": "float", "float64": "double", "int32": "int"}
+    return names.get(array.dtype.name, array.dtype.name)
+
+
+def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
+    mask = _mask("masked_fill_", mask)
+    if np.ndim(value):
+        raise RuntimeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} dimension(s)."
+        )
+    have, given = dtypes.of(input.dtype), dtypes.of(value.dtype) if isinstance(value, ndarray) else dtypes.of_scalar(value)
+    if given.category == dtypes.COMPLEX and have.category < dtypes.COMPLEX:
+        raise RuntimeError("value cannot be converted to type without overflow")
+    if input.shape == mask.shape:
+        out = input.copy()
+    else:
+        try:
+            shape = np.broadcast_shapes(input.shape, mask.shape)
+        except ValueError:
+            raise mismatch([input.shape, mask.shape]) from None
+        out = np.array(np.broadcast_to(input, shape))
+        mask = np.broadcast_to(mask, shape)
+    out[mask] = as_type(value, out.dtype)
+    return out
+
+
+@op("MaskedFillBackward0", input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape))
+def _fill_with(input, mask, value):
+    return _filled(input, mask, value)
+
+
+@op(
+    "MaskedFillBackward1",
+    input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
+    value=lambda g, mask, value_dtype: fit(masked_total(g, mask), (), value_dtype),
+)
+def _fill_with_tensor(input, mask, value):
+    return _filled(input, mask, value)
+
+
+def _sum_to(g: Any, shape: tuple) -> Any:
+    from .reduce import sum_to_size
+
+    return g if raw(g).shape == shape else sum_to_size(g, shape)
+
+
+def masked_total(g: Any, mask: Any) -> Any:
+    """The sum over where the mask is set."""
+    from .reduce import sum
+
+    return sum(masked_select(g, mask))
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """The tensor with one value wherever the mask is set.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0, 2.0]).masked_fill(torch.tensor([True, False]), 0.0)
+    tensor([0., 2.])
+    """
+    return (_fill_with_tensor if isinstance(value, Tensor) else _fill_with)(input, mask, value)
+
+
+_fill_with_in, _fill_with_tensor_in = inplace(_fill_with), inplace(_fill_with_tensor)
+
+
+def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill` in place."""
+    return (_fill_with_tensor_in if isinstance(value, Tensor) else _fill_with_in)(input, mask, value)
+
+
+def _masked_select_backward(g: Any, shape: tuple, mask: Any) -> Any:
+    common = np.broadcast_shapes(shape, raw(mask).shape)
+    wide = np.broadcast_to(raw(mask), common)
+    return _sum_to(_index_put(zeros_as(g, common), wide.nonzero(), g, False), shape)
+
+
+@op("MaskedSelectBackward0", input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask))
+def masked_select(input, mask):
+    """The elements where the mask is set, in one axis.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    if mask.dtype.kind != "b":
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    try:
+        input, mask = np.broadcast_arrays(input, mask)
+    except ValueError:
+        raise mismatch([input.shape, mask.shape]) from None
+    return input[mask]
+
+
+@op(
+    "MaskedScatterBackward0",
+    input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
+    source=lambda g, mask, source_shape: _masked_scatter_backward(g, mask, source_shape),
+)
+def masked_scatter(input, mask, source):
+    """The tensor with the elements of ``source``, in their order, wherever the mask is set."""
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {_long_name(mask)}")
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got "
+            f"{dtypes.CASED[dtypes.of(input.dtype)]} and {dtypes.CASED[dtypes.of(source.dtype)]}"
+        )
+    try:
+        shape = np.broadcast_shapes(input.shape, mask.shape)
+    except ValueError:
+        raise mismatch([input.shape, mask.shape]) from None
+    mask = np.broadcast_to(mask, shape)
+    out = np.array(np.broadcast_to(input, shape))
+    count = np.count_nonzero(mask)
+    if count > source.size:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same number of elements: the mask has {count} ones, source only "
+            f"{source.size} elements; Number of elements of source < number of ones in mask"
+        )
+    out[mask] = source.reshape(-1)[:count]
+    return out
+
+
+def _masked_scatter_backward(g: Any, mask: Any, shape: tuple) -> Any:
+    from .place import place
+    from .views import reshape
+
+    common = np.broadcast_shapes(raw(g).shape, raw(mask).shape)
+    part = masked_select(expand(g, common), mask)
+    size = int(np.prod(shape))
+    if raw(part).size != size:
+        part = place(part, (size,), slice_along, 0, 0, raw(part).size)
+    return reshape(part, shape)
+
+
+@op(None)
+def _nonzero(input):
+    positions = np.atleast_1d(input).nonzero()
+    return np.stack(positions, axis=1) if input.ndim else np.empty((int(input != 0), 0), np.int64)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None) -> Any:
+    """The positions of the elements that are not zero: one row each, or one tensor for each axis.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([0, 1, 0, 2]).nonzero()
+    tensor([[1],
+            [3]])
+    """
+    if as_tuple:
+        return tuple(wrap(position) for position in np.atleast_1d(input.array).nonzero())
+    return _nonzero(input) if out is None else _nonzero(input, out=out)
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """The positions of the elements that are not zero, one row each."""
+    return _nonzero(input)

@@ -1,0 +1,36 @@
+"""Gradients of parts: zeros with the gradient in the place that a view shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..tensor import wrap
+from .define import op
+from .promotion import raw
+
+ndarray = np.ndarray
+
+
+def zeros_as(g: Any, shape: tuple) -> Any:
+    """Zeros of the gradient's type: an array for an array, a Tensor for a Tensor."""
+    if type(g) is ndarray:
+        return np.zeros(shape, g.dtype)
+    array = np.zeros(shape, raw(g).dtype)
+    return array if raw(g) is g else wrap(array)
+
+
+def place(g: Any, shape: tuple, show: Callable, *parameters: Any) -> Any:
+    """Zeros of a shape with ``g`` in the part that ``show(zeros, *parameters)`` is a view of."""
+    if type(g) is ndarray:
+        out = np.zeros(shape, g.dtype)
+        show(out, *parameters)[...] = g
+        return out
+    return _place(g, shape, show, parameters)
+
+
+@op("SliceBackwardBackward0", input=lambda g, show, parameters: show(g, *parameters))
+def _place(input, shape, show, parameters):
+    return place(np.asarray(input), shape, show, *parameters)

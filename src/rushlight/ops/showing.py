@@ -1,0 +1,120 @@
+"""How a view is declared: an operation of one tensor whose result shares its memory.
+
+Views are the cheapest operations there are, so what they cost is mostly the recording. `viewing` leaves out what a view
+never needs: operands to promote, values to save, ``out=``. A rule takes ``(g, shape of the input, *parameters)``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd.modes import inferring, recording
+from ..autograd.node import Node, current_frame, inside, next_number, user_place
+from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
+
+ndarray = np.ndarray
+
+
+class ShowingBackward(Node):
+    """A node of a view; ``saved`` holds the input's shape and the parameters."""
+
+    __slots__ = ()
+    rule: Callable
+
+    def run(self, g: Any) -> tuple:
+        shape, parameters = self.saved
+        return (self.rule(g, shape, *parameters),)
+
+    run_recorded = run
+
+
+def node_class(name: str, rule: Callable) -> type[ShowingBackward]:
+    """The class of the nodes of a view."""
+    return type(name, (ShowingBackward,), {"rule": staticmethod(rule), "__slots__": ()})
+
+
+def viewing(name: str, rule: Callable) -> Callable:
+    """Declare a view: decorate the function from an array and parameters to an array over the same memory."""
+    cls = node_class(name, rule)
+
+    def declare(compute: Callable) -> Callable:
+        @functools.wraps(compute)
+        def call(input: Any, *parameters: Any, **options: Any) -> Any:
+            kind = type(input)
+            if options:
+                parameters = in_order(compute, parameters, options)
+            if kind is Tensor or kind is Parameter or isinstance(input, Tensor):
+                return shown(input, compute(input.array, *parameters), ((cls, input.array.shape, parameters),), call, 2)
+            if kind is ndarray or isinstance(input, np.generic):
+                return compute(input, *parameters)
+            raise TypeError(f"{compute.__name__}(): argument 'input' (position 1) must be Tensor, not {kind.__name__}")
+
+        call.node = cls  # type: ignore[attr-defined]
+        call.compute = compute  # type: ignore[attr-defined]
+        return call
+
+    return declare
+
+
+def in_order(compute: Callable, parameters: tuple, options: dict) -> tuple:
+    """The parameters of a view with those given by name in their places."""
+    code, defaults = compute.__code__, compute.__defaults__ or ()
+    names = code.co_varnames[1 : code.co_argcount]
+    by_name = dict(zip(reversed(names), reversed(defaults))) | dict(zip(names, parameters)) | options
+    if unknown := by_name.keys() - set(names):
+        if code.co_flags & 0x04 and unknown <= {"size", "dims", "shape"}:  # the sequence that *size stands for
+            return (options[unknown.pop()],)
+        raise TypeError(f"{compute.__name__}() got an unexpected keyword argument '{unknown.pop()}'")
+    if missing := [name for name in names if name not in by_name]:
+        raise TypeError(f"{compute.__name__}() missing required argument '{missing[0]}'")
+    return tuple(by_name[name] for name in names)
+
+
+def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, depth: int) -> Tensor:
+    """A view of a tensor on this array.
+
+    Args:
+        steps: the nodes to record, innermost first: their class, the shape they start from, and their parameters.
+        again: the view as a function, for views of views that strides alone do not describe.
+        depth: how many frames up the caller of the operation is.
+    """
+    out = new(Tensor)
+    out.array, out.leaf, out._grad, out._hooks, out.node = array, False, None, None, None
+    cell, seen = of.version, of.view
+    recorded = recording.get()
+    if not recorded and inferring.get():
+        out.version, out.view = inference_cell, None
+        return out
+    out.version = cell
+    made = 0 if recorded else View.NO_GRAD
+    number = cell[0] if cell is not inference_cell else 0
+    if seen is None:
+        out.view = View(of, None, made, number)
+        edge: Any = of if of.leaf else of.node
+    else:
+        replay = None
+        if seen.replay is not None and again is not None:
+            replay = replaying(seen.replay, again, steps[0][2])
+        out.view = View(seen.base, replay, made or seen.made, number)
+        edge = view_edge(of)
+    if recorded and edge is not None:
+        frame = current_frame(depth)
+        code, instruction = frame.f_code, frame.f_lasti
+        if inside.get(code.co_filename) is not False:
+            code, instruction = user_place(frame)
+        for cls, shape, parameters in steps:
+            node = new(cls)
+            node.number, node.edges, node.saved = next_number(), (edge,), (shape, parameters)
+            node.fit, node.hooks, node.code, node.instruction = None, None, code, instruction
+            edge = node
+        out.node = edge
+    return out
+
+
+def replaying(before: Callable, again: Callable, parameters: tuple) -> Callable:
+    """A view of a view as one function of their base."""
+    return lambda base: again(before(base), *parameters)

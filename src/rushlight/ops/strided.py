@@ -1,0 +1,147 @@
+"""Views by shape, strides and offset: where elements lie in their storage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided as strided_array
+
+from ..tensor import Tensor, address, storage_of, strides_of, wrap
+from .define import op
+from .promotion import raw
+from .showing import viewing
+
+__all__ = ["as_strided", "as_strided_scatter"]
+
+class Geometry(NamedTuple):
+    """Where the elements of an array lie in its storage, counted in elements."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+
+    @classmethod
+    def of(cls, array: np.ndarray) -> Geometry:
+        """The geometry of an array within the memory that it is a part of."""
+        offset = (address(array) - address(storage_of(array))) // array.itemsize if array.size else 0
+        return cls(array.shape, strides_of(array), offset)
+
+    def within(self, base: Geometry) -> Geometry:
+        """The same geometry counted from the first element of a base."""
+        return self._replace(offset=self.offset - base.offset)
+
+    def extent(self) -> int:
+        """How many elements of storage it reaches over."""
+        if 0 in self.size:
+            return self.offset
+        return self.offset + 1 + sum((n - 1) * s for n, s in zip(self.size, self.stride))
+
+    def positions(self) -> np.ndarray:
+        """The place in storage of each element, flat."""
+        places = np.array(self.offset)
+        for n, s in zip(self.size, self.stride):
+            places = places[..., None] + np.arange(n) * s
+        return places.reshape(-1)
+
+    def of_flat(self, flat: np.ndarray) -> np.ndarray:
+        """An array of this geometry over flat storage."""
+        step = flat.itemsize
+        return strided_array(flat[self.offset :], self.size, tuple(s * step for s in self.stride))
+
+
+def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+    """The storage of a tensor under any shape and strides, counted in elements.
+
+    Raises:
+        RuntimeError: the storage is too small for them, or a stride is negative.
+
+    >>> import rushlight as torch
+    >>> torch.arange(6).as_strided((2, 2), (3, 1))
+    tensor([[0, 1],
+            [3, 4]])
+    """
+    size, stride = tuple(map(int, size)), tuple(map(int, stride))
+    if len(size) != len(stride):
+        raise RuntimeError(
+            f"mismatch in length of strides and shape: got {len(size)} sizes {list(size)} and {len(stride)} strides {list(stride)}"
+        )
+    if any(step < 0 for step in stride):
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
+        )
+    seen = Geometry.of(raw(input))
+    offset = seen.offset if storage_offset is None else int(storage_offset)
+    return as_strided_within(input, Geometry(size, stride, offset), seen)
+
+
+def _as_strided_backward(g: Any, target: Geometry, seen: Geometry) -> Any:
+    """Each gradient goes to the place in storage that its element was read from.
+
+    Where several elements of the input share a place, each of them gets an equal part of its gradient.
+    """
+    from .along import index_add, index_select
+    from .views import reshape
+
+    start = min(target.offset, seen.offset)
+    target, seen = (x._replace(offset=x.offset - start) for x in (target, seen))
+    places = seen.positions()
+    storage = np.zeros(max(target.extent(), seen.extent()), raw(g).dtype)
+    filled = index_add(storage if raw(g) is g else wrap(storage), 0, target.positions(), reshape(g, (-1,)))
+    if any(step == 0 and n > 1 for n, step in zip(seen.size, seen.stride)):
+        shares = np.maximum(np.bincount(places, minlength=storage.size), 1).astype(storage.real.dtype)
+        filled = filled / (shares if raw(g) is g else wrap(shares))
+    return reshape(index_select(filled, 0, places), seen.size)
+
+
+@viewing("AsStridedBackward0", lambda g, shape, target, seen: _as_strided_backward(g, target, seen))
+def as_strided_within(input, target, seen):
+    """`as_strided` by geometries: of the view and of the tensor it is taken from."""
+    if 0 in target.size:
+        return np.empty(target.size, input.dtype)
+    storage = storage_of(input)
+    storage = storage.reshape(-1, order="A").view(input.dtype)
+    if target.extent() > storage.size or target.offset < 0:
+        raise RuntimeError(
+            f"setStorage: sizes {list(target.size)}, strides {list(target.stride)}, storage offset {target.offset}, and "
+            f"itemsize {input.itemsize} requiring a storage size of {target.extent() * input.itemsize} are out of bounds for "
+            f"storage of size {storage.nbytes}"
+        )
+    return target.of_flat(storage)
+
+
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None
+) -> Tensor:
+    """A copy of the tensor with ``src`` in the places that `as_strided` would show."""
+    offset = 0 if storage_offset is None else int(storage_offset)
+    return _as_strided_scatter(input, src, Geometry(tuple(size), tuple(stride), offset))
+
+
+@op(
+    "AsStridedScatterBackward0",
+    input=lambda g, target, src_shape: _as_strided_scatter(g, _zeros(g, src_shape), target),
+    src=lambda g, target: as_strided(_contiguous(g), target.size, target.stride, target.offset),
+)
+def _as_strided_scatter(input, src, target):
+    out = np.array(input, order="C")
+    if src.shape != target.size:
+        raise RuntimeError(
+            f"expected src to have a size equal to the slice of self. src size = {list(src.shape)}, slice size = "
+            f"{list(target.size)}"
+        )
+    as_strided(out, *target)[...] = src
+    return out
+
+
+def _contiguous(g: Any) -> Any:
+    """The gradient with the strides that the result had."""
+    from .convert import contiguous
+
+    return np.array(g, order="C") if isinstance(g, np.ndarray) else contiguous(g)
+
+
+def _zeros(g: Any, shape: tuple) -> Any:
+    array = np.zeros(shape, raw(g).dtype)
+    return array if raw(g) is g else wrap(array)
