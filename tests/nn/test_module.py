@@ -355,7 +355,7 @@ def test_forward_hooks_order():
 def test_global_hooks_come_first():
     def function(t):
         seen = []
-        module = t.nn.modules.module if t is torch else t.nn.hooks
+        module = t.nn.modules.module
         layer = t.nn.Identity()
         layer.register_forward_pre_hook(lambda m, args: seen.append("own pre"))
         layer.register_forward_hook(lambda m, args, out: seen.append("own"))
@@ -466,6 +466,26 @@ def test_setstate_fills_in_what_old_pickles_lack():
     revived = rushlight.nn.Identity.__new__(rushlight.nn.Identity)
     revived.__setstate__(state)
     assert revived(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("batchnorm", "_BatchNorm"),
+        ("batchnorm", "BatchNorm2d"),
+        ("conv", "_ConvNd"),
+        ("container", "Sequential"),
+        ("rnn", "LSTM"),
+        ("dropout", "_DropoutNd"),
+        ("loss", "_Loss"),
+    ],
+)
+def test_paths_of_layers(path, name):
+    from importlib import import_module
+
+    spelled_out = import_module(f"rushlight.nn.modules.{path}")
+    assert getattr(spelled_out, name).__name__ == getattr(getattr(torch.nn.modules, path), name).__name__
+    assert rushlight.nn.modules.Linear is rushlight.nn.Linear
 
 
 def test_call_super_init():

@@ -1,6 +1,6 @@
 """Modules, layers and losses: what networks are made of, with PyTorch's names."""
 
-from . import functional, init, parameter, utils
+from . import functional, init, modules, parameter, utils
 from .activation import (
     CELU,
     ELU,

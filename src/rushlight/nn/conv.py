@@ -14,7 +14,7 @@ _PADDINGS = ("same", "valid")
 _PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
-class _Convolution(Layer):
+class _ConvNd(Layer):
     """What convolutions and their transposes share; a subclass says over how many `axes`, and with which function."""
 
     axes: ClassVar[int]
@@ -86,7 +86,7 @@ class _Convolution(Layer):
         return text + (f", padding_mode={self.padding_mode}" if self.padding_mode != "zeros" else "")
 
 
-class _Conv(_Convolution):
+class _Conv(_ConvNd):
     """out[n, o] = bias[o] + Σ_c weight[o, c] ⋆ input[n, c], ⋆ the cross-correlation.
 
     Args:
@@ -168,7 +168,7 @@ class Conv3d(_Conv):
     axes, function = 3, "conv3d"
 
 
-class _ConvTranspose(_Convolution):
+class _ConvTransposeNd(_ConvNd):
     """The transpose of a convolution: it maps as the convolution's gradient does, and so enlarges where that strides.
 
     `output_padding` is added to one side of the output's size, as several input sizes of the convolution lead to the
@@ -249,19 +249,19 @@ class _ConvTranspose(_Convolution):
         return [size - low for size, low in zip(output_size, smallest, strict=True)]
 
 
-class ConvTranspose1d(_ConvTranspose):
+class ConvTranspose1d(_ConvTransposeNd):
     """A transposed convolution of sequences, (N, C, L)."""
 
     axes, function = 1, "conv_transpose1d"
 
 
-class ConvTranspose2d(_ConvTranspose):
+class ConvTranspose2d(_ConvTransposeNd):
     """A transposed convolution of images, (N, C, H, W)."""
 
     axes, function = 2, "conv_transpose2d"
 
 
-class ConvTranspose3d(_ConvTranspose):
+class ConvTranspose3d(_ConvTransposeNd):
     """A transposed convolution of volumes, (N, C, D, H, W)."""
 
     axes, function = 3, "conv_transpose3d"

@@ -7,7 +7,7 @@ from . import functional as F
 from .layer import Layer
 
 
-class _Dropout(Layer):
+class _DropoutNd(Layer):
     shown = "p={p}, inplace={inplace}"
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
@@ -17,7 +17,7 @@ class _Dropout(Layer):
         self.p, self.inplace = p, inplace
 
 
-class Dropout(_Dropout):
+class Dropout(_DropoutNd):
     """Sets each element to zero with probability `p`, and scales the others by 1 / (1 - p).
 
     Source: Hinton et al., 2012.
@@ -33,7 +33,7 @@ class Dropout(_Dropout):
         return F.dropout(input, self.p, self.training, self.inplace)
 
 
-class Dropout1d(_Dropout):
+class Dropout1d(_DropoutNd):
     """Sets whole channels of (N, C, L) or (C, L) to zero with probability `p`, and scales the others."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class Dropout1d(_Dropout):
         return F.dropout1d(input, self.p, self.training, self.inplace)
 
 
-class Dropout2d(_Dropout):
+class Dropout2d(_DropoutNd):
     """Sets whole channels of (N, C, H, W) or (C, H, W) to zero with probability `p`, and scales the others."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -49,7 +49,7 @@ class Dropout2d(_Dropout):
         return F.dropout2d(input, self.p, self.training, self.inplace)
 
 
-class Dropout3d(_Dropout):
+class Dropout3d(_DropoutNd):
     """Sets whole channels of (N, C, D, H, W) or (C, D, H, W) to zero with probability `p`, and scales the others."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -57,7 +57,7 @@ class Dropout3d(_Dropout):
         return F.dropout3d(input, self.p, self.training, self.inplace)
 
 
-class AlphaDropout(_Dropout):
+class AlphaDropout(_DropoutNd):
     """Dropout that keeps mean and variance of what SELU returns (Klambauer et al., 2017)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class AlphaDropout(_Dropout):
         return F.alpha_dropout(input, self.p, self.training)
 
 
-class FeatureAlphaDropout(_Dropout):
+class FeatureAlphaDropout(_DropoutNd):
     """AlphaDropout of whole channels."""
 
     def forward(self, input: Tensor) -> Tensor:

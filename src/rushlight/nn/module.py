@@ -10,9 +10,31 @@ from ..autograd.modes import no_grad
 from ..devices import device as device_type
 from ..dtypes import bfloat16, dtype, float16, float32, float64
 from ..tensor import Parameter, Tensor
-from .hooks import ModuleHooks, global_hooks, registered
+from .hooks import (
+    ModuleHooks,
+    global_hooks,
+    register_module_buffer_registration_hook,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    registered,
+)
 from .parameter import Buffer
 from .state import ModuleState
+
+__all__ = [
+    "Module",
+    "register_module_buffer_registration_hook",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
+]
 
 _HOOK_REGISTRIES = (
     "_backward_pre_hooks",

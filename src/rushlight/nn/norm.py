@@ -34,7 +34,7 @@ class _Affine(Layer):
         return self.shown.format(**self.__dict__, bias=self._parameters.get("bias") is not None)
 
 
-class _RunningNorm(_Affine):
+class _NormBase(_Affine):
     """Normalisation that can keep running statistics, for evaluation."""
 
     _version = 2
@@ -97,7 +97,7 @@ class _RunningNorm(_Affine):
         super()._load_from_state_dict(state_dict, prefix, local_metadata, *rest)
 
 
-class _BatchNorm(_RunningNorm):
+class _BatchNorm(_NormBase):
     """(x - E[x]) / √(Var[x] + eps) · weight + bias, the moments taken over all axes but that of the channels.
 
     In training the moments are those of the batch, and the running ones move towards them by `momentum` (None: they
@@ -148,7 +148,7 @@ class BatchNorm3d(_BatchNorm):
     dims = (5,)
 
 
-class _InstanceNorm(_RunningNorm):
+class _InstanceNorm(_NormBase):
     """(x - E[x]) / √(Var[x] + eps) · weight + bias, the moments taken over the places of each channel of each example.
 
     Source: Ulyanov et al., 2016.

@@ -20,7 +20,7 @@ class _Windowed(Layer):
     function: ClassVar[str]  # its name in `functional`
 
 
-class _MaxPool(_Windowed):
+class _MaxPoolNd(_Windowed):
     shown = "kernel_size={kernel_size}, stride={stride}, padding={padding}, dilation={dilation}, ceil_mode={ceil_mode}"
 
     def __init__(
@@ -50,13 +50,13 @@ class _MaxPool(_Windowed):
         )
 
 
-class MaxPool1d(_MaxPool):
+class MaxPool1d(_MaxPoolNd):
     """The maximum of each window of a sequence, (N, C, L)."""
 
     function = "max_pool1d"
 
 
-class MaxPool2d(_MaxPool):
+class MaxPool2d(_MaxPoolNd):
     """The maximum of each window of an image, (N, C, H, W).
 
     Example:
@@ -68,13 +68,13 @@ class MaxPool2d(_MaxPool):
     function = "max_pool2d"
 
 
-class MaxPool3d(_MaxPool):
+class MaxPool3d(_MaxPoolNd):
     """The maximum of each window of a volume, (N, C, D, H, W)."""
 
     function = "max_pool3d"
 
 
-class _MaxUnpool(_Windowed):
+class _MaxUnpoolNd(_Windowed):
     """Puts maxima back to where `indices`, of a max pooling, say they were; zeros elsewhere."""
 
     axes: ClassVar[int]
@@ -91,19 +91,19 @@ class _MaxUnpool(_Windowed):
         return getattr(F, self.function)(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
 
-class MaxUnpool1d(_MaxUnpool):
+class MaxUnpool1d(_MaxUnpoolNd):
     """The partial inverse of MaxPool1d."""
 
     axes, function = 1, "max_unpool1d"
 
 
-class MaxUnpool2d(_MaxUnpool):
+class MaxUnpool2d(_MaxUnpoolNd):
     """The partial inverse of MaxPool2d."""
 
     axes, function = 2, "max_unpool2d"
 
 
-class MaxUnpool3d(_MaxUnpool):
+class MaxUnpool3d(_MaxUnpoolNd):
     """The partial inverse of MaxPool3d."""
 
     axes, function = 3, "max_unpool3d"
@@ -180,7 +180,7 @@ class AvgPool3d(AvgPool2d):
     function = "avg_pool3d"
 
 
-class _LPPool(_Windowed):
+class _LPPoolNd(_Windowed):
     shown = "norm_type={norm_type}, kernel_size={kernel_size}, stride={stride}, ceil_mode={ceil_mode}"
 
     def __init__(self, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> None:
@@ -192,19 +192,19 @@ class _LPPool(_Windowed):
         return getattr(F, self.function)(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
 
-class LPPool1d(_LPPool):
+class LPPool1d(_LPPoolNd):
     """(Σ xᵖ)^(1/p) of each window of a sequence, p the `norm_type`."""
 
     function = "lp_pool1d"
 
 
-class LPPool2d(_LPPool):
+class LPPool2d(_LPPoolNd):
     """(Σ xᵖ)^(1/p) of each window of an image, p the `norm_type`."""
 
     function = "lp_pool2d"
 
 
-class LPPool3d(_LPPool):
+class LPPool3d(_LPPoolNd):
     """(Σ xᵖ)^(1/p) of each window of a volume, p the `norm_type`."""
 
     function = "lp_pool3d"
@@ -221,19 +221,19 @@ class _Adaptive(Layer):
         self.output_size = output_size
 
 
-class _AdaptiveAvgPool(_Adaptive):
+class _AdaptiveAvgPoolNd(_Adaptive):
     def forward(self, input: Tensor) -> Tensor:
         """Take the mean of each part."""
         return getattr(F, self.function)(input, self.output_size)
 
 
-class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """The mean of each of `output_size` parts of a sequence."""
 
     function = "adaptive_avg_pool1d"
 
 
-class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """The mean of each of `output_size` parts of an image.
 
     Example:
@@ -245,13 +245,13 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     function = "adaptive_avg_pool2d"
 
 
-class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """The mean of each of `output_size` parts of a volume."""
 
     function = "adaptive_avg_pool3d"
 
 
-class _AdaptiveMaxPool(_Adaptive):
+class _AdaptiveMaxPoolNd(_Adaptive):
     def __init__(self, output_size: Any, return_indices: bool = False) -> None:
         super().__init__(output_size)
         self.return_indices = return_indices
@@ -261,19 +261,19 @@ class _AdaptiveMaxPool(_Adaptive):
         return getattr(F, self.function)(input, self.output_size, self.return_indices)
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     """The maximum of each of `output_size` parts of a sequence."""
 
     function = "adaptive_max_pool1d"
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """The maximum of each of `output_size` parts of an image."""
 
     function = "adaptive_max_pool2d"
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     """The maximum of each of `output_size` parts of a volume."""
 
     function = "adaptive_max_pool3d"
