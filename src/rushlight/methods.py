@@ -70,6 +70,7 @@ INPLACE = {
     complexes: "conj_physical",
     along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
     index: "masked_scatter",
+    norms: "renorm",
 }
 """The methods with a trailing underscore: a module's function, written into the tensor."""
 
@@ -77,6 +78,7 @@ OPERATORS = {
     **elementwise.OPERATORS,
     **powers.OPERATORS,
     **compare.OPERATORS,
+    **cumulative.INPLACE,
     **{f"__i{name}__": inplace(function) for name, function in {
         "add": elementwise.add, "sub": elementwise.sub, "mul": elementwise.mul, "truediv": elementwise.div,
         "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": powers.pow,

@@ -59,6 +59,8 @@ def row_search(boundaries: np.ndarray, values: np.ndarray, side: str) -> np.ndar
     """Where each value belongs in the sorted line of the same row."""
     if boundaries.ndim == 1:
         return np.searchsorted(boundaries, values, side)
+    if not values.size:
+        return np.zeros(values.shape, np.int64)
     rows = boundaries.reshape(-1, boundaries.shape[-1])
     wanted = values.reshape(len(rows), -1)
     found = np.empty(wanted.shape, np.int64)

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..kernels import products, scans
 from .axes import axis
 from .convert import to_dtype
-from .define import op
+from .define import inplace, op
 from .promotion import is_half, raw
 from .pick import put, raw_indices
 from .reduce import converted, to_out, widened, written
@@ -27,13 +27,14 @@ def _accumulated(ufunc: np.ufunc, x: np.ndarray, dim: int) -> np.ndarray:
     return result.astype(x.dtype) if is_half(x.dtype) else result
 
 
+def _reversed(value: Any, dim: int) -> Any:
+    """A line from its end to its beginning."""
+    return np.flip(value, dim) if isinstance(value, np.ndarray) else value.flip(dim)
+
+
 def _suffix_sums(g: Any, dim: int) -> Any:
     """For each element the sum of itself and all behind it."""
-    if not raw(g).ndim:
-        return g
-    if raw(g) is g:
-        return np.flip(np.add.accumulate(np.flip(g, dim), dim), dim)
-    return cumsum(g.flip(dim), dim).flip(dim)
+    return _reversed(_cumsum(_reversed(g, dim), dim), dim) if raw(g).ndim else g
 
 
 @op("CumsumBackward0", input=lambda g, dim: _suffix_sums(g, dim))
@@ -116,11 +117,14 @@ def _logcumsumexp_gradient(g: Any, input: Any, result: Any, dim: int) -> Any:
     """Each element weighs exp(input - result) in every sum behind it; added up as logarithms, so that none overflows."""
     from . import exp, log, where
 
+    if not raw(g).ndim:
+        return g
+
     def reached(weights: Any) -> Any:
         """The part of the gradient from non-negative ``weights``."""
         present = weights != 0
         logs = where(present, log(where(present, weights, 1.0)), lowest) - result
-        return exp((logcumsumexp(logs.flip(dim), dim).flip(dim) if raw(g).ndim else logs) + input)
+        return exp(_reversed(_logcumsumexp(_reversed(logs, dim), dim), dim) + input)
 
     if raw(g).dtype.kind == "c":
         lowest = complex(np.finfo(raw(g).real.dtype).min)
@@ -230,3 +234,7 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1)
     """The running integral along an axis by the trapezoidal rule: one element less than there are samples."""
     strips, steps, dim = _strips(y, x, dx, dim, "cumulative_trapezoid")
     return (strips * (steps / 2.0)).cumsum(dim)
+
+
+INPLACE = {"cumsum_": inplace(_cumsum), "cumprod_": inplace(_cumprod)}
+"""The methods that write into the tensor."""

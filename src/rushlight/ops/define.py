@@ -63,7 +63,7 @@ class Op:
         nondifferentiable: tuple[str, ...] = (),
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
-        self.name = compute.__name__.rstrip("_")
+        self.name = compute.__name__.strip("_")
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount

@@ -315,32 +315,33 @@ def _check_quantile(name: str, x: np.ndarray, q: Any, interpolation: str) -> Non
 
 
 def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool) -> Any:
-    from . import lerp
+    from . import floor, lerp
 
     x = raw(input)
     _check_quantile(name, x, q, interpolation)
-    points = np.asarray(raw(q), x.dtype)
+    points = q if isinstance(q, Tensor) else wrap(np.asarray(q, x.dtype))
     lines = input.reshape(-1) if dim is None or not x.ndim else input.movedim(axis(dim, x.ndim), -1)
     ordered = sort(lines, -1).values
     ranks = _ranks(raw(ordered), points.reshape(-1), skip_nan)
     if interpolation in ROUNDED:
-        ranks = ROUNDED[interpolation](ranks)
-    low = ranks.astype(np.int64)
-    found = pick(ordered, low, -1)
-    if interpolation not in ROUNDED:
-        weight = ranks - low if interpolation == "linear" else np.full_like(ranks, 0.5)
-        found = lerp(found, pick(ordered, np.ceil(ranks).astype(np.int64), -1), wrap(weight))
+        found = pick(ordered, ROUNDED[interpolation](ranks.array).astype(np.int64), -1)
+    else:
+        low, high = (end(ranks.array).astype(np.int64) for end in (np.floor, np.ceil))
+        weight = ranks - floor(ranks.detach()) if interpolation == "linear" else 0.5
+        found = lerp(pick(ordered, low, -1), pick(ordered, high, -1), weight)
     found = found.movedim(-1, 0) if points.ndim else found.squeeze(-1)
     return found.reshape((*points.shape, *kept(x.shape, dim))) if keepdim else found
 
 
-def _ranks(ordered: np.ndarray, points: np.ndarray, skip_nan: bool) -> np.ndarray:
+def _ranks(ordered: np.ndarray, points: Tensor, skip_nan: bool) -> Tensor:
     """The places in sorted lines that fractions stand for; that of a NaN where it counts."""
-    length = ordered.shape[-1]
+    from . import where
+
+    last = ordered.shape[-1] - 1
     missing = np.isnan(ordered).sum(-1, keepdims=True)
     if skip_nan:
-        return points * np.maximum(length - 1 - missing, 0).astype(points.dtype)
-    return np.where(missing > 0, points.dtype.type(length - 1), points * points.dtype.type(length - 1))
+        return points * wrap(np.maximum(last - missing, 0).astype(ordered.dtype))
+    return where(wrap(missing > 0), float(last), points * float(last))
 
 
 def quantile(

@@ -65,7 +65,9 @@ def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim
 
 @op(
     "LinalgVectorNormBackward0",
-    input=lambda g, input, result, ord, dim, keepdim: norm_gradient(g, input, result, ord, dim, keepdim),
+    input=lambda g, input, result, ord, dim, keepdim: (
+        norm_gradient(g, input, result, ord, dim, keepdim) if ord else None
+    ),
 )
 def _vector_norm(input, ord, dim, keepdim):
     if input.dtype.kind in "biu":

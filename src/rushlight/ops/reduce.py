@@ -236,8 +236,9 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     from . import div
 
     require_inexact("nanmean", raw(input), dtype)
-    present = (input == input).sum(dim, keepdim)
-    return div(nansum(input, dim, keepdim, dtype=dtype), present, **to_out(out))
+    total = nansum(input, dim, keepdim, dtype=dtype)
+    present = to_dtype((input == input).sum(dim, keepdim), raw(total).dtype)
+    return div(total, present, **to_out(out))
 
 
 # Products

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,7 @@ def _unique_slices(input: Tensor, dim: int, in_order: bool, wanted: tuple[bool, 
     slices = np.moveaxis(input.array, dim, 0)
     if slices.size == 0 and len(slices):
         raise RuntimeError("There are 0 sized dimensions, and they aren't selected, so unique cannot be applied")
-    rows = slices.reshape(len(slices), -1)
+    rows = slices.reshape(len(slices), math.prod(slices.shape[1:]))
     ranked = np.lexsort(widened(rows).T[::-1]) if in_order and rows.size else np.arange(len(rows))
     starts = _starts(rows[ranked])
     inverse = np.empty(len(rows), np.int64)
