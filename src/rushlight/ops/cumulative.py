@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import products, scans
+from ..kernels import factors, scans
 from .axes import axis
 from .convert import to_dtype
 from .define import inplace, op
@@ -57,7 +57,7 @@ def _cumprod_gradient(g: Any, input: np.ndarray, result: np.ndarray, dim: int) -
         return g
     if np.all(input):
         return _suffix_sums(g * result.conj(), dim) / input.conj()
-    return products.weighted_suffixes(input.conj(), g, axis(dim, input.ndim))
+    return factors.weighted_suffixes(input.conj(), g, axis(dim, input.ndim))
 
 
 def _cumprod_by_doubling(input: Any, dim: int) -> Any:
@@ -236,5 +236,20 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1)
     return (strips * (steps / 2.0)).cumsum(dim)
 
 
-INPLACE = {"cumsum_": inplace(_cumsum), "cumprod_": inplace(_cumprod)}
+def _inplace_form(operation: Any, name: str) -> Any:
+    write = inplace(operation)
+
+    def method(self: Any, dim: int, *, dtype: Any = None) -> Any:
+        if dtype is not None and dtype is not self.dtype:
+            raise RuntimeError(
+                f"Bad in-place call: input tensor dtype {self.dtype} and output tensor dtype {dtype} should match"
+            )
+        return write(self, dim)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`{name[:-1]}` in place."
+    return method
+
+
+INPLACE = {"cumsum_": _inplace_form(_cumsum, "cumsum_"), "cumprod_": _inplace_form(_cumprod, "cumprod_")}
 """The methods that write into the tensor."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import products
+from ..kernels import factors
 from ..tensor import Tensor
 from .axes import axes, axis
 from .convert import to_dtype
@@ -249,7 +249,7 @@ def _prod_gradient(g: Any, input: np.ndarray, result: np.ndarray, dim: int | Non
     g, result = (np.asarray(unreduced(v, input.shape, dim, keepdim)) for v in (g, result))
     if np.all(input):
         return g * (result / input).conj()
-    return g * products.of_others(input, None if dim is None else axis(dim, input.ndim)).conj()
+    return g * factors.of_others(input, None if dim is None else axis(dim, input.ndim)).conj()
 
 
 def _prod_by_halves(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
