@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ops import along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, index, inplace as in_place, norms, powers, reduce, rounding, softmaxes, sorting, statistics, strided, trig, views
+from .ops import along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, index, inplace as in_place, linalg, norms, powers, products, reduce, rounding, softmaxes, sorting, statistics, strided, trig, views
 from .ops.define import inplace
 from .tensor import Tensor
 
@@ -48,6 +48,8 @@ METHODS = {
         "clone contiguous cpu cuda detach detach_ is_set_to resize_ resize_as_ set_ storage to type_as untyped_storage"
     ),
     creation: "new new_tensor",
+    products: "addbmm addmm addmv addr baddbmm bmm dot ger inner matmul matrix_power mm mv outer trace vdot",
+    linalg: "cross kron",
 }
 """The methods that are a module's function of the same name."""
 
@@ -71,6 +73,7 @@ INPLACE = {
     along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
     index: "masked_scatter",
     norms: "renorm",
+    products: "addbmm addmm addmv addr baddbmm",
 }
 """The methods with a trailing underscore: a module's function, written into the tensor."""
 
@@ -85,6 +88,7 @@ OPERATORS = {
         "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
         "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift,
     }.items()},
+    "__matmul__": products.matmul_operator, "__rmatmul__": products.reversed_matmul_operator,
     "__getitem__": index.getitem, "__setitem__": index.setitem,
     "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
     "mH": property(views.matrix_adjoint), "type": convert.type_, **convert.CONVERSIONS, **creation.NEW,

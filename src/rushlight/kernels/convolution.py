@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .products import product
+from .matrix import product
 
 
 class Geometry(NamedTuple):

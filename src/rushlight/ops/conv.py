@@ -10,7 +10,7 @@ from .. import ops
 from ..kernels import convolution as kernels
 from ..kernels.convolution import Geometry
 from .define import op
-from .matmul import _SPELLED, cased, conj
+from .products import _SPELLED, cased, conj
 
 __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",

@@ -10,8 +10,8 @@ import numpy as np
 from .. import dtypes, ops
 from ..autograd.modes import no_grad
 from .define import op
+from .products import cased
 from .promotion import raw
-from .matmul import cased
 
 __all__: list[str] = []
 

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels.products import product
+from ..kernels.matrix import product
 from ..tensor import Tensor, wrap
 from .define import op
 from .promotion import as_type, fit, is_complex, promoted, raw
 from .reduce import sum_to_size
 
 __all__ = [
-    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "linear", "matmul",
+    "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "matmul",
     "matrix_power", "mm", "mv", "outer", "trace", "vdot",
 ]  # fmt: skip
 
@@ -458,7 +458,7 @@ def inner(input, other, *, out=None):
     Raises:
         RuntimeError: the last sizes differ.
     """
-    from .einsum import tensordot
+    from .contraction import tensordot
     from .elementwise import mul
 
     if not input.ndim or not other.ndim:
@@ -509,7 +509,7 @@ def trace(input):
 
 def _on_diagonal(g, shape):
     unit = np.eye(*shape, dtype=raw(g).dtype)
-    return g * (unit if isinstance(g, np.ndarray) else wrap(unit))
+    return g * (wrap(unit) if isinstance(g, Tensor) else unit)
 
 
 # The linear layer

@@ -1,0 +1,53 @@
+"""Matrix products on arrays: what BLAS can take at once is handed to it at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b`; types of 16 bits are multiplied in float32 and rounded afterwards.
+
+    A stack of matrices times one matrix is a single product of two matrices.
+    """
+    dtype = a.dtype
+    if dtype.itemsize == 2 and dtype.kind in "fV":
+        return product(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
+    if a.ndim > 2 and b.ndim == 2:
+        return np.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+    if a.ndim > 2 or b.ndim > 2:
+        a, b = _for_blas(a), _for_blas(b)
+    return np.matmul(a, b)
+
+
+def _for_blas(x: np.ndarray) -> np.ndarray:
+    """The array, copied if its matrices have neither rows nor columns of neighbouring elements."""
+    return x if x.ndim < 2 or x.itemsize in x.strides[-2:] else np.ascontiguousarray(x)
+
+
+def contract(a: np.ndarray, b: np.ndarray, a_axes: str, b_axes: str, out_axes: str) -> np.ndarray:
+    """Sum `a * b` over the axes that are not named in the result, as one matrix product or a stack of them.
+
+    Axes are named by letters. An axis that only one operand has must be in the result.
+    """
+    shared = [x for x in a_axes if x in b_axes]
+    batch = [x for x in shared if x in out_axes]
+    summed = [x for x in shared if x not in out_axes]
+    rows = [x for x in a_axes if x not in b_axes]
+    columns = [x for x in b_axes if x not in a_axes]
+    size = dict(zip(a_axes + b_axes, a.shape + b.shape))
+    shapes = [[size[x] for x in group] for group in (batch, rows, summed, columns)]
+    stack, m, k, n = (int(np.prod(shape, dtype=np.int64)) for shape in shapes)
+    left = a.transpose([a_axes.index(x) for x in (*batch, *rows, *summed)]).reshape(stack, m, k)
+    right = b.transpose([b_axes.index(x) for x in (*batch, *summed, *columns)]).reshape(stack, k, n)
+    result = product(left[0], right[0]) if stack == 1 else product(left, right)
+    order = (*batch, *rows, *columns)
+    result = result.reshape(*shapes[0], *shapes[1], *shapes[3])
+    return result.transpose([order.index(x) for x in out_axes])
+
+
+def cross(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:
+    """The vector product along an axis of length 3."""
+    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    parts = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+    return np.stack(parts, axis)

@@ -1,0 +1,198 @@
+"""Pooling on arrays: the largest element or the average of each window, and separable maps of an axis to another size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product as combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from .convolution import Geometry, padded
+from .matrix import product
+
+
+class Windows(NamedTuple):
+    """Windows along each axis: how long, how far apart, zeros on both sides, dilation, and how many there are."""
+
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    out: tuple[int, ...]
+
+    def overhang(self, size: Sequence[int]) -> list[int]:
+        """How far the last window reaches beyond the padded input."""
+        axes = zip(self.kernel, self.stride, self.padding, self.dilation, self.out, size)
+        return [max(0, (o - 1) * s + d * (k - 1) + 1 - n - 2 * p) for k, s, p, d, o, n in axes]
+
+    def places(self) -> list[tuple[slice, ...]]:
+        """For each element of the window, where on the padded input the windows have it."""
+        return Geometry(self.stride, self.padding, self.dilation).places(self.kernel, self.out)
+
+
+def count(n: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool) -> int:
+    """How many windows an axis has; with ``ceil`` one may reach beyond the end if it starts inside."""
+    room = n + 2 * padding - dilation * (kernel - 1) - 1
+    windows = (-(-room // stride) if ceil else room // stride) + 1
+    return windows - 1 if ceil and (windows - 1) * stride >= n + padding else windows
+
+
+def _prepared(x: np.ndarray, by: Windows, value: float) -> np.ndarray:
+    """The input with its padding and what the last windows need beyond it."""
+    rank = len(by.kernel)
+    beyond = by.overhang(x.shape[-rank:])
+    if not any(beyond):
+        return padded(x, by.padding, value)
+    lead = x.shape[:-rank]
+    out = np.full((*lead, *(n + 2 * p + b for n, p, b in zip(x.shape[-rank:], by.padding, beyond))), value, x.dtype)
+    out[(..., *(slice(p, p + n) for n, p in zip(x.shape[-rank:], by.padding)))] = x
+    return out
+
+
+def largest(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
+    """The largest element of each window, the first among equals, NaN above all; and its flat place in the input."""
+    size = x.shape[-len(by.kernel) :]
+    lowest = -np.inf if x.dtype.kind in "fV" else np.iinfo(x.dtype).min
+    source = _prepared(x, by, lowest)
+    places = by.places()
+    best = source[(..., *places[0])].copy()
+    which = np.zeros(best.shape, np.int16 if len(places) < 2**15 else np.int64)
+    inexact = x.dtype.kind in "fV"
+    if any(by.padding):
+        _start_inside(best, which, by)
+    for k, place in enumerate(places[1:], 1):
+        candidate = source[(..., *place)]
+        better = candidate > best
+        if inexact:
+            better |= candidate != candidate
+        np.copyto(best, candidate, where=better)
+        np.copyto(which, k, where=better)
+    return best, _flat_places(which, size, by)
+
+
+def _start_inside(best: np.ndarray, which: np.ndarray, by: Windows) -> None:
+    """A window of the lowest values alone has its place at its first element inside of the input."""
+    rank = len(by.kernel)
+    first = np.zeros(by.out, which.dtype)
+    for axis in range(rank):
+        starts = np.arange(by.out[axis]) * by.stride[axis] - by.padding[axis]
+        steps = np.maximum(0, -(starts // by.dilation[axis]))
+        shape = [1] * rank
+        shape[axis] = -1
+        first += (steps * math.prod(by.kernel[axis + 1 :])).astype(which.dtype).reshape(shape)
+    which[...] = first
+
+
+def _flat_places(which: np.ndarray, size: tuple[int, ...], by: Windows) -> np.ndarray:
+    """From the number of an element in its window to its place in the input."""
+    rank = len(size)
+    offsets = np.array(list(combinations(*map(range, by.kernel))), np.int64).reshape(-1, rank) * by.dilation
+    steps = np.array([math.prod(size[axis + 1 :]) for axis in range(rank)])
+    flat = (offsets @ steps)[which]
+    for axis in range(rank):
+        shape = [1] * rank
+        shape[axis] = -1
+        flat += ((np.arange(by.out[axis]) * by.stride[axis] - by.padding[axis]) * steps[axis]).reshape(shape)
+    return flat
+
+
+def scatter(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Zeros of the given last axes with each value added at its flat place."""
+    rank = len(size)
+    lead, total = values.shape[: values.ndim - rank], math.prod(size)
+    rows = math.prod(lead)
+    places = indices.reshape(rows, -1) + (np.arange(rows) * total)[:, None]
+    sums = np.bincount(places.ravel(), values.ravel(), rows * total)
+    return sums.astype(values.dtype).reshape(*lead, *size)
+
+
+def gather(values: np.ndarray, indices: np.ndarray, rank: int) -> np.ndarray:
+    """The values at flat places of the last axes."""
+    lead = values.shape[: values.ndim - rank]
+    flat = np.take_along_axis(values.reshape(*lead, -1), indices.reshape(*lead, -1), -1)
+    return flat.reshape(indices.shape)
+
+
+def summed(x: np.ndarray, by: Windows) -> np.ndarray:
+    """The sum of each window."""
+    source = _prepared(x, by, 0)
+    places = by.places()
+    total = source[(..., *places[0])].copy()
+    for place in places[1:]:
+        total += source[(..., *place)]
+    return total
+
+
+def summed_back(y: np.ndarray, by: Windows, size: tuple[int, ...]) -> np.ndarray:
+    """Each value added to every element of its window: the transpose of `summed`."""
+    lead = y.shape[: y.ndim - len(size)]
+    whole = [n + 2 * p + b for n, p, b in zip(size, by.padding, by.overhang(size))]
+    x = np.zeros((*lead, *whole), y.dtype)
+    for place in by.places():
+        x[(..., *place)] += y
+    return np.ascontiguousarray(x[(..., *(slice(p, p + n) for n, p in zip(size, by.padding)))])
+
+
+def divisors(by: Windows, size: tuple[int, ...], count_padding: bool) -> np.ndarray | float:
+    """How many elements each window has: inside of the padded input, or of the input alone."""
+    if not any(by.overhang(size)) and (count_padding or not any(by.padding)):
+        return float(math.prod(by.kernel))
+    counts: np.ndarray = np.ones(())
+    for axis, n in enumerate(size):
+        k, s, p, o = by.kernel[axis], by.stride[axis], by.padding[axis], by.out[axis]
+        starts = np.arange(o) * s - p
+        ends = np.minimum(starts + k, n + p)
+        lengths = ends - starts if count_padding else np.minimum(ends, n) - np.maximum(starts, 0)
+        counts = counts[..., None] * lengths
+    return counts
+
+
+# Separable maps: a matrix for each axis
+
+
+def along_axes(x: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np.ndarray:
+    """The last axes of x each mapped by a matrix (new length, old length); None leaves an axis as it is."""
+    rank = len(matrices)
+    for axis, matrix in enumerate(matrices, x.ndim - rank):
+        if matrix is None:
+            continue
+        matrix = matrix.astype(x.dtype, copy=False)
+        if axis == x.ndim - 1:
+            x = product(x, matrix.T)
+        else:
+            lead, tail = x.shape[:axis], x.shape[axis + 1 :]
+            x = np.matmul(matrix, x.reshape(-1, x.shape[axis], math.prod(tail))).reshape(*lead, len(matrix), *tail)
+    return x
+
+
+def part_bounds(n: int, out: int) -> list[tuple[int, int]]:
+    """An axis of length n in `out` parts of nearly equal length that cover it, as (start, end)."""
+    return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
+
+
+@lru_cache(64)
+def averaging(n: int, out: int) -> np.ndarray:
+    """The matrix that averages the parts of an axis."""
+    matrix = np.zeros((out, n))
+    for row, (start, end) in zip(matrix, part_bounds(n, out)):
+        row[start:end] = 1 / (end - start)
+    return matrix
+
+
+def largest_of_parts(x: np.ndarray, out: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest element of each part, and its flat place."""
+    size = x.shape[x.ndim - len(out) :]
+    lead = x.shape[: x.ndim - len(out)]
+    values, indices = np.empty((*lead, *out), x.dtype), np.empty((*lead, *out), np.int64)
+    places = np.arange(math.prod(size)).reshape(size)
+    bounds = [part_bounds(n, o) for n, o in zip(size, out)]
+    for cell in combinations(*map(range, out)):
+        part = tuple(slice(*bounds[axis][i]) for axis, i in enumerate(cell))
+        inside = x[(..., *part)].reshape(*lead, -1)
+        which = inside.argmax(-1)
+        values[(..., *cell)] = np.take_along_axis(inside, which[..., None], -1)[..., 0]
+        indices[(..., *cell)] = places[part].reshape(-1)[which]
+    return values, indices

@@ -1,0 +1,237 @@
+"""Cross entropy and the negative log-likelihood of classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import ops
+from ..kernels import crossentropy as kernels
+from .define import op
+from .loss import _floating, reduced, reduction_of
+from .products import cased
+from .promotion import raw
+
+__all__: list[str] = []
+
+
+def _scale(g, target, weight, ignore_index, reduction, dtype):
+    """The gradient of each row's log-probability, without its sign."""
+    counts = kernels.row_weights(target, weight, ignore_index, dtype)
+    if reduction == "none":
+        return g.reshape(-1) if counts is None else g.reshape(-1) * counts
+    if reduction == "mean":
+        g = g / (target.size if counts is None else counts.sum())
+    return np.broadcast_to(g, target.shape) if counts is None else g * counts
+
+
+def _total(losses: np.ndarray, counts: np.ndarray | None, reduction: str, shape: tuple, dtype: np.dtype) -> np.ndarray:
+    """Row losses reduced; ``shape`` is that of the target."""
+    if counts is not None:
+        losses = np.where(counts == 0, 0, losses * counts)
+    if reduction == "none":
+        return losses.reshape(shape).astype(dtype, copy=False)
+    total = losses.sum()
+    if reduction == "mean":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = total / (np.asarray(losses.size, losses.dtype) if counts is None else counts.sum())
+    return np.asarray(total).astype(dtype, copy=False)
+
+
+def _rows(input: np.ndarray) -> np.ndarray:
+    rows = kernels.rows_of(input)
+    return rows.astype(np.float32) if rows.dtype.itemsize == 2 else rows
+
+
+def _in_range(target: np.ndarray, ignore_index: int) -> np.ndarray:
+    """The classes flat, the ignored ones as class 0."""
+    flat = target.reshape(-1)
+    return np.where(flat == ignore_index, 0, flat) if (flat == ignore_index).any() else flat
+
+
+def _log_likelihood(name: str) -> Any:
+    """The operation under one of the names that PyTorch's last step of it has, and its transpose."""
+
+    @op(
+        f"{name}Backward0",
+        input=lambda g, target, weight, reduction, ignore_index, input_shape: place(
+            g, target, weight, reduction, ignore_index, input_shape
+        ),
+    )
+    def nll_loss(input, target, weight, reduction, ignore_index):
+        rows = _rows(input)
+        counts = kernels.row_weights(target.reshape(-1), weight, ignore_index, rows.dtype)
+        losses = -kernels.picked(rows, _in_range(target, ignore_index))
+        return _total(losses, counts, reduction, target.shape, input.dtype)
+
+    @op(
+        f"{name}BackwardBackward0",
+        input=lambda g, target, weight, reduction, ignore_index: nll_loss(g, target, weight, reduction, ignore_index),
+    )
+    def place(input, target, weight, reduction, ignore_index, shape):
+        flat = target.reshape(-1)
+        scale = -_scale(input, flat, weight, ignore_index, reduction, input.dtype)
+        rows = kernels.placed(scale, _in_range(target, ignore_index), shape[1] if len(shape) > 1 else shape[0])
+        return kernels.unrowed(rows, shape).astype(input.dtype, copy=False)
+
+    return nll_loss
+
+
+_nll, _nll_2d, _nll_nd = (_log_likelihood(name) for name in ("NllLoss", "NllLoss2D", "View"))
+
+
+def _softmax_minus_target(g, target, weight, reduction, ignore_index, softmax, input_shape, input_dtype):
+    flat = target.reshape(-1)
+    scale = _scale(g, flat, weight, ignore_index, reduction, softmax.dtype)
+    rows = softmax * scale[:, None]
+    rows[np.arange(len(rows)), _in_range(target, ignore_index)] -= scale
+    return kernels.unrowed(rows, input_shape).astype(input_dtype, copy=False)
+
+
+def _as_two_steps(input, target, weight, reduction, ignore_index):
+    return _likelihood(ops.log_softmax(input, 0 if input.ndim == 1 else 1), target, weight, reduction, ignore_index)
+
+
+def _fused(name: str) -> Any:
+    """log_softmax and nll_loss at once."""
+
+    @op(
+        f"{name}Backward0",
+        input=_softmax_minus_target,
+        outputs=("result", "softmax"),
+        nondifferentiable=("softmax",),
+        composite=_as_two_steps,
+    )
+    def cross_entropy(input, target, weight, reduction, ignore_index):
+        log_softmax, softmax = kernels.log_normalised(_rows(input))
+        counts = kernels.row_weights(target.reshape(-1), weight, ignore_index, softmax.dtype)
+        losses = -kernels.picked(log_softmax, _in_range(target, ignore_index))
+        return _total(losses, counts, reduction, target.shape, input.dtype), softmax
+
+    return cross_entropy
+
+
+_cross_entropy, _cross_entropy_2d, _cross_entropy_nd = (_fused(name) for name in ("NllLoss", "NllLoss2D", "View"))
+
+
+def _by_shape(plain: Any, two: Any, many: Any, input: Any, reduction: str) -> Any:
+    if input.ndim <= 2:
+        return plain
+    return two if input.ndim == 4 or reduction != "none" else many
+
+
+def _likelihood(input, target, weight, reduction, ignore_index):
+    chosen = _by_shape(_nll, _nll_2d, _nll_nd, input, reduction)
+    return chosen(input, target, weight, reduction, ignore_index)
+
+
+def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> None:
+    """Refuse a target that names no class of the input."""
+    x, t = raw(input), raw(target)
+    if x.ndim == 0 or (x.ndim == 1 and t.ndim > 0 and t.shape[:1] != (1,)):
+        raise ValueError(f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size ({t.shape[0] if t.ndim else 1}).")
+    classes = x.shape[0] if x.ndim == 1 else x.shape[1]
+    if x.ndim > 1:
+        if t.ndim == 0 or x.shape[0] != t.shape[0]:
+            raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1}).")
+        if x.ndim == 2 and t.ndim > 1:
+            raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+        if x.shape[2:] != t.shape[1:]:
+            raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
+    if t.dtype.name not in ("int64", "uint8"):
+        raise RuntimeError(f"expected target dtype to be Long or Byte, but got {cased(t)}: convert it with .long()")
+    if weight is not None and raw(weight).shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
+            f"{list(raw(weight).shape)}"
+        )
+    if t.size and (t.max() >= classes or t.min() < 0):
+        wrong = t[(t != ignore_index) & ((t >= classes) | (t < 0))]
+        if wrong.size:
+            raise IndexError(f"Target {wrong.flat[0]} is out of bounds: there are {classes} classes, from 0 to {classes - 1}.")
+
+
+def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
+    """Minus the log-probability of the right class: input (N, C, *) or (C,), target of class numbers (N, *) or ().
+
+    Args:
+        weight: what each class counts for; the mean is divided by the sum of weights.
+        ignore_index: rows of this class do not count.
+
+    Raises:
+        IndexError: a target is not a class.
+        ValueError, RuntimeError: shapes or types do not fit.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    _floating("nll_loss_out_frame", raw(input))
+    _check(input, target, weight, ignore_index)
+    return _likelihood(input, target, weight, reduction, ignore_index)
+
+
+def cross_entropy(
+    input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
+):
+    """Minus the log of softmax of the right class: logits (N, C, *) or (C,), target of class numbers or probabilities.
+
+    Args:
+        target: class numbers (N, *) or (), or probabilities of the shape of ``input``.
+        weight: what each class counts for.
+        ignore_index: rows of this class do not count.
+        label_smoothing: how much of the target goes to all classes evenly.
+
+    Raises:
+        IndexError: a target is not a class.
+        ValueError, RuntimeError: shapes or types do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.cross_entropy(torch.zeros(1, 4), torch.tensor([2]))
+    tensor(1.3863)
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    _floating("log_softmax_lastdim_kernel_impl", raw(input))
+    if target.shape == input.shape and input.ndim:
+        return _of_probabilities(input, target, weight, reduction, label_smoothing)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    _check(input, target, weight, ignore_index)
+    if label_smoothing:
+        return _smoothed(input, target, weight, reduction, ignore_index, label_smoothing)
+    chosen = _by_shape(_cross_entropy, _cross_entropy_2d, _cross_entropy_nd, input, reduction)
+    return chosen(input, target, weight, reduction, ignore_index)[0]
+
+
+def _across_classes(weight: Any, input: Any) -> Any:
+    return weight.reshape(-1, *(1,) * max(input.ndim - 2, 0))
+
+
+def _of_probabilities(input, target, weight, reduction, label_smoothing):
+    if raw(target).dtype.kind not in "fV":
+        raise RuntimeError(f"Expected floating point type for target with class probabilities, got {cased(raw(target))}")
+    classes = 0 if input.ndim == 1 else 1
+    if label_smoothing:
+        target = target * (1 - label_smoothing) + label_smoothing / input.shape[classes]
+    losses = ops.log_softmax(input, classes) * target
+    if weight is not None:
+        losses = losses * _across_classes(weight, input)
+    if reduction == "mean":
+        return -(losses.sum() / max(input.numel() // input.shape[classes], 1) if input.numel() else losses.sum() / 0.0)
+    return reduced(-losses.sum(classes), reduction)
+
+
+def _smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
+    classes = 0 if input.ndim == 1 else 1
+    log_probabilities = ops.log_softmax(input, classes)
+    hard = _likelihood(log_probabilities, target, weight, reduction, ignore_index)
+    if weight is not None:
+        log_probabilities = log_probabilities * _across_classes(weight, input)
+    counted = target != ignore_index
+    even = ops.where(counted, -log_probabilities.sum(classes), 0.0)
+    if reduction == "mean":
+        if weight is None:
+            even = even.sum() / counted.sum()
+        else:
+            even = even.sum() / ops.where(counted, weight[ops.where(counted, target, 0)], 0.0).sum()
+    else:
+        even = reduced(even, reduction)
+    return hard * (1 - label_smoothing) + even * (label_smoothing / input.shape[classes])

@@ -1,0 +1,334 @@
+"""Normalisation: layer, batch, group, instance, root mean square, local response."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes, ops
+from ..autograd.modes import no_grad
+from ..kernels import normalize as kernels
+from ..tensor import wrap
+from .define import op
+from .products import cased
+from .pool import avg_pool2d
+from .promotion import raw
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    """Types of 16 bits as float32, to compute in."""
+    return x.astype(np.float32) if x.dtype.itemsize == 2 else x
+
+
+def _summed_like(g: np.ndarray, like: tuple[int, ...]) -> np.ndarray:
+    """Summed over the axes that are of length 1 in the shape of the parameters."""
+    return np.add.reduce(g, tuple(axis for axis, n in enumerate(like) if n == 1 and g.shape[axis] != 1), keepdims=True)
+
+
+def _norm_back(g, input, weight, bias, view, axes, affine, normalized, scale, needs):
+    """The gradients of input, weight and bias."""
+    dtype = g.dtype
+    g = _wide(g).reshape(view)
+    of_input = of_weight = of_bias = None
+    if needs[0]:
+        inner = g if weight is None else g * _wide(weight).reshape(affine)
+        of_input = kernels.normalized_back(inner, normalized, scale, axes).reshape(input.shape).astype(dtype, copy=False)
+    if needs[1]:
+        of_weight = _summed_like(g * normalized, affine).reshape(weight.shape).astype(weight.dtype, copy=False)
+    if needs[2]:
+        of_bias = _summed_like(g, affine).reshape(bias.shape).astype(bias.dtype, copy=False)
+    return of_input, of_weight, of_bias
+
+
+def _norm_composite(input, weight, bias, view, axes, affine, eps):
+    x = input.reshape(view)
+    centred = x - x.mean(axes, keepdim=True)
+    y = centred * ((centred * centred).mean(axes, keepdim=True) + eps).rsqrt()
+    y = y if weight is None else y * weight.reshape(affine)
+    y = y if bias is None else y + bias.reshape(affine)
+    return y.reshape(input.shape)
+
+
+def _norm(name: str) -> Any:
+    """Normalisation over ``axes`` of the input under the shape ``view``, times weight plus bias in the shape ``affine``."""
+
+    @op(
+        name,
+        **{"input, weight, bias": _norm_back},
+        outputs=("result", "normalized", "mean", "variance", "scale"),
+        nondifferentiable=("normalized", "mean", "variance", "scale"),
+        composite=_norm_composite,
+    )
+    def norm(input, weight, bias, view, axes, affine, eps):
+        x = _wide(input).reshape(view)
+        y, mean, variance, scale = kernels.normalized(x, axes, eps)
+        result = y
+        if weight is not None:
+            result = y * weight.reshape(affine)
+        if bias is not None:
+            result = np.add(result, bias.reshape(affine), out=result if weight is not None else None)
+        if result is y:
+            result = y.copy()
+        return result.reshape(input.shape).astype(input.dtype, copy=False), y, mean, variance, scale
+
+    return norm
+
+
+_layer, _batch, _group = (_norm(f"Native{kind}NormBackward0") for kind in ("Layer", "Batch", "Group"))
+
+
+def _floating(input: Any, kernel: str) -> None:
+    if raw(input).dtype.kind not in "fV":
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{cased(raw(input))}': convert with .float()")
+
+
+def _check_normalized_shape(input: Any, shape: tuple, weight: Any, bias: Any, how: str = "[*, {}]") -> None:
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one element, but got "
+            "normalized_shape = []"
+        )
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None and tuple(x.shape) != shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(x.shape)} and "
+                f"normalized_shape = {list(shape)}"
+            )
+    if tuple(input.shape[-len(shape) :]) != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape {how.format(', '.join(map(str, shape)))}, but "
+            f"got input of size{list(input.shape)}"
+        )
+
+
+def _as_shape(function: str, shape: Any) -> tuple[int, ...]:
+    if isinstance(shape, int):
+        raise TypeError(f"{function}(): argument 'normalized_shape' (position 2) must be tuple of ints, not int")
+    return tuple(shape)
+
+
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Normalise over the last axes, which have the shape ``normalized_shape``; then times weight plus bias.
+
+    Raises:
+        RuntimeError: shapes do not fit.
+
+    >>> import rushlight as torch
+    >>> torch.nn.functional.layer_norm(torch.tensor([1.0, 3.0]), (2,), eps=0.0)
+    tensor([-1.,  1.])
+    """
+    shape = _as_shape("layer_norm", normalized_shape)
+    _check_normalized_shape(input, shape, weight, bias)
+    _floating(input, "LayerNormKernelImpl")
+    return _layer_norm(input, shape, weight, bias, eps)[0]
+
+
+def _layer_norm(input, shape, weight, bias, eps):
+    whole = tuple(input.shape)
+    axes = tuple(range(len(whole) - len(shape), len(whole)))
+    return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)
+
+
+def native_layer_norm(input, normalized_shape, weight, bias, eps):
+    """`layer_norm`, the mean and the reciprocal standard deviation."""
+    shape = _as_shape("native_layer_norm", normalized_shape)
+    _check_normalized_shape(input, shape, weight, bias)
+    out, _, mean, _, scale = _layer_norm(input, shape, weight, bias, eps)
+    return out, mean, scale
+
+
+def _check_statistic(name: str, x: Any, channels: int) -> None:
+    if x is not None and x.numel() != channels:
+        raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}")
+
+
+def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    """Normalise each channel, axis 1, over all other axes; then times weight plus bias.
+
+    Args:
+        training: use the batch's own mean and variance, and move the running ones by ``momentum`` towards them;
+            otherwise use the running ones.
+
+    Raises:
+        ValueError: in training each channel has one value only.
+        RuntimeError: a parameter or statistic has another length than there are channels.
+    """
+    if training:
+        if input.ndim < 2:
+            raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+        if input.numel() == input.shape[1] and input.numel():
+            raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)[0]
+
+
+def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
+    """The result, and the mean and reciprocal standard deviation of the batch."""
+    shape = tuple(input.shape)
+    channels = shape[1]
+    if not training:
+        for name, x in (("running_mean", running_mean), ("running_var", running_var)):
+            if x is None:
+                raise RuntimeError(f"{name} must be defined in evaluation mode")
+    named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
+    for name, x in named:
+        _check_statistic(name, x, channels)
+    _floating(input, "batch_norm")
+    affine = (1, channels, *(1,) * (len(shape) - 2))
+    if not training:
+        return _with_statistics(input, running_mean, running_var, weight, bias, affine, eps), None, None
+    axes = (0, *range(2, len(shape)))
+    out, _, mean, variance, scale = _batch(input, weight, bias, shape, axes, affine, eps)
+    if running_mean is not None:
+        n = input.numel() // max(channels, 1)
+        with no_grad():
+            _move(running_mean, mean.reshape(-1), momentum)
+            _move(running_var, variance.reshape(-1) * (n / max(n - 1, 1)), momentum)
+    return out, mean.reshape(-1), scale.reshape(-1)
+
+
+def _move(running: Any, towards: Any, momentum: float) -> None:
+    """Move running statistics towards those of a batch, in place."""
+    running.mul_(1 - momentum).add_((towards * momentum).to(running.dtype))
+
+
+def _statistics_back(g, input, mean, variance, weight, bias, affine, eps, needs):
+    rest = tuple(axis for axis in range(len(affine)) if axis != 1)
+    scale = ((variance + eps) ** -0.5).reshape(affine)
+    of_input = of_weight = None
+    if needs[0]:
+        of_input = g * (scale if weight is None else scale * weight.reshape(affine))
+    if needs[3]:
+        of_weight = (g * (input - mean.reshape(affine)) * scale).sum(rest)
+    return of_input, None, None, of_weight, g.sum(rest) if needs[4] else None
+
+
+@op("NativeBatchNormBackward0", **{"input, mean, variance, weight, bias": _statistics_back})
+def _with_statistics(input, mean, variance, weight, bias, affine, eps):
+    scale = 1 / np.sqrt(_wide(variance) + eps)
+    if weight is not None:
+        scale = scale * weight
+    shift = -_wide(mean) * scale
+    if bias is not None:
+        shift = shift + bias
+    result = _wide(input) * scale.reshape(affine)
+    result += shift.reshape(affine)
+    return result.astype(input.dtype, copy=False)
+
+
+def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
+    """`batch_norm`, and the mean and the reciprocal standard deviation of the batch, which are empty in evaluation."""
+    out, mean, scale = _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
+    if mean is None:
+        mean, scale = (wrap(np.empty(0, raw(input).dtype)) for _ in range(2))
+    return out, mean, scale
+
+
+def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
+    """Normalise each of ``num_groups`` groups of channels, axis 1; then each channel times weight plus bias.
+
+    Raises:
+        RuntimeError: the channels do not divide into the groups, or a parameter does not fit.
+        ValueError: a group has one value only.
+    """
+    if input.ndim < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+    n, channels = input.shape[:2]
+    if channels % num_groups:
+        raise RuntimeError(
+            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} "
+            f"and num_groups={num_groups}"
+        )
+    if math.prod(input.shape) == n * num_groups and n == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size "
+            f"{[n * channels // num_groups, num_groups, *input.shape[2:]]}"
+        )
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None and tuple(x.shape) != (channels,):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"{list(x.shape)} and input of shape {list(input.shape)}"
+            )
+    _floating(input, "GroupNormKernelImpl")
+    return _group_norm(input, weight, bias, num_groups, eps)[0]
+
+
+def _group_norm(input, weight, bias, groups, eps):
+    n, channels = input.shape[:2]
+    each = channels // groups
+    view = (n, groups, each, math.prod(input.shape[2:]))
+    return _group(input, weight, bias, view, (2, 3), (1, groups, each, 1), eps)
+
+
+def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
+    """`group_norm`, and the mean and the reciprocal standard deviation of each group."""
+    out, _, mean, _, scale = _group_norm(input, weight, bias, group, eps)
+    return out, mean.reshape(N, group), scale.reshape(N, group)
+
+
+def instance_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, use_input_stats=True, momentum=0.1, eps=1e-5
+):
+    """Normalise each channel of each example; then times weight plus bias.
+
+    Raises:
+        ValueError: there is one value only for each channel.
+        RuntimeError: a parameter or statistic does not fit.
+    """
+    shape = input.shape
+    if use_input_stats:
+        if math.prod(shape[2:]) == 1:
+            raise ValueError(f"Expected more than 1 spatial element when training, got input size {shape}")
+    elif running_mean is None or running_var is None:
+        raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
+    n, channels = shape[:2]
+    _check_statistic("running_mean", running_mean, channels)
+    _check_statistic("running_var", running_var, channels)
+    one_batch = input.reshape(1, n * channels, *shape[2:])
+    means, variances = (None if x is None else x.repeat(n) for x in (running_mean, running_var))
+    weight, bias = (None if x is None else x.repeat(n) for x in (weight, bias))
+    out, *_ = _batch_norm(one_batch, means, variances, weight, bias, use_input_stats, momentum, eps)
+    if use_input_stats and running_mean is not None:
+        with no_grad():
+            running_mean.copy_(means.reshape(n, channels).mean(0))
+            running_var.copy_(variances.reshape(n, channels).mean(0))
+    return out.reshape(shape)
+
+
+def rms_norm(input, normalized_shape, weight=None, eps=None):
+    """Divide by the root of the mean square over the last axes; then times weight.
+
+    Args:
+        eps: added under the root; by default the smallest step of the type.
+
+    Raises:
+        RuntimeError: shapes do not fit.
+    """
+    shape = _as_shape("rms_norm", normalized_shape)
+    _check_normalized_shape(input, shape, weight, None, "[*{}]")
+    wide = input.to(dtypes.float32) if input.array.dtype.itemsize == 2 else input
+    eps = np.finfo(wide.array.dtype).eps if eps is None else eps
+    axes = tuple(range(-len(shape), 0))
+    y = wide * ((wide * wide).mean(axes, keepdim=True) + float(eps)).rsqrt()
+    y = y if weight is None else y * weight
+    return y if wide is input else y.to(input.dtype)
+
+
+def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
+    """Divide by (k + alpha · mean of squares over ``size`` neighbouring channels)^beta.
+
+    Raises:
+        ValueError: the input has less than three axes.
+    """
+    if input.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if input.numel() == 0:
+        return input
+    n, channels = input.shape[:2]
+    squares = ops.pad((input * input).reshape(n, 1, channels, -1), (0, 0, size // 2, (size - 1) // 2))
+    means = avg_pool2d(squares, (size, 1), 1).reshape(input.shape)
+    return input / (means * alpha + k) ** beta

@@ -1,0 +1,390 @@
+"""Pooling: the largest element or the average of each window, over one, two or three axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..kernels import pooling as kernels
+from ..kernels.pooling import Windows
+from .define import op
+from .products import cased
+
+__all__ = [
+    "adaptive_avg_pool1d", "adaptive_max_pool1d", "avg_pool1d", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
+    "max_pool3d",
+]  # fmt: skip
+
+# Values at places: what maxima are and what their gradients do
+
+
+@op("GatherBackward0", input=lambda g, indices, rank, input_shape: _scatter(g, indices, tuple(input_shape[-rank:])))
+def _gather(input, indices, rank):
+    return kernels.gather(input, indices, rank)
+
+
+@op("ScatterBackward0", input=lambda g, indices, size: _gather(g, indices, len(size)))
+def _scatter(input, indices, size):
+    return kernels.scatter(input, indices, size)
+
+
+def _maximal(name: str, compute: Any) -> Any:
+    """An operation that picks elements: ``compute`` gives them and their flat places from (input, parameters)."""
+
+    @op(
+        name,
+        input=lambda g, indices, by, input_shape: _scatter(g, indices, tuple(input_shape[len(input_shape) - _rank(by) :])),
+        outputs=("out", "indices"),
+        nondifferentiable=("indices",),
+    )
+    def pick(input, by):
+        return compute(input, by)
+
+    return pick
+
+
+def _rank(by: Any) -> int:
+    return len(by.out if isinstance(by, Windows) else by)
+
+
+_largest = {rank: _maximal(f"MaxPool{max(rank, 2)}DWithIndicesBackward0", kernels.largest) for rank in (1, 2, 3)}
+_largest_of_parts = {
+    rank: _maximal(f"AdaptiveMaxPool{max(rank, 2)}DBackward0", kernels.largest_of_parts) for rank in (1, 2, 3)
+}
+
+# Averages
+
+
+def _averages(name: str) -> Any:
+    @op(
+        f"{name}Backward0",
+        input=lambda g, by, divisor, input_shape: back(g, by, divisor, tuple(input_shape[-len(by.out) :])),
+    )
+    def average(input, by, divisor):
+        wide = _wide(input)
+        return (kernels.summed(wide, by) / divisor).astype(input.dtype, copy=False)
+
+    @op(f"{name}BackwardBackward0", input=lambda g, by, divisor: average(g, by, divisor))
+    def back(input, by, divisor, size):
+        wide = _wide(input)
+        return kernels.summed_back((wide / divisor).astype(wide.dtype, copy=False), by, size).astype(input.dtype, copy=False)
+
+    return average
+
+
+def _wide(x: np.ndarray) -> np.ndarray:
+    """Types of 16 bits as float32, to compute in."""
+    return x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
+
+
+_average = {rank: _averages(f"AvgPool{max(rank, 2)}D") for rank in (1, 2, 3)}
+_even_average = {rank: _averages(f"AdaptiveAvgPool{max(rank, 2)}D") for rank in (1, 2, 3)}
+
+
+def separable(name: str) -> Any:
+    """An operation that maps each of the last axes by a matrix, which carries its gradient back transposed."""
+
+    @op(name, input=lambda g, matrices: transpose(g, tuple(None if m is None else m.T for m in matrices)))
+    def apply(input, matrices):
+        return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
+
+    @op(f"{name.removesuffix('0')}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices)))
+    def transpose(input, matrices):
+        return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
+
+    return apply
+
+
+_average_of_parts = {rank: separable(f"AdaptiveAvgPool{max(rank, 2)}DBackward0") for rank in (1, 2, 3)}
+
+# Parameters
+
+
+def _numbers(value: Any, rank: int, name: str) -> tuple[int, ...]:
+    if isinstance(value, int):
+        return (value,) * rank
+    value = tuple(value)
+    if len(value) not in (1, rank):
+        raise RuntimeError(f"{name} must either be a single int, or a tuple of {rank} ints, got {list(value)}")
+    return value * rank if len(value) == 1 else value
+
+
+def _windows(input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str) -> Windows:
+    """The windows that the parameters describe, checked."""
+    ndim, shape = input.ndim, tuple(input.shape)
+    if ndim not in (rank + 1, rank + 2):
+        if rank == 1:
+            raise RuntimeError(
+                f"{name}: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:{list(shape)}"
+            )
+        raise RuntimeError(f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, got {list(shape)}")
+    if 0 in shape[-rank - 1 :]:
+        raise RuntimeError(
+            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(shape)}"
+        )
+    kernel = _numbers(kernel_size, rank, f"{name}: kernel_size")
+    empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    stride = kernel if empty else _numbers(stride, rank, f"{name}: stride")
+    padding, dilation = _numbers(padding, rank, f"{name}: padding"), _numbers(dilation, rank, f"{name}: dilation")
+    if min(kernel) < 1:
+        raise RuntimeError(f"kernel size should be greater than zero, but got {list(kernel)}")
+    if min(stride) < 1:
+        raise RuntimeError("stride should not be zero" if 0 in stride else f"stride must be greater than zero, but got {list(stride)}")
+    if min(dilation) < 1:
+        raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
+    for p, k, d in zip(padding, kernel, dilation):
+        if p < 0:
+            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
+        if p > (d * (k - 1) + 1) // 2:
+            raise RuntimeError(
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
+            )
+    size = shape[-rank:]
+    out = tuple(kernels.count(*axis, ceil_mode) for axis in zip(size, kernel, stride, padding, dilation))
+    if min(out) < 1:
+        have, made = ("x".join(map(str, (shape[-rank - 1], *lengths))) for lengths in (size, out))
+        raise RuntimeError(f"Given input size: ({have}). Calculated output size: ({made}). Output size is too small")
+    return Windows(kernel, stride, padding, dilation, out)
+
+
+def _refuse(input: Any, kernel: str, kinds: str) -> None:
+    if input.array.dtype.kind not in kinds:
+        raise NotImplementedError(f"\"{kernel}\" not implemented for '{cased(input.array)}': convert with .float()")
+
+
+# Maxima
+
+
+def _max_pool(rank: int) -> Any:
+    name = f"max_pool{rank}d"
+
+    def max_pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        by = _windows(input, rank, kernel_size, stride, padding, dilation, ceil_mode, name)
+        _refuse(input, name, "fiuV")
+        out, indices = _largest[rank](input, by)
+        return (out, indices) if return_indices else out
+
+    max_pool.__name__ = max_pool.__qualname__ = name
+    max_pool.__doc__ = f"""The largest element of each window over {rank} axes: (N, C, *) or (C, *).
+
+    Args:
+        stride: how far apart windows are; by default as long as a window.
+        padding: how far windows may begin before the input; at most half of a window.
+        ceil_mode: a window may reach beyond the end.
+        return_indices: also give the flat place of each maximum, for `max_unpool{rank}d`.
+
+    Raises:
+        RuntimeError: no window fits, or a parameter is out of its range.
+    """
+    return max_pool
+
+
+max_pool1d, max_pool2d, max_pool3d = _max_pool(1), _max_pool(2), _max_pool(3)
+
+
+def _with_indices(rank: int) -> Any:
+    name = f"max_pool{rank}d_with_indices"
+
+    def max_pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=True):
+        pool = (max_pool1d, max_pool2d, max_pool3d)[rank - 1]
+        return pool(input, kernel_size, stride, padding, dilation, ceil_mode, True)
+
+    max_pool.__name__ = max_pool.__qualname__ = name
+    max_pool.__doc__ = f"`max_pool{rank}d` and the flat place of each maximum."
+    return max_pool
+
+
+max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = map(_with_indices, (1, 2, 3))
+
+
+def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...]:
+    """The wished lengths of the last axes; None keeps one."""
+    if input.ndim not in (rank + 1, rank + 2):
+        raise RuntimeError(
+            f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
+        )
+    wished = (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
+    wished = wished * rank if len(wished) == 1 else wished
+    if len(wished) != rank:
+        raise RuntimeError(f"{name}: output_size must be {rank}, got {len(wished)} sizes")
+    out = tuple(n if w is None else w for w, n in zip(wished, input.shape[-rank:]))
+    if min(out) < 0:
+        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
+    if 0 in input.shape[-rank:]:
+        raise RuntimeError(
+            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.shape)}"
+        )
+    return out
+
+
+def _even(input: Any, out: tuple[int, ...]) -> Windows | None:
+    """Windows for parts that are all of one length, or None."""
+    size = tuple(input.shape[-len(out) :])
+    if any(o == 0 or n % o for n, o in zip(size, out)):
+        return None
+    kernel = tuple(n // o for n, o in zip(size, out))
+    return Windows(kernel, kernel, (0,) * len(out), (1,) * len(out), out)
+
+
+def _adaptive_max_pool(rank: int) -> Any:
+    name = f"adaptive_max_pool{rank}d"
+
+    def adaptive_max_pool(input, output_size, return_indices=False):
+        parts = _parts(input, output_size, rank, name)
+        out, indices = _largest_of_parts[rank](input, parts)
+        return (out, indices) if return_indices else out
+
+    adaptive_max_pool.__name__ = adaptive_max_pool.__qualname__ = name
+    adaptive_max_pool.__doc__ = f"""The largest element of each of ``output_size`` parts along the last axes ({rank} of them).
+
+    Raises:
+        RuntimeError: the input has another number of axes than {rank + 1} or {rank + 2}, or an empty one.
+    """
+    return adaptive_max_pool
+
+
+_adaptive_max = {rank: _adaptive_max_pool(rank) for rank in (1, 2, 3)}
+adaptive_max_pool2d, adaptive_max_pool3d = _adaptive_max[2], _adaptive_max[3]
+
+
+def adaptive_max_pool1d_with_indices(input, output_size, return_indices=True):
+    """`adaptive_max_pool1d` and the flat place of each maximum."""
+    return _adaptive_max[1](input, output_size, True)
+
+
+adaptive_max_pool1d = _adaptive_max[1]
+
+# Back to where maxima came from
+
+
+def _max_unpool(rank: int) -> Any:
+    name = f"max_unpool{rank}d"
+    unpool = _unpooling(f"MaxUnpool{max(rank, 2)}DBackward0")
+
+    def max_unpool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
+        kernel = _numbers(kernel_size, rank, "kernel_size")
+        step = kernel if stride is None else _numbers(stride, rank, "stride")
+        pads = _numbers(padding, rank, "padding")
+        default = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(input.shape[-rank:], step, pads, kernel))
+        size = default if output_size is None else _checked_size(tuple(output_size)[-rank:], default, step)
+        if indices.shape != input.shape:
+            raise RuntimeError(
+                f"Expected shape of indices to be: {list(input.shape)} but got: {list(indices.shape)}"
+            )
+        return unpool(input, indices, size)
+
+    max_unpool.__name__ = max_unpool.__qualname__ = name
+    max_unpool.__doc__ = f"""Zeros with each value at the place that `max_pool{rank}d` gave as its index.
+
+    Args:
+        output_size: the shape of the pooled input, where several are possible.
+
+    Raises:
+        ValueError: the size is not one that pooling could have started from.
+        RuntimeError: indices have another shape than the input, or point outside of the output.
+    """
+    return max_unpool
+
+
+def _checked_size(size: tuple, default: tuple, step: tuple) -> tuple:
+    for n, d, s in zip(size, default, step):
+        if not d - s < n < d + s:
+            low, high = [d - s for d, s in zip(default, step)], [d + s for d, s in zip(default, step)]
+            raise ValueError(f'invalid output_size "{size}" (dim 0 must be between {low} and {high})')
+    return size
+
+
+def _unpooling(name: str) -> Any:
+    @op(name, input=lambda g, indices, size: _gather(g, indices, len(size)))
+    def unpool(input, indices, size):
+        total = math.prod(size)
+        if indices.size and not 0 <= indices.min() <= indices.max() < total:
+            wrong = indices.max() if indices.max() >= total else indices.min()
+            raise RuntimeError(f"found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))}")
+        lead = input.shape[: input.ndim - len(size)]
+        out = np.zeros((*lead, total), input.dtype)
+        np.put_along_axis(out, indices.reshape(*lead, -1), input.reshape(*lead, -1), -1)
+        return out.reshape(*lead, *size)
+
+    return unpool
+
+
+max_unpool1d, max_unpool2d, max_unpool3d = map(_max_unpool, (1, 2, 3))
+
+# Averages
+
+
+def _avg_pool(rank: int) -> Any:
+    name = f"avg_pool{rank}d"
+
+    def avg_pool(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+        by = _windows(input, rank, kernel_size, stride, padding, 1, ceil_mode, name)
+        if divisor_override == 0:
+            raise RuntimeError("divisor must be not zero")
+        _refuse(input, name, "fVi" if rank != 3 else "fV")
+        divisor = divisor_override or kernels.divisors(by, tuple(input.shape[-rank:]), count_include_pad)
+        return _average[rank](input, by, divisor)
+
+    avg_pool.__name__ = avg_pool.__qualname__ = name
+    avg_pool.__doc__ = f"""The average of each window over {rank} axes: (N, C, *) or (C, *).
+
+    Args:
+        stride: how far apart windows are; by default as long as a window.
+        count_include_pad: zeros of the padding count as elements.
+        divisor_override: divide by this number rather than by that of elements.
+
+    Raises:
+        RuntimeError: no window fits, or a parameter is out of its range.
+    """
+    return avg_pool
+
+
+avg_pool1d, avg_pool2d, avg_pool3d = _avg_pool(1), _avg_pool(2), _avg_pool(3)
+
+
+def _adaptive_avg_pool(rank: int) -> Any:
+    name = f"adaptive_avg_pool{rank}d"
+
+    def adaptive_avg_pool(input, output_size):
+        parts = _parts(input, output_size, rank, name)
+        _refuse(input, name, "fV")
+        if set(parts) == {1} and rank > 1:
+            return input.mean(tuple(range(-rank, 0)), keepdim=True)
+        even = _even(input, parts)
+        if even is not None:
+            return _even_average[rank](input, even, kernels.divisors(even, tuple(input.shape[-rank:]), True))
+        matrices = tuple(kernels.averaging(n, o) for n, o in zip(input.shape[-rank:], parts))
+        return _average_of_parts[rank](input, matrices)
+
+    adaptive_avg_pool.__name__ = adaptive_avg_pool.__qualname__ = name
+    adaptive_avg_pool.__doc__ = f"""The average of each of ``output_size`` parts along the last axes ({rank} of them).
+
+    Raises:
+        RuntimeError: the input has another number of axes than {rank + 1} or {rank + 2}, or an empty one.
+    """
+    return adaptive_avg_pool
+
+
+adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = map(_adaptive_avg_pool, (1, 2, 3))
+
+
+# Norms
+
+
+def _lp_pool(rank: int) -> Any:
+    name = f"lp_pool{rank}d"
+    average = (avg_pool1d, avg_pool2d, avg_pool3d)[rank - 1]
+
+    def lp_pool(input, norm_type, kernel_size, stride=None, ceil_mode=False):
+        elements = math.prod(_numbers(kernel_size, rank, "kernel_size"))
+        means = average(input**norm_type, kernel_size, stride, 0, ceil_mode)
+        return ((means.sign() * means.abs().relu()) * elements) ** (1.0 / norm_type)
+
+    lp_pool.__name__ = lp_pool.__qualname__ = name
+    lp_pool.__doc__ = f"The p-norm of each window over {rank} axes, (Σ xᵖ)^(1/p) with p = ``norm_type``."
+    return lp_pool
+
+
+lp_pool1d, lp_pool2d, lp_pool3d = map(_lp_pool, (1, 2, 3))
