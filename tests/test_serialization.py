@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import rushlight
+from rushlight.tensor import wrap
 
 DTYPES = [
     *("float16", "float32", "float64", "bfloat16", "complex64", "complex128", "bool"),
@@ -88,7 +89,7 @@ def test_layouts_and_flags_go_both_ways(make):
 
 
 def test_an_array_that_runs_backwards_is_saved():
-    tensor = rushlight.from_numpy(np.arange(4.0)[::-1])
+    tensor = wrap(np.arange(4.0)[::-1])
     assert to_torch(tensor).tolist() == again(tensor).tolist() == [3.0, 2.0, 1.0, 0.0]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
-from ... import ops
+from ...ops.random import randperm
 from ...random import Generator, default_generator
 from ...tensor import Tensor, wrap
 
@@ -245,7 +245,7 @@ def random_split(
             "Sum of input lengths does not equal the length of the input dataset! "
             f"{list(lengths)} add up to {sum(lengths)}, the dataset has {size}"
         )
-    order = ops.randperm(size, generator=generator).tolist()
+    order = randperm(size, generator=generator).tolist()
     ends = accumulate(lengths)
     return [Subset(dataset, order[end - length : end]) for end, length in zip(ends, lengths, strict=True)]
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
-from ... import ops
 from ...dtypes import float64
+from ...ops import as_tensor
+from ...ops.random import multinomial, randint, randperm
 from ...random import Generator, default_generator
 
 T = TypeVar("T", covariant=True)
@@ -90,12 +91,12 @@ class RandomSampler(Sampler[int]):
         if self.replacement:
             for start in range(0, wanted, 32):
                 count = min(32, wanted - start)
-                yield from ops.randint(0, size, (count,), generator=generator).tolist()
+                yield from randint(0, size, (count,), generator=generator).tolist()
             return
         # The last, possibly empty, part of a permutation is drawn too: it moves the generator as PyTorch's does.
         for _ in range(wanted // size):
-            yield from ops.randperm(size, generator=generator).tolist()
-        yield from ops.randperm(size, generator=generator).tolist()[: wanted % size]
+            yield from randperm(size, generator=generator).tolist()
+        yield from randperm(size, generator=generator).tolist()[: wanted % size]
 
     def __len__(self) -> int:
         return self.num_samples
@@ -111,7 +112,7 @@ class SubsetRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        for position in ops.randperm(len(self.indices), generator=self.generator).tolist():
+        for position in randperm(len(self.indices), generator=self.generator).tolist():
             yield self.indices[position]
 
     def __len__(self) -> int:
@@ -138,7 +139,7 @@ class WeightedRandomSampler(Sampler[int]):
             raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
         if not isinstance(replacement, bool):
             raise ValueError(f"replacement should be a boolean value, but got replacement={replacement}")
-        self.weights = ops.as_tensor(weights, dtype=float64)
+        self.weights = as_tensor(weights, dtype=float64)
         if self.weights.dim() != 1:
             raise ValueError(
                 f"weights should be a 1d sequence but given weights have shape {tuple(self.weights.shape)}"
@@ -148,7 +149,7 @@ class WeightedRandomSampler(Sampler[int]):
         self.generator = generator
 
     def __iter__(self) -> Iterator[int]:
-        drawn = ops.multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
+        drawn = multinomial(self.weights, self.num_samples, self.replacement, generator=self.generator)
         yield from drawn.tolist()
 
     def __len__(self) -> int:
