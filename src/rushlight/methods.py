@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ops import along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, index, inplace as in_place, linalg, norms, powers, products, reduce, rounding, softmaxes, sorting, statistics, strided, trig, views
+from .ops import activation, along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, index, inplace as in_place, linalg, norms, powers, products, reduce, rounding, softmaxes, sorting, special, statistics, strided, trig, views
 from .ops.define import inplace
 from .tensor import Tensor
 
@@ -24,6 +24,8 @@ METHODS = {
         "isreal le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
     ),
     complexes: "angle conj conj_physical resolve_conj resolve_neg",
+    activation: "hardshrink prelu relu",
+    special: "digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma sigmoid",
     reduce: "all any count_nonzero logsumexp mean nanmean nansum prod std sum sum_to_size var",
     extremes: (
         "amax amin aminmax argmax argmin kthvalue max median min mode nanmedian nanquantile quantile"
@@ -58,7 +60,7 @@ INPLACE = {
         "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative "
         "reciprocal remainder sgn sign sub subtract true_divide"
     ),
-    powers: "exp exp2 expm1 log log10 log1p log2 pow rsqrt sqrt square xlogy",
+    powers: "exp exp2 expm1 log log10 log1p log2 rsqrt sqrt square xlogy",
     trig: (
         "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad hypot "
         "rad2deg sin sinc sinh tan tanh"
@@ -70,6 +72,8 @@ INPLACE = {
         "le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
     ),
     complexes: "conj_physical",
+    activation: "relu",
+    special: "digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma sigmoid",
     along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
     index: "masked_scatter",
     norms: "renorm",
@@ -80,11 +84,12 @@ INPLACE = {
 OPERATORS = {
     **elementwise.OPERATORS,
     **powers.OPERATORS,
+    **special.OPERATORS,
     **compare.OPERATORS,
     **cumulative.INPLACE,
     **{f"__i{name}__": inplace(function) for name, function in {
         "add": elementwise.add, "sub": elementwise.sub, "mul": elementwise.mul, "truediv": elementwise.div,
-        "floordiv": elementwise.floor_divide, "mod": elementwise.remainder, "pow": powers.pow,
+        "floordiv": elementwise.floor_divide, "mod": elementwise.remainder,
         "and": compare.bitwise_and, "or": compare.bitwise_or, "xor": compare.bitwise_xor,
         "lshift": compare.bitwise_left_shift, "rshift": compare.bitwise_right_shift,
     }.items()},

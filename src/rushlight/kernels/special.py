@@ -384,3 +384,63 @@ def gammainc(a: ndarray, x: ndarray) -> ndarray:
 def gammaincc(a: ndarray, x: ndarray) -> ndarray:
     """The regularised upper incomplete gamma function."""
     return _gamma_parts(a, x)[1]
+
+
+# Modified Bessel functions of the first kind: the power series, all of whose terms are positive, and far out the
+# asymptotic series of Hankel. Abramowitz and Stegun, 9.6.10 and 9.7.1.
+
+_FAR_OUT = 25.0
+
+
+def _scaled_bessel_i(order: int) -> Callable:
+    """``exp(-|x|)`` times the modified Bessel function of order 0 or 1."""
+
+    def series(x: ndarray) -> ndarray:
+        quarter = x * x / 4
+        term = np.ones_like(x) if order == 0 else x / 2
+        total = term.copy()
+        for k in range(1, 60):
+            term = term * quarter / (k * (k + order))
+            total += term
+        return total * np.exp(-x)
+
+    def asymptotic(x: ndarray) -> ndarray:
+        term, total = np.ones_like(x), np.ones_like(x)
+        for k in range(1, 30):
+            term = term * ((2 * k - 1) ** 2 - 4 * order * order) / (8 * k * x)
+            total += term
+        return total / np.sqrt(2 * math.pi * x)
+
+    def scaled(x: ndarray) -> ndarray:
+        size = np.absolute(x)
+        value = piecewise(size, (size < _FAR_OUT, series), ((size >= _FAR_OUT) & (size < np.inf), asymptotic), (size == np.inf, np.zeros_like))
+        return np.copysign(value, x) if order else value
+
+    return scaled
+
+
+_i0e, _i1e = _scaled_bessel_i(0), _scaled_bessel_i(1)
+
+
+@wide
+def i0e(x: ndarray) -> ndarray:
+    """The modified Bessel function of the first kind of order 0, times ``exp(-|x|)``."""
+    return _i0e(x)
+
+
+@wide
+def i1e(x: ndarray) -> ndarray:
+    """The modified Bessel function of the first kind of order 1, times ``exp(-|x|)``."""
+    return _i1e(x)
+
+
+@wide
+def i0(x: ndarray) -> ndarray:
+    """The modified Bessel function of the first kind of order 0."""
+    return np.where(np.isinf(x), np.inf, _i0e(x) * np.exp(np.absolute(x)))
+
+
+@wide
+def i1(x: ndarray) -> ndarray:
+    """The modified Bessel function of the first kind of order 1."""
+    return np.where(np.isinf(x), x, _i1e(x) * np.exp(np.absolute(x)))

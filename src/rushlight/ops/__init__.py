@@ -2,6 +2,7 @@
 
 from .along import *
 from .attention import *
+from .activation import *
 from .bounds import *
 from .compare import *
 from .complexes import *
@@ -29,5 +30,6 @@ from .softmaxes import *
 from .sorting import *
 from .statistics import *
 from .strided import *
+from .special import *
 from .trig import *
 from .views import *

@@ -12,7 +12,7 @@ from .compare import isfinite, where
 from .define import op
 from .fast import binary
 from .promotion import is_half, promoted
-from .elementwise import promoted_by, undefined
+from .elementwise import Forms, promoted_by, undefined
 
 __all__ = [
     "clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "heaviside", "maximum", "minimum", "nan_to_num",
@@ -64,19 +64,8 @@ def _clamp_to_tensors(input, min=None, max=None):
     return _bounded(input, min, max)
 
 
-class _ByBounds:
-    """The in-place form of `clamp`, by the kind of its bounds."""
-
-    name = "clamp"
-
-    @staticmethod
-    def inplace(args: tuple, kwargs: dict, frame: Any) -> Tensor:
-        bounds = (*args[1:], *kwargs.values())
-        return _clamp_form(*bounds).op.inplace(args, kwargs, frame)
-
-
-def _clamp_form(*bounds: Any) -> Any:
-    given = [bound for bound in bounds if bound is not None]
+def _clamp_form(_input: Any, min: Any = None, max: Any = None) -> Any:
+    given = [bound for bound in (min, max) if bound is not None]
     if not given:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     tensors = sum(isinstance(bound, Tensor) for bound in given)
@@ -95,11 +84,10 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     Raises:
         RuntimeError: neither bound is given, or the numbers are complex.
     """
-    form = _clamp_form(min, max)
-    return form(input, min, max) if out is None else form(input, min, max, out=out)
+    return _clamp_form(input, min, max)(input, min, max, out=out)
 
 
-clamp.op = _ByBounds  # type: ignore[attr-defined]
+clamp.op = Forms("clamp", _clamp_form)  # type: ignore[attr-defined]
 clip = clamp
 
 
@@ -129,19 +117,23 @@ def _clamp_max_tensor(input, max):
     return _bounded(input, None, max)
 
 
-def clamp_min(input: Tensor, min: Any, *, out: Any = None) -> Tensor:
-    """Each element, or ``min`` where that is larger."""
-    form = _clamp_min_tensor if isinstance(min, Tensor) else _clamp_min_number
-    return form(input, min) if out is None else form(input, min, out=out)
+def _one_sided(name: str, parameter: str, tensors: Any, number: Any, doc: str) -> Any:
+    def choose(_input: Any, bound: Any = None, **named: Any) -> Any:
+        return tensors if isinstance(named.get(parameter, bound), Tensor) else number
+
+    def call(input: Tensor, *bound: Any, out: Any = None, **named: Any) -> Tensor:
+        return choose(input, *bound, **named)(input, *bound, out=out, **named)
+
+    call.op, call.__name__, call.__doc__ = Forms(name, choose), name, doc  # type: ignore[attr-defined]
+    return call
 
 
-def clamp_max(input: Tensor, max: Any, *, out: Any = None) -> Tensor:
-    """Each element, or ``max`` where that is smaller."""
-    form = _clamp_max_tensor if isinstance(max, Tensor) else _clamp_max_number
-    return form(input, max) if out is None else form(input, max, out=out)
-
-
-clamp_min.op, clamp_max.op = _clamp_min_tensor.op, _clamp_max_tensor.op  # type: ignore[attr-defined]
+clamp_min = _one_sided(
+    "clamp_min", "min", _clamp_min_tensor, _clamp_min_number, "Each element, or ``min`` where that is larger."
+)
+clamp_max = _one_sided(
+    "clamp_max", "max", _clamp_max_tensor, _clamp_max_number, "Each element, or ``max`` where that is smaller."
+)
 
 
 # The larger and the smaller of two

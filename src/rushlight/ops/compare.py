@@ -10,7 +10,6 @@ from .. import dtypes
 from ..tensor import Tensor, wrap
 from ..autograd.node import current_frame
 from .define import Op, op
-from .promotion import promoted, raw
 from .elementwise import OPERANDS, operator
 
 __all__ = [
@@ -195,7 +194,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         return np.where(condition, input, other)
     if input is None and other is None:
         return tuple(wrap(index) for index in np.nonzero(np.atleast_1d(condition.array)))
-    return _choose(condition, input, other) if out is None else _choose(condition, input, other, out=out)
+    return _choose(condition, input, other, out=out)
 
 
 where.op = _choose.op  # type: ignore[attr-defined]

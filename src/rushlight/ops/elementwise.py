@@ -59,15 +59,30 @@ def promoted_by(operation: Any, compute: Any) -> Any:
     return operation
 
 
-def by_operand(tensors: Any, number: Any) -> Any:
-    """One operation from its form with a tensor as the second operand and that with a number."""
+class Forms:
+    """What `inplace` asks of an operation that has several forms: that of the one which takes these arguments."""
+
+    def __init__(self, name: str, choose: Any) -> None:
+        self.name, self.choose = name, choose
+
+    def inplace(self, args: tuple, kwargs: dict, frame: Any) -> Tensor:
+        """The operation with its result written into its first argument."""
+        return self.choose(*args, **kwargs).op.inplace(args, kwargs, frame)
+
+
+def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> Any:
+    """One operation from its forms: with two tensors, with a number as the second operand, or as the first."""
+
+    def choose(input: Any, other: Any) -> Any:
+        if not isinstance(other, Tensor):
+            return number
+        return tensors if reflected is None or isinstance(input, Tensor) else reflected
 
     def call(input: Any, other: Any, *, out: Any = None) -> Any:
-        form = tensors if isinstance(other, Tensor) else number
-        return form(input, other) if out is None else form(input, other, out=out)
+        return choose(input, other)(input, other, out=out)
 
-    call.op = tensors.op  # type: ignore[attr-defined]
-    call.__name__, call.__doc__ = tensors.__name__, tensors.__doc__
+    call.op = Forms(name, choose)  # type: ignore[attr-defined]
+    call.__name__, call.__doc__ = name, tensors.__doc__
     return call
 
 
@@ -158,14 +173,14 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     tensor([21., 42.])
     """
     if alpha != 1:
-        return scaled_add(input, other, alpha=alpha) if out is None else scaled_add(input, other, alpha=alpha, out=out)
+        return scaled_add(input, other, alpha=alpha, out=out)
     return plain_add(input, other, out=out)
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """``input - alpha * other``, of the common type and broadcast to the common shape."""
     if alpha != 1:
-        return scaled_sub(input, other, alpha=alpha) if out is None else scaled_sub(input, other, alpha=alpha, out=out)
+        return scaled_sub(input, other, alpha=alpha, out=out)
     return plain_sub(input, other, out=out)
 
 
@@ -233,6 +248,14 @@ def rounded_div(input, other, *, rounding_mode=None):
     return ROUNDED[rounding_mode](input, other)
 
 
+def _division(_input: Any, _other: Any, rounding_mode: str | None = None) -> Any:
+    if rounding_mode is not None and rounding_mode not in ROUNDED:
+        raise RuntimeError(
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
+        )
+    return plain_div if rounding_mode is None else rounded_div
+
+
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
     """``input / other``: the true quotient, or rounded towards zero (``"trunc"``) or down (``"floor"``).
 
@@ -240,14 +263,10 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = 
     >>> torch.div(torch.tensor([7, -7]), 2, rounding_mode="trunc")
     tensor([ 3, -3])
     """
-    if rounding_mode is None:
+    form = _division(input, other, rounding_mode)
+    if form is plain_div:
         return plain_div(input, other, out=out)
-    if rounding_mode not in ROUNDED:
-        raise RuntimeError(
-            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
-        )
-    options = {} if out is None else {"out": out}
-    return rounded_div(input, other, rounding_mode=rounding_mode, **options)
+    return form(input, other, rounding_mode=rounding_mode, out=out)
 
 
 def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -255,7 +274,7 @@ def true_divide(input: Any, other: Any, *, out: Any = None) -> Any:
     return plain_div(input, other, out=out)
 
 
-div.op = true_divide.op = plain_div.op  # type: ignore[attr-defined]
+div.op, true_divide.op = Forms("div", _division), plain_div.op  # type: ignore[attr-defined]
 divide = div
 
 floor_divide = promoted_by(
@@ -268,26 +287,27 @@ floor_divide = promoted_by(
 
 
 def _remainders(name: str, ufunc: Any, rounding_mode: str, doc: str) -> Any:
-    forms = [
-        binary(
-            f"{name}Backward{number}", ufunc, lambda g, _a, _b: g,
-            lambda g, a, b: -g * div(a, b, rounding_mode=rounding_mode), doc=doc,
-        )
-        for number in (1, 0)
-    ]  # fmt: skip
+    def fallen(g: Any, a: Any, b: Any) -> Any:
+        return -g * div(a, b, rounding_mode=rounding_mode)
 
     def compute(input: Any, other: Any) -> Any:
         refuse_zero(other)
         return ufunc(input, other)
 
-    return by_operand(*(promoted_by(form, compute) for form in forms))
+    missing = undefined(name)
+    tensors, number, reflected = (
+        promoted_by(binary(node, ufunc, rule, other_rule, doc=doc), compute)
+        for node, rule, other_rule in (
+            (f"{name.capitalize()}Backward1", lambda g, _a, _b: g, fallen),
+            (f"{name.capitalize()}Backward0", lambda g, _a, _b: g, fallen),
+            ("NotImplemented", missing, missing),
+        )
+    )
+    return by_operand(name, tensors, number, reflected)
 
 
-remainder = _remainders("Remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign.")
-fmod = _remainders("Fmod", np.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
-scalar_remainder = promoted_by(
-    binary("NotImplemented", np.remainder, undefined("remainder"), undefined("remainder")), remainder.op.compute
-)
+remainder = _remainders("remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign.")
+fmod = _remainders("fmod", np.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
 
 
 @op()
@@ -460,11 +480,14 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
     >>> torch.lerp(torch.tensor([0.0, 10.0]), torch.tensor([1.0, 20.0]), 0.5)
     tensor([ 0.5000, 15.0000])
     """
-    form = _lerp_tensor if isinstance(weight, Tensor) else _lerp_number
-    return form(input, end, weight) if out is None else form(input, end, weight, out=out)
+    return _lerp_form(input, end, weight)(input, end, weight, out=out)
 
 
-lerp.op = _lerp_tensor.op  # type: ignore[attr-defined]
+def _lerp_form(_input: Any, _end: Any, weight: Any) -> Any:
+    return _lerp_tensor if isinstance(weight, Tensor) else _lerp_number
+
+
+lerp.op = Forms("lerp", _lerp_form)  # type: ignore[attr-defined]
 
 
 def _scale(other: Any) -> Any:
@@ -500,7 +523,7 @@ OPERATORS = {
     "__add__": operator(plain_add), "__radd__": operator(plain_add), "__sub__": operator(plain_sub),
     "__rsub__": operator(rsub), "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(plain_div),
     "__rtruediv__": _reversed_div, "__rdiv__": _reversed_div, "__floordiv__": operator(floor_divide),
-    "__rfloordiv__": _reversed(floor_divide), "__mod__": operator(remainder), "__rmod__": _reversed(scalar_remainder),
+    "__rfloordiv__": _reversed(floor_divide), "__mod__": operator(remainder), "__rmod__": _reversed(remainder),
     "__neg__": neg, "__pos__": positive, "__abs__": abs,
 }  # fmt: skip
 """The Python operators of arithmetic."""

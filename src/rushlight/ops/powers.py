@@ -13,8 +13,8 @@ from .compare import where
 from .convert import to_dtype
 from .define import inplace
 from .fast import binary, unary
-from .promotion import fit, promoted, raw
-from .elementwise import before, operator, promoted_by, zeros
+from .promotion import raw
+from .elementwise import before, by_operand, operator, promoted_by, zeros
 
 __all__ = [
     "exp", "exp2", "expm1", "float_power", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "pow", "rsqrt",
@@ -96,6 +96,10 @@ def _refuse_negative(input: Any, exponent: Any) -> None:
 before(plain_pow, _refuse_negative)
 
 
+_pow = by_operand("pow", tensor_pow, plain_pow, reversed_pow)
+_pow_in_place = inplace(_pow)
+
+
 def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """``input ** exponent``; either may be a number.
 
@@ -106,17 +110,12 @@ def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     Raises:
         RuntimeError: integers to a negative integer power.
     """
-    if isinstance(exponent, Tensor):
-        form = tensor_pow if isinstance(input, Tensor) else reversed_pow
-    else:
-        form = plain_pow
-    return form(input, exponent, out=out)
+    return _pow(input, exponent, out=out)
 
 
-pow.op = tensor_pow.op  # type: ignore[attr-defined]
-
-
-pow_ = inplace(pow)
+def pow_(self: Tensor, exponent: Any) -> Tensor:
+    """`pow` in place."""
+    return _pow_in_place(self, exponent)
 
 
 def _wide(*operands: Any) -> dtypes.dtype:
@@ -181,14 +180,15 @@ def product_with(name: str, logarithm: Any, of_arrays: Any, offset: int, doc: st
         for number in range(3)
     ]  # fmt: skip
 
-    def call(input: Any, other: Any, *, out: Any = None) -> Any:
-        form = forms[2 if not isinstance(other, Tensor) else 0 if isinstance(input, Tensor) else 1]
-        return form(input, other, out=out)
-
-    call.op, call.__doc__ = forms[0].op, doc  # type: ignore[attr-defined]
-    return call
+    both, reflected, number = forms
+    return by_operand(name.lower().removeprefix("special"), both, number, reflected)
 
 
 xlogy = product_with("Xlogy", log, np.log, 0, "``input * log(other)``, 0 where ``input`` is 0.")
 
-OPERATORS = {"__pow__": operator(pow), "__rpow__": operator(pow, swapped=True), "float_power_": float_power_}
+OPERATORS = {
+    "__pow__": operator(_pow), "__rpow__": operator(_pow, swapped=True), "__ipow__": pow_, "pow_": pow_,
+    "float_power_": float_power_,
+}  # fmt: skip
+"""The Python operator of powers, and the methods that are not made like the others."""
+

@@ -10,7 +10,7 @@ from .. import dtypes
 from .compare import where
 from .define import op
 from .fast import binary, unary
-from .elementwise import before, by_operand, promoted_by, sgn, undefined, zeros
+from .elementwise import Forms, before, by_operand, promoted_by, sgn, undefined, zeros
 from .powers import exp2
 
 __all__ = ["ceil", "copysign", "fix", "floor", "frac", "frexp", "nextafter", "round", "trunc"]
@@ -67,11 +67,10 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
     """
     if decimals == 0:
         return _nearest(input, out=out)
-    options = {} if out is None else {"out": out}
-    return _to_decimals(input, decimals=decimals, **options)
+    return _to_decimals(input, decimals=decimals, out=out)
 
 
-round.op = _to_decimals.op  # type: ignore[attr-defined]
+round.op = Forms("round", lambda _input, decimals=0: _to_decimals if decimals else _nearest)  # type: ignore[attr-defined]
 
 
 @op(
@@ -95,7 +94,7 @@ _copysigns = [
     )
     for number in range(2)
 ]  # fmt: skip
-copysign = by_operand(*_copysigns)
+copysign = by_operand("copysign", *_copysigns)
 nextafter = binary(
     "NextafterBackward0", np.nextafter, undefined("nextafter"), undefined("nextafter"),
     doc="The next number after ``input`` on the way to ``other``.",

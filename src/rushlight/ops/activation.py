@@ -1,0 +1,361 @@
+"""Activation functions, element by element, under the names that they have in `nn.functional`."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..kernels.sampling import uniform
+from ..random import default_generator
+from ..tensor import Tensor
+from .axes import axis
+from .compare import where
+from .define import inplace, op
+from .elementwise import abs, before, plain_div
+from .fast import unary
+from .powers import exp
+from .special import erf, sigmoid
+from .trig import tanh
+from .views import narrow, reshape
+
+__all__ = ["celu", "hardshrink", "prelu", "relu", "rrelu", "selu", "threshold"]
+
+
+def elementwise(name: str, rule: Callable) -> Callable:
+    """Declare an activation function of ``input`` and parameters, for floating-point numbers."""
+
+    def declare(compute: Callable) -> Callable:
+        return before(op(name, elementwise=True, promote="common", input=rule)(compute), floats_only(compute.__name__))
+
+    return declare
+
+
+def floats_only(name: str) -> Callable:
+    """A check that the input has floating-point numbers."""
+
+    def check(input: Any, *_: Any) -> None:
+        if isinstance(input, np.ndarray) and input.dtype.kind in "biu":
+            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+
+    return check
+
+
+# Of straight lines
+
+ZERO = np.zeros((), np.float32)
+
+
+def _refuse_bool(input: Any, *_: Any) -> None:
+    if isinstance(input, np.ndarray) and input.dtype == bool:
+        raise RuntimeError("Boolean inputs not supported for relu")
+
+
+relu = before(
+    unary(
+        "ReluBackward0", lambda x: np.maximum(x, ZERO, out=...), lambda g, _x, y: where(y <= 0, 0, g),
+        doc="``max(0, x)``.",
+    ),
+    _refuse_bool,
+)  # fmt: skip
+relu.op.compute = lambda input: np.maximum(input, input.dtype.type(0))
+
+
+@elementwise("LeakyReluBackward0", lambda g, input, negative_slope: where(input > 0, g, g * negative_slope))
+def leaky_relu(input, negative_slope=0.01):
+    """``x`` above 0, ``negative_slope * x`` below."""
+    return np.where(input > 0, input, input * input.dtype.type(negative_slope))
+
+
+def _between(g: Any, input: Any, low: float, high: float) -> Any:
+    return where((input > low) & (input < high), g, 0)
+
+
+@op(
+    "HardtanhBackward0", elementwise=True, promote="common",
+    input=lambda g, input, min_val, max_val: _between(g, input, min_val, max_val),
+)  # fmt: skip
+def hardtanh(input, min_val=-1.0, max_val=1.0):
+    """``x`` from ``min_val`` to ``max_val``, and those beyond."""
+    if input.dtype == bool:
+        raise RuntimeError("Bool inputs not supported for hardtanh")
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return np.clip(input, min_val, max_val).astype(input.dtype, copy=False)
+
+
+def relu6(input: Tensor) -> Tensor:
+    """``x`` from 0 to 6, and those beyond."""
+    return hardtanh(input, 0.0, 6.0)
+
+
+@elementwise("HardsigmoidBackward0", lambda g, input: _between(g * (1 / 6), input, -3, 3))
+def hardsigmoid(input):
+    """``x / 6 + 1/2`` from 0 to 1, and those beyond."""
+    return np.clip(input + 3, 0, 6) / 6
+
+
+@elementwise(
+    "HardswishBackward0",
+    lambda g, input: where(input <= -3, 0, where(input < 3, g * (input * (1 / 3) + 0.5), g)),
+)
+def hardswish(input):
+    """``x * hardsigmoid(x)``."""
+    return input * np.clip(input + 3, 0, 6) / 6
+
+
+def _outside(g: Any, input: Any, lambd: float) -> Any:
+    return where((input >= -lambd) & (input <= lambd), 0, g)
+
+
+@elementwise("HardshrinkBackward0", _outside)
+def hardshrink(input, lambd=0.5):
+    """``x``, but 0 from ``-lambd`` to ``lambd``."""
+    return _outside(input, input, lambd).astype(input.dtype)
+
+
+@elementwise("SoftshrinkBackward0", _outside)
+def softshrink(input, lambd=0.5):
+    """``x`` moved towards 0 by ``lambd``, and 0 where it would pass it."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0)).astype(input.dtype)
+
+
+@op(
+    "ThresholdBackward0", elementwise=True, promote="common",
+    input=lambda g, input, threshold: where(input <= threshold, 0, g),
+)  # fmt: skip
+def threshold(input, threshold, value):
+    """``x`` above the threshold, else ``value``."""
+    return np.where(input <= threshold, value, input).astype(input.dtype)
+
+
+@op(
+    "PreluKernelBackward0", elementwise=True,
+    input=lambda g, input, weight: where(input > 0, g, weight * g),
+    weight=lambda g, input: where(input > 0, 0, input * g),
+)  # fmt: skip
+def _prelu(input, weight):
+    return np.where(input > 0, input, weight * input)
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """``x`` above 0, ``weight * x`` below, with one weight for all or one for each channel (axis 1).
+
+    Raises:
+        RuntimeError: the number of weights is neither 1 nor that of the channels, or the types differ.
+    """
+    shape, count = input.array.shape, weight.array.size
+    if weight.array.ndim > 1:
+        raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.array.ndim}")
+    if input.array.dtype != weight.array.dtype:
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
+    if count == 1:
+        return _prelu(input, weight if weight.array.ndim == 0 or not shape else reshape(weight, (1,) * len(shape)))
+    if not shape:
+        raise RuntimeError("Not allow zero-dim input tensor.")
+    channels = shape[1] if len(shape) > 1 else 1
+    if channels != count:
+        raise RuntimeError(
+            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and channel size = "
+            f"{channels}."
+        )
+    return _prelu(input, reshape(weight, (1, count) + (1,) * (len(shape) - 2)))
+
+
+@op("RreluWithNoiseBackward0", input=lambda g, slopes: g * slopes)
+def _scaled_by(input, slopes):
+    return input * slopes
+
+
+@elementwise("RreluWithNoiseBackward0", lambda g, input, slope: where(input > 0, g, g * slope))
+def _mean_rrelu(input, slope):
+    return np.where(input > 0, input, input * input.dtype.type(slope))
+
+
+def rrelu(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
+) -> Tensor:
+    """``x`` above 0; below, ``x`` times a random slope in training, else times the mean slope."""
+    if not training:
+        return _mean_rrelu(input, (lower + upper) / 2)
+    return _scaled_by(input, random_slopes(input.array, lower, upper, generator or default_generator))
+
+
+def random_slopes(input: np.ndarray, lower: float, upper: float, generator: Any) -> np.ndarray:
+    """1 above 0, elsewhere a random number between the bounds, drawn in order."""
+    slopes = np.ones(input.shape, input.dtype)
+    low = input <= 0
+    slopes[low] = uniform(generator.twister, int(low.sum()), np.dtype("float64"), lower, upper)
+    return slopes
+
+
+# Of exponentials
+
+
+def _elu_rule(g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
+    below = exp(where(input > 0, 0, input) * input_scale)
+    return where(input > 0, g * scale, g * (below * (alpha * scale * input_scale)))
+
+
+def _elu(input: np.ndarray, alpha: float, scale: float, input_scale: float) -> np.ndarray:
+    kind = input.dtype.type
+    below = np.expm1(np.minimum(input, 0) * kind(input_scale)) * kind(alpha * scale)
+    return np.where(input > 0, input * kind(scale), below)
+
+
+@elementwise("EluBackward0", _elu_rule)
+def _scaled_elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
+    return _elu(input, alpha, scale, input_scale)
+
+
+@elementwise("CeluBackward0", lambda g, input, alpha: _elu_rule(g, input, alpha, 1.0, 1 / alpha))
+def celu(input, alpha=1.0):
+    """``x`` above 0, ``alpha * (exp(x / alpha) - 1)`` below."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _elu(input, alpha, 1.0, 1 / alpha)
+
+
+def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """``x`` above 0, ``alpha * (exp(x) - 1)`` below."""
+    return _scaled_elu(input, alpha)
+
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+
+
+def selu(input: Tensor) -> Tensor:
+    """`elu` with the slope and scale that keep mean 0 and variance 1.
+
+    Klambauer and others, "Self-normalizing neural networks" (2017).
+    """
+    return _scaled_elu(input, SELU_ALPHA, SELU_SCALE)
+
+
+elu.op = selu.op = _scaled_elu.op  # type: ignore[attr-defined]
+
+
+def _swish(g: Any, x: Any, _y: Any) -> Any:
+    s = sigmoid(x)
+    return g * (s * (x * (1 - s) + 1))
+
+
+silu = unary(
+    "SiluBackward0", lambda x: x / (np.exp(-x) + 1), _swish, doc="``x * sigmoid(x)``."
+)
+
+
+def _softplus(x: Any) -> Any:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.absolute(x)))
+
+
+def _mish_rule(g: Any, x: Any, _y: Any) -> Any:
+    t = tanh(softplus(x))
+    return g * (t + x * sigmoid(x) * (1 - t * t))
+
+
+mish = unary("MishBackward0", lambda x: x * np.tanh(_softplus(x)), _mish_rule, doc="``x * tanh(softplus(x))``.")
+for _activation, _name in ((silu, "silu"), (mish, "mish")):
+    before(_activation, floats_only(_name))
+
+
+@elementwise(
+    "SoftplusBackward0",
+    lambda g, input, beta, threshold: where(input * beta > threshold, g, g * sigmoid(input * beta)),
+)
+def softplus(input, beta=1, threshold=20):
+    """``log(1 + exp(beta * x)) / beta``, and ``x`` where ``beta * x`` exceeds the threshold."""
+    scaled = input * input.dtype.type(beta)
+    return np.where(scaled > threshold, input, _softplus(scaled) / input.dtype.type(beta))
+
+
+logsigmoid = unary(
+    "LogSigmoidBackward0", lambda x: -_softplus(-x), lambda g, x, _y: g * sigmoid(-x), doc="``log(sigmoid(x))``."
+)
+before(logsigmoid, floats_only("log_sigmoid"))
+
+_TANH_SCALE, _TANH_CUBIC = math.sqrt(2 / math.pi), 0.044715
+_NORMAL = 1 / math.sqrt(2 * math.pi)
+
+
+def _gelu_rule(g: Any, input: Any, approximate: str) -> Any:
+    if approximate == "none":
+        below = (erf(input * math.sqrt(0.5)) + 1) * 0.5
+        return g * (below + input * exp(input * input * -0.5) * _NORMAL)
+    t = tanh((input + input * input * input * _TANH_CUBIC) * _TANH_SCALE)
+    slope = (1 - t * t) * (input * input * (3 * _TANH_CUBIC) + 1) * (_TANH_SCALE / 2)
+    return g * ((t + 1) * 0.5 + input * slope)
+
+
+@elementwise("GeluBackward0", _gelu_rule)
+def gelu(input, *, approximate="none"):
+    """``x`` times the probability that a standard normal number is below ``x``; ``"tanh"`` approximates it.
+
+    Hendrycks and Gimpel, "Gaussian error linear units" (2016).
+
+    Raises:
+        RuntimeError: ``approximate`` is neither ``"none"`` nor ``"tanh"``.
+    """
+    if approximate == "none":
+        return input * ((erf(input * input.dtype.type(math.sqrt(0.5))) + 1) / 2)
+    if approximate != "tanh":
+        raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}.")
+    inner = (input + input * input * input * input.dtype.type(_TANH_CUBIC)) * input.dtype.type(_TANH_SCALE)
+    return input * (np.tanh(inner) + 1) / 2
+
+
+def softsign(input: Tensor) -> Tensor:
+    """``x / (1 + |x|)``."""
+    return plain_div(input, abs(input) + 1)
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """``x - tanh(x)``."""
+    return input - tanh(input)
+
+
+# Gates
+
+
+def _glu_rule(g: Any, input: Any, dim: int) -> Any:
+    from . import cat
+
+    half = input.shape[dim] // 2
+    value, gate = narrow(input, dim, 0, half), sigmoid(narrow(input, dim, half, half))
+    return cat([g * gate, g * value * (gate * (1 - gate))], dim)
+
+
+@op("GluBackward0", promote="common", input=_glu_rule)
+def glu(input, dim=-1):
+    """The first half along an axis, times the sigmoid of the second half.
+
+    Raises:
+        RuntimeError: the axis cannot be halved.
+    """
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support 0-dimensional tensors")
+    size = input.shape[axis(dim, input.ndim)]
+    if size % 2:
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {axis(dim, input.ndim)} is size {size}"
+        )
+    value, gate = np.split(input, 2, dim)
+    return value / (np.exp(-gate) + 1)
+
+
+def with_inplace(operation: Callable) -> Callable:
+    """An activation function with PyTorch's flag ``inplace`` as its last parameter."""
+    changed = inplace(operation) if hasattr(operation, "op") else None
+    count = operation.__code__.co_argcount
+
+    @functools.wraps(operation)
+    def call(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
+        return (changed if inplace else operation)(input, *args, **kwargs)
+
+    return call
