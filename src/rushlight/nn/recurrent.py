@@ -22,8 +22,7 @@ State = tuple[Tensor, ...]
 
 def rnn_step(nonlinearity: str) -> Callable[[Tensor, Tensor, State], State]:
     """A step of a plain RNN: from what input and state contribute, and the state, to the next state."""
-    function = {"tanh": ops.tanh, "relu": ops.relu}[nonlinearity]
-    return lambda from_input, from_state, state: (function(from_input + from_state),)
+    return lambda from_input, from_state, state: (getattr(ops, nonlinearity)(from_input + from_state),)
 
 
 def lstm_step(from_input: Tensor, from_state: Tensor, state: State) -> State:
