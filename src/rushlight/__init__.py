@@ -10,7 +10,8 @@ tensor(6.)
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+import warnings
+from typing import Any
 
 from . import methods as _methods
 from .autograd.modes import (
@@ -23,17 +24,33 @@ from .autograd.modes import (
 )
 from .devices import device
 from .dtypes import *
+from .layouts import *
 from .ops import *
 from .printing import set_printoptions
+from .random import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .size import Size
 from .tensor import Tensor
+from .threads import get_num_threads, set_num_threads
 from .version import __version__
 
-_LAZY = ("autograd", "cli", "distributed", "fft", "func", "linalg", "nn", "optim", "special", "utils")
-"""Subpackages that are imported when they are first used."""
+# Infinities and NaN are results like others, as in PyTorch: NumPy's warnings about them are not passed on.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
+
+_MODULES = (
+    "autograd", "backends", "cuda", "distributed", "fft", "func", "linalg", "nn", "optim", "random", "serialization",
+    "special", "testing", "utils",
+)  # fmt: skip
+_ELSEWHERE = {"save": "serialization", "load": "serialization"}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return importlib.import_module(f"{__name__}.{name}")
+    """Subpackages are imported when they are first used."""
+    if name in _MODULES:
+        try:
+            return importlib.import_module(f"{__name__}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{__name__}.{name}":
+                raise
+    elif name in _ELSEWHERE:
+        return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ops import activation, along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, index, inplace as in_place, linalg, norms, powers, products, reduce, rounding, softmaxes, sorting, special, statistics, strided, trig, views
+from .ops import activation, along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
 from .ops.define import inplace
 from .tensor import Tensor
 
@@ -41,6 +41,15 @@ METHODS = {
     ),
     strided: "as_strided as_strided_scatter",
     in_place: "copy_",
+    filling: "fill_ fill_diagonal_ zero_",
+    reshaping: "as_strided_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_",
+    shape: (
+        "diag diag_embed diagflat diagonal_scatter flip fliplr flipud repeat repeat_interleave roll rot90 select_scatter "
+        "slice_scatter tile tril triu"
+    ),
+    splitting: (
+        "chunk dsplit hsplit split split_with_sizes tensor_split unbind unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit"
+    ),
     along: (
         "gather index_add index_copy index_fill index_reduce index_select put scatter scatter_add scatter_reduce take "
         "take_along_dim"
@@ -76,6 +85,7 @@ INPLACE = {
     special: "digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma sigmoid",
     along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
     index: "masked_scatter",
+    shape: "tril triu",
     norms: "renorm",
     products: "addbmm addmm addmv addr baddbmm",
 }
@@ -95,7 +105,8 @@ OPERATORS = {
     }.items()},
     "__matmul__": products.matmul_operator, "__rmatmul__": products.reversed_matmul_operator,
     "__getitem__": index.getitem, "__setitem__": index.setitem,
-    "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
+    "__iter__": splitting.iterate, "__contains__": index.contains, "layout": property(convert.layout_of),
+    "index_fill_": along.index_fill_, "scatter_": along.scatter_, "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
     "mH": property(views.matrix_adjoint), "type": convert.type_, **convert.CONVERSIONS, **creation.NEW,
     "real": property(complexes.real), "imag": property(complexes.imag),
 }  # fmt: skip

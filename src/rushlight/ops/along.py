@@ -11,7 +11,7 @@ from .. import dtypes
 from ..kernels import scatter as kernels
 from ..tensor import Tensor
 from .axes import axis
-from .define import op
+from .define import inplace, op
 from .promotion import as_type, raw
 from .place import zeros_as
 from .views import expand, reshape
@@ -151,6 +151,14 @@ def _index_fill(input, dim, index, value):
 )
 def _index_fill_tensor(input, dim, index, value):
     return _index_fill.op.compute(input, dim, index, value)
+
+
+_index_fill_in, _index_fill_tensor_in = inplace(_index_fill), inplace(_index_fill_tensor)
+
+
+def index_fill_(input, dim, index, value):
+    """`index_fill` in place."""
+    return (_index_fill_tensor_in if isinstance(value, Tensor) else _index_fill_in)(input, dim, index, value)
 
 
 def _total(g: Any) -> Any:
@@ -333,6 +341,17 @@ def _scatter_combining(input, dim, index, src, reduce):
         values = _corner(src, index.shape) if isinstance(src, np.ndarray) else as_type(src, input.dtype)
         kernels.reduce_at(_axes_at_least_one(out), key, values, _REDUCTIONS[reduce], True)
     return out
+
+
+_scatter_in, _scatter_value_in, _scatter_combining_in = map(inplace, (_scatter, _scatter_value, _scatter_combining))
+
+
+def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
+    """`scatter` in place."""
+    source = value if src is None else src
+    if reduce is not None:
+        return _scatter_combining_in(input, dim, index, source, reduce)
+    return (_scatter_in if isinstance(source, Tensor) else _scatter_value_in)(input, dim, index, source)
 
 
 @op(

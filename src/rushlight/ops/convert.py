@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
-from ..layouts import dense_copy, memory_format, preserve_format
+from ..layouts import dense_copy, layout, memory_format, preserve_format, strided
 from ..tensor import Tensor, alias, storage_of, strides_of
 from .define import op
 from .promotion import as_type, raw
@@ -188,6 +188,11 @@ def is_tensor(obj: Any) -> bool:
 def numel(input: Tensor) -> int:
     """The number of elements of a tensor."""
     return input.array.size
+
+
+def layout_of(input: Tensor) -> layout:
+    """How the tensor is stored: ``torch.strided``."""
+    return strided
 
 
 def is_set_to(input: Tensor, tensor: Tensor) -> bool:

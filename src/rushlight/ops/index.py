@@ -69,6 +69,15 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     return _basic(self, items, 3)
 
 
+def contains(self: Tensor, element: Any) -> bool:
+    """Whether some element equals a number or one of a tensor's elements."""
+    if not isinstance(element, (Tensor, int, float, complex)):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+        )
+    return bool((self.array == raw(element)).any())
+
+
 def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
     """The view that numbers, slices, None and Ellipsis show."""
     array = self.array

@@ -90,16 +90,20 @@ def rederive(target: Tensor) -> None:
         target.node.code, target.node.instruction = edge.code, edge.instruction
 
 
+UNRECORDED = {View.NO_GRAD: ("no_grad", "with grad mode enabled"), View.INFERENCE: ("inference_mode", "in normal mode")}
+
+
 def refuse(target: Tensor, name: str) -> None:
     """The error for an in-place operation on a view that cannot take one."""
     view: Any = target.view
     made_by = target.grad_fn.name() if target.grad_fn is not None else "a view operation"
-    if view.made == View.NO_GRAD:
+    if view.made in UNRECORDED:
+        mode, now = UNRECORDED[view.made]
         raise RuntimeError(
-            f"A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this use "
-            f"case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view and the "
-            f"inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or both outside (if "
-            f"you want the inplace to be tracked). The operation is {name}."
+            f"A view was created in {mode} mode and is being modified inplace {now}. Given that this use case is ambiguous "
+            f"and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
+            f"inside the {mode} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace "
+            f"to be tracked). The operation is {name}."
         )
     if view.made == View.MULTI_OUTPUT:
         raise RuntimeError(

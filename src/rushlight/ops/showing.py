@@ -85,13 +85,13 @@ def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, dept
     out = new(Tensor)
     out.array, out.leaf, out._grad, out._hooks, out.node = array, False, None, None, None
     cell, seen = of.version, of.view
-    recorded = recording.get()
-    if not recorded and inferring.get():
-        out.version, out.view = inference_cell, None
-        return out
     out.version = cell
-    made = 0 if recorded else View.NO_GRAD
-    number = cell[0] if cell is not inference_cell else 0
+    if cell is inference_cell:
+        out.view = None
+        return out
+    recorded = recording.get()
+    made = View.DEFAULT if recorded else View.INFERENCE if inferring.get() else View.NO_GRAD
+    number = cell[0]
     if seen is None:
         out.view = View(of, None, made, number)
         edge: Any = of if of.leaf else of.node
@@ -99,7 +99,7 @@ def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, dept
         replay = None
         if seen.replay is not None and again is not None:
             replay = replaying(seen.replay, again, steps[0][2])
-        out.view = View(seen.base, replay, made or seen.made, number)
+        out.view = View(seen.base, replay, seen.made or made, number)
         edge = view_edge(of)
     if recorded and edge is not None:
         frame = current_frame(depth)

@@ -1,0 +1,87 @@
+"""One value written into a tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..tensor import Tensor
+from .define import inplace, op
+from .place import zeros_as
+from .promotion import as_type, raw
+
+__all__ = ["fill", "fill_"]
+
+
+@op("FillBackward2", input=lambda g, input_shape: zeros_as(g, input_shape))
+def _fill_number(input, value):
+    if isinstance(value, complex) and input.dtype.kind != "c":
+        raise RuntimeError(f"value cannot be converted to type {dtypes.of(input.dtype)} without overflow")
+    return np.full_like(input, as_type(np.array(value), input.dtype))
+
+
+@op("FillBackward1", input=lambda g, input_shape: zeros_as(g, input_shape), value=lambda g, value_dtype: _total(g, value_dtype))
+def _fill_tensor(input, value):
+    if value.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+        )
+    return np.full_like(input, as_type(value, input.dtype))
+
+
+def _total(g: Any, dtype: np.dtype) -> Any:
+    from .convert import to_dtype
+    from .reduce import sum
+
+    total = sum(g)
+    return total if raw(total).dtype == dtype else to_dtype(total, dtype)
+
+
+@op("ZeroBackward0", input=lambda g, input_shape: zeros_as(g, input_shape))
+def _zero(input):
+    return np.zeros_like(input)
+
+
+_fill_number_in, _fill_tensor_in = inplace(_fill_number), inplace(_fill_tensor)
+zero_ = inplace(_zero)
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor of this shape and type with one value in every place."""
+    return (_fill_tensor if isinstance(value, Tensor) else _fill_number)(input, value)
+
+
+def fill_(input: Tensor, value: Any) -> Tensor:
+    """`fill` in place.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).fill_(3)
+    tensor([3., 3.])
+    """
+    return (_fill_tensor_in if isinstance(value, Tensor) else _fill_number_in)(input, value)
+
+
+def fill_diagonal_(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write a value on the main diagonal; with ``wrap``, again after every square block of a tall matrix."""
+    from .strided import as_strided
+
+    shape = input.array.shape
+    if len(shape) < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if len(shape) > 2 and len(set(shape)) > 1:
+        raise RuntimeError("all dimensions of input must be of equal length")
+    strides = input.stride()
+    step = sum(strides)
+    count = min(shape)
+    diagonal = as_strided(input, (count,), (step,), input.storage_offset())
+    fill_(diagonal, fill_value)
+    if wrap and len(shape) == 2 and shape[0] > shape[1] + 1:
+        start = input.storage_offset() + strides[0] * (shape[1] + 1)
+        left = shape[0] - shape[1] - 1
+        while left > 0:
+            fill_(as_strided(input, (min(left, shape[1]),), (step,), start), fill_value)
+            start += strides[0] * (shape[1] + 1)
+            left -= shape[1] + 1
+    return input

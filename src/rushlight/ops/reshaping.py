@@ -1,0 +1,66 @@
+"""Views in place: a tensor shown in another shape from now on, such as ``x.t_()``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..autograd.modes import recording
+from ..autograd.node import current_frame
+from ..tensor import Tensor, edge_of
+from . import views
+from .nodes import make_node
+from .showing import in_order, node_class
+from .strided import Geometry, as_strided_within
+from .writing import bump
+
+
+def reshaping(name: str, operation: Callable, node: str) -> Callable:
+    """The in-place form of a view."""
+    compute: Any = operation.compute  # type: ignore[attr-defined]
+    cls = node_class(node, operation.node.rule)  # type: ignore[attr-defined]
+
+    def method(self: Tensor, *parameters: Any, **options: Any) -> Tensor:
+        if options:
+            parameters = in_order(compute, parameters, options)
+        if recording.get() and self.leaf:
+            raise RuntimeError(
+                f"a leaf Variable that requires grad is being used in an in-place operation. Use .{name[:-1]}() or do it under "
+                f"torch.no_grad()."
+            )
+        before = self.array
+        self.array = compute(before, *parameters)
+        bump(self)
+        edge = edge_of(self)
+        if edge is not None and recording.get() and self.view is None:
+            self.node = make_node(cls, (edge,), (before.shape, parameters), current_frame(1))
+        return self
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`{name[:-1]}` in place: the tensor itself has the other shape from now on."
+    return method
+
+
+t_ = reshaping("t_", views.t, "TBackward1")
+transpose_ = reshaping("transpose_", views.transpose, "TransposeBackward1")
+swapaxes_ = reshaping("swapaxes_", views.transpose, "TransposeBackward1")
+swapdims_ = reshaping("swapdims_", views.transpose, "TransposeBackward1")
+unsqueeze_ = reshaping("unsqueeze_", views.unsqueeze, "UnsqueezeBackward1")
+_squeeze_all = reshaping("squeeze_", views._squeeze_all, "SqueezeBackward3")
+_squeeze_axis = reshaping("squeeze_", views._squeeze_axis, "SqueezeBackward4")
+_squeeze_axes = reshaping("squeeze_", views._squeeze_axes, "SqueezeBackward5")
+_as_strided = reshaping("as_strided_", as_strided_within, "AsStridedBackward1")
+
+
+def squeeze_(self: Tensor, dim: Any = None) -> Tensor:
+    """`squeeze` in place: the tensor itself has the other shape from now on."""
+    if dim is None:
+        return _squeeze_all(self)
+    return _squeeze_axes(self, dim) if isinstance(dim, (tuple, list)) else _squeeze_axis(self, dim)
+
+
+def as_strided_(self: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """`as_strided` in place: the tensor itself has the other shape from now on."""
+    seen = Geometry.of(self.array)
+    target = Geometry(tuple(size), tuple(stride), seen.offset if storage_offset is None else storage_offset)
+    return _as_strided(self, target, seen)
