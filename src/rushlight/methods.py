@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .ops import activation, along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
+from .ops import random as randoms
 from .ops.define import inplace
 from .tensor import Tensor
 
@@ -59,6 +60,7 @@ METHODS = {
         "clone contiguous cpu cuda detach detach_ is_set_to resize_ resize_as_ set_ storage to type_as untyped_storage"
     ),
     creation: "new new_tensor",
+    randoms: "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ uniform_",
     products: "addbmm addmm addmv addr baddbmm bmm dot ger inner matmul matrix_power mm mv outer trace vdot",
     linalg: "cross kron",
 }

@@ -1,8 +1,8 @@
 """Every differentiable operation: value and derivative side by side. The public names are each module's ``__all__``."""
 
+from .activation import *
 from .along import *
 from .attention import *
-from .activation import *
 from .bounds import *
 from .compare import *
 from .complexes import *
@@ -12,10 +12,11 @@ from .convert import *
 from .creation import *
 from .crossentropy import *
 from .cumulative import *
+from .distances import *
 from .dropouts import *
 from .elementwise import *
-from .filling import *
 from .extremes import *
+from .filling import *
 from .index import *
 from .join import *
 from .linalg import *
@@ -27,14 +28,15 @@ from .padding import *
 from .pool import *
 from .powers import *
 from .products import *
+from .random import *
 from .reduce import *
 from .rounding import *
-from .softmaxes import *
 from .shape import *
+from .softmaxes import *
 from .sorting import *
+from .special import *
 from .splitting import *
 from .statistics import *
 from .strided import *
-from .special import *
 from .trig import *
 from .views import *

@@ -17,7 +17,14 @@ from .. import devices, dtypes
 from ..kernels import sampling
 from ..random import Generator, default_generator
 from ..tensor import Tensor, wrap
-from .define import fit, inplace, op, write_out
+from .define import inplace, op
+from .promotion import fit
+from .writing import write_out
+
+__all__ = [
+    "bernoulli", "multinomial", "normal", "poisson", "rand", "rand_like", "randint",
+    "randint_like", "randn", "randn_like", "randperm",
+]  # fmt: skip
 
 _FLOATING = frozenset(("float16", "bfloat16", "float32", "float64"))
 _FLOATING_OR_COMPLEX = _FLOATING | {"complex64", "complex128"}
