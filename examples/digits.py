@@ -96,7 +96,7 @@ def draw(path: Path, losses: list[float], steps_per_epoch: int, result: tuple[to
     hits = int((predicted == labels).sum())
     right.suptitle(f"{hits} of {len(labels)} held-out digits read correctly ({hits / len(labels):.1%})")
     right.supxlabel("above each digit: what the network reads; in red, what it misread", fontsize="small", color=GREY)
-    for axes, index in zip(right.subplots(rows, columns).flat, shown):
+    for axes, index in zip(right.subplots(rows, columns).flat, shown, strict=False):
         guess, truth = predicted[index], labels[index]
         axes.imshow(images[index], cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(
