@@ -12,7 +12,6 @@ from .convert import *
 from .creation import *
 from .crossentropy import *
 from .cumulative import *
-from .distances import *
 from .dropouts import *
 from .elementwise import *
 from .extremes import *

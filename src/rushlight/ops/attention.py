@@ -11,6 +11,7 @@ from .. import dtypes, ops
 from ..kernels.matrix import product
 from ..tensor import wrap
 from .define import op
+from .padding import pad
 from .dropouts import dropout
 from .products import _input_of_product, _other_of_product, cased, linear, summed_to
 from .promotion import raw
@@ -249,4 +250,4 @@ def _as_bias(mask: Any, like: Any) -> Any:
 
 
 def _one_more_key(mask: Any) -> Any:
-    return None if mask is None else ops.pad(mask, (0, 1))
+    return None if mask is None else pad(mask, (0, 1))

@@ -11,7 +11,7 @@ from ..kernels import matrix as kernels
 from .define import op
 from .promotion import is_complex
 
-__all__ = ["einsum", "tensordot"]
+__all__ = ["bilinear", "einsum", "tensordot"]
 
 _LETTERS = string.ascii_uppercase + string.ascii_lowercase
 
@@ -213,3 +213,26 @@ def tensordot(a, b, dims=2, out=None):
 
     write_out(out, result.array)
     return out
+
+
+def bilinear(input1, input2, weight, bias=None):
+    """Σᵢⱼ x₁[i] · weight[o, i, j] · x₂[j] + bias[o]: (*, I) and (*, J) to (*, O).
+
+    Raises:
+        RuntimeError: sizes do not fit.
+    """
+    if input1.ndim != input2.ndim or input1.shape[:-1] != input2.shape[:-1]:
+        raise RuntimeError(
+            f"bilinear(): input batch dimensions do not match: got {list(input1.shape)} and {list(input2.shape)}"
+        )
+    for position, x in enumerate((input1, input2), 1):
+        if x.shape[-1] != weight.shape[position]:
+            raise RuntimeError(
+                f"bilinear(): input{position} size does not match weight size: got {x.shape[-1]} but expected {weight.shape[position]}"
+            )
+    if bias is not None and bias.shape[0] != weight.shape[0]:
+        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {weight.shape[0]}")
+    outer = input1.unsqueeze(-1) * input2.unsqueeze(-2)
+    rows = outer.reshape(-1, weight.shape[1] * weight.shape[2]) @ weight.reshape(weight.shape[0], -1).mT
+    result = rows.reshape(*input1.shape[:-1], weight.shape[0])
+    return result if bias is None else result + bias

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import ops
 from ..kernels import convolution as kernels
 from ..kernels.convolution import Geometry
 from .define import op
+from .padding import pad
 from .products import _SPELLED, cased, conj
 
 __all__ = [
@@ -219,7 +219,7 @@ def _named_padding(input: Any, weight: Any, stride: Any, padding: str, dilation:
         raise RuntimeError("padding='same' is not supported for strided convolutions")
     total = [d * (k - 1) for d, k in zip(_per_axis("dilation", dilation, rank), weight.shape[2:])]
     if any(n % 2 for n in total):
-        input = ops.pad(input, [side for n in reversed(total) for side in (0, n % 2)])
+        input = pad(input, [side for n in reversed(total) for side in (0, n % 2)])
     return input, tuple(n // 2 for n in total)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes, ops
 from ..autograd.modes import no_grad
+from .activation import logsigmoid
 from .define import op
 from .products import cased
 from .promotion import raw
@@ -240,7 +241,7 @@ def _logit_slope(input, target, pos_weight):
 
 
 def _logit_target_slope(input, pos_weight):
-    return -input if pos_weight is None else -input + (pos_weight - 1) * (-ops.logsigmoid(input))
+    return -input if pos_weight is None else -input + (pos_weight - 1) * (-logsigmoid(input))
 
 
 @op(

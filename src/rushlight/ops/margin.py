@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from .. import ops
+from .activation import logsigmoid
 from .define import op
 from .loss import reduced, reduction_of, share
 
-__all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "triplet_margin_loss"]
+__all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "pairwise_distance", "triplet_margin_loss"]
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -231,7 +232,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
 def multilabel_soft_margin_loss(input, target, weight=None, size_average=None, reduce=None, reduction="mean"):
     """The mean over classes of `binary_cross_entropy_with_logits`."""
     reduction = reduction_of(size_average, reduce, reduction)
-    losses = -(target * ops.logsigmoid(input) + (1 - target) * ops.logsigmoid(-input))
+    losses = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
     if weight is not None:
         losses = losses * weight
     return reduced(losses.sum(-1) / input.shape[-1], reduction)

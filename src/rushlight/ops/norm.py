@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes, ops
+from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
 from ..tensor import wrap
 from .define import op
+from .padding import pad
 from .products import cased
 from .pool import avg_pool2d
 from .promotion import raw
@@ -329,6 +330,6 @@ def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
     if input.numel() == 0:
         return input
     n, channels = input.shape[:2]
-    squares = ops.pad((input * input).reshape(n, 1, channels, -1), (0, 0, size // 2, (size - 1) // 2))
+    squares = pad((input * input).reshape(n, 1, channels, -1), (0, 0, size // 2, (size - 1) // 2))
     means = avg_pool2d(squares, (size, 1), 1).reshape(input.shape)
     return input / (means * alpha + k) ** beta
