@@ -71,7 +71,7 @@ def detach_(input: Tensor) -> Tensor:
     Raises:
         RuntimeError: it is a view, whose history belongs to its base.
     """
-    if input.view is not None:
+    if input._view is not None:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, "
             "and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be "

@@ -50,7 +50,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
             part = array[index, ...]
         except IndexError:
             raise _out_of_range(array.shape, (index,)) from None
-        return shown(self, part, ((Select, array.shape, (0, index)),), None if self.view is None else select, 2)
+        return shown(self, part, ((Select, array.shape, (0, index)),), None if self._view is None else select, 2)
     if kind is slice:
         if not array.ndim:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
@@ -85,7 +85,7 @@ def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
         part = array[items if Ellipsis in items else (*items, ...)]
     except IndexError:
         raise _out_of_range(array.shape, items) from None
-    if self.view is not None and self.view.replay is not None:
+    if self._view is not None and self._view.replay is not None:
         return _one_by_one(self, _steps(array.shape, items))
     _check_steps(items)
     return shown(self, part, _steps(array.shape, items) if recording.get() else (), None, depth)

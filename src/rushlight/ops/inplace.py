@@ -49,7 +49,7 @@ def _empty(whole: Geometry, dtype: np.dtype) -> np.ndarray:
 
 def rebase(target: Tensor, node: Any) -> None:
     """After an in-place operation on a view, its base comes from that operation, and the view from its base."""
-    view: Any = target.view
+    view: Any = target._view
     base = view.base
     whole = Geometry.of(base.array)
     whole_alone = whole._replace(offset=0)
@@ -63,8 +63,8 @@ def rebase(target: Tensor, node: Any) -> None:
     slices = make_node(CopySlices, (edge_of(base), *node.edges[1:]), (node, show, whole_alone), None)
     slices.code, slices.instruction = node.code, node.instruction
     base.node, base.leaf = slices, False
-    if base.view is not None:
-        base.view.seen = base._version
+    if base._view is not None:
+        base._view.seen = base._version
     rederive(target)
 
 
@@ -75,7 +75,7 @@ def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
 
 def rederive(target: Tensor) -> None:
     """Derive the history of a view anew from that of its base."""
-    view: Any = target.view
+    view: Any = target._view
     view.seen = target._version
     edge = edge_of(view.base)
     if edge is None:
@@ -95,7 +95,7 @@ UNRECORDED = {View.NO_GRAD: ("no_grad", "with grad mode enabled"), View.INFERENC
 
 def refuse(target: Tensor, name: str) -> None:
     """The error for an in-place operation on a view that cannot take one."""
-    view: Any = target.view
+    view: Any = target._view
     made_by = target.grad_fn.name() if target.grad_fn is not None else "a view operation"
     if view.made in UNRECORDED:
         mode, now = UNRECORDED[view.made]

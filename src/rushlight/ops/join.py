@@ -37,7 +37,7 @@ def _check_list(name: str, tensors: Any) -> None:
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     for position, item in enumerate(tensors):
-        if not isinstance(item, (Tensor, np.ndarray)):
+        if not isinstance(item, (Tensor, np.ndarray, np.generic)):
             raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
 
 

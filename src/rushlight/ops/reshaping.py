@@ -32,7 +32,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         self.array = compute(before, *parameters)
         bump(self)
         edge = edge_of(self)
-        if edge is not None and recording.get() and self.view is None:
+        if edge is not None and recording.get() and self._view is None:
             self.node = make_node(cls, (edge,), (before.shape, parameters), current_frame(1))
         return self
 

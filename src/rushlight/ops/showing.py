@@ -84,22 +84,22 @@ def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, dept
     """
     out = new(Tensor)
     out.array, out.leaf, out._grad, out._hooks, out.node = array, False, None, None, None
-    cell, seen = of.version, of.view
+    cell, seen = of.version, of._view
     out.version = cell
     if cell is inference_cell:
-        out.view = None
+        out._view = None
         return out
     recorded = recording.get()
     made = View.DEFAULT if recorded else View.INFERENCE if inferring.get() else View.NO_GRAD
     number = cell[0]
     if seen is None:
-        out.view = View(of, None, made, number)
+        out._view = View(of, None, made, number)
         edge: Any = of if of.leaf else of.node
     else:
         replay = None
         if seen.replay is not None and again is not None:
             replay = replaying(seen.replay, again, steps[0][2])
-        out.view = View(seen.base, replay, seen.made or made, number)
+        out._view = View(seen.base, replay, seen.made or made, number)
         edge = view_edge(of)
     if recorded and edge is not None:
         frame = current_frame(depth)
