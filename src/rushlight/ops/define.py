@@ -187,7 +187,7 @@ class Op:
             kind = type(value)
             if kind is Tensor or kind is Parameter or isinstance(value, Tensor):
                 edge = value.node
-                if value.view is not None:
+                if value._view is not None:
                     edge = view_edge(value)
                 elif edge is None and value.leaf:
                     edge = value
@@ -268,7 +268,8 @@ class Op:
             for place, edge in zip(self.places, edges)
         ]
         like = (result.shape, result.dtype)
-        return None if result.dtype.kind != "c" and all(m is None or m == like for m in metas) else metas
+        mixed = any(isinstance(values[p], Tensor) and values[p].array.dtype is not result.dtype for p in self.places)
+        return metas if mixed or result.dtype.kind == "c" or any(m is not None and m != like for m in metas) else None
 
     def _several(self, arrays: Any, first: Any, values: Any, edges: tuple | None, frame: Any) -> Any:
         """The outputs of an operation that has more than one."""
