@@ -58,7 +58,7 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_grad", "_hooks", "array", "leaf", "node", "version", "view")
+    __slots__ = ("__dict__", "__weakref__", "_grad", "_hooks", "_view", "array", "leaf", "node", "version")
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
@@ -66,7 +66,7 @@ class Tensor:
     node: Node | None  # what made it; None for a leaf
     leaf: bool  # a leaf that requires grad
     version: list[int]  # counts in-place changes; shared with views and detached aliases
-    view: View | None
+    _view: View | None
     _grad: Tensor | None
     _hooks: Hooks | None  # of a leaf; a non-leaf's are its node's
 
@@ -191,40 +191,40 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         """Whether operations on it are recorded."""
-        return self.leaf or self.node is not None or (self.view is not None and view_edge(self) is not None)
+        return self.leaf or self.node is not None or (self._view is not None and self._view.base.requires_grad)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if not isinstance(value, bool):
             raise RuntimeError("requires_grad must be a bool")
         if not self.is_leaf:
-            if value:
-                return
-            raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-                "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+            advice = "" if value else (
+                " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
             )
+            raise RuntimeError(f"you can only change requires_grad flags of leaf variables.{advice}")
         if value and self.array.dtype.kind not in "fcV":
-            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
         if value and self.version is inference_cell and not inferring.get():
             raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
         self.leaf = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether operations on it are recorded, and return it."""
-        self.requires_grad = requires_grad
+        if self.is_leaf or not requires_grad:
+            self.requires_grad = requires_grad
         return self
 
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user rather than by a recorded operation."""
-        return self.node is None and not (self.view is not None and view_edge(self) is not None)
+        return self.grad_fn is None
 
     @property
     def grad_fn(self) -> Node | None:
         """The operation that made it."""
-        node = self.node if self.view is None else view_edge(self)
-        if isinstance(node, Tensor):
+        node = self.node if self._view is None else view_edge(self)
+        if node is None or isinstance(node, Tensor):
             return None
         return node.edges[0] if type(node) is Slot else node
 
@@ -251,12 +251,13 @@ class Tensor:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.array.shape != self.array.shape:
             raise RuntimeError(
-                f"assigned grad has data of a different size: expected {list(self.array.shape)}, got {list(value.array.shape)}"
+                f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
+                f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size"
             )
         if value.array.dtype != self.array.dtype:
             raise RuntimeError(
-                f"assigned grad has data of a different type: expected {self.dtype}, got {value.dtype}. To fix it, convert the "
-                f"gradient with .to({self.dtype})"
+                f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype '{self.dtype}'. "
+                f"Convert the gradient with .to({self.dtype})"
             )
 
     @grad.deleter
@@ -276,14 +277,16 @@ class Tensor:
 
     @property
     def _version(self) -> int:
-        return list.__getitem__(self.version, 0) if self.version is not inference_cell else self.version[0]
+        if self.version is inference_cell:
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return self.version[0]
 
     @property
     def _base(self) -> Tensor | None:
-        return None if self.view is None else self.view.base
+        return None if self._view is None else self._view.base
 
     def _is_view(self) -> bool:
-        return self.view is not None
+        return self._view is not None
 
     def backward(
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
@@ -485,7 +488,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 def wrap(array: ndarray, cls: type = Tensor) -> Any:
     """A tensor on this array: no copy, no history."""
     out = new(cls)
-    out.array, out.node, out.leaf, out._grad, out.view, out._hooks = array, None, False, None, None, None
+    out.array, out.node, out.leaf, out._grad, out._view, out._hooks = array, None, False, None, None, None
     out.version = inference_cell if inferring.get() else [0]
     return out
 
@@ -534,14 +537,14 @@ def strides_of(array: ndarray) -> tuple[int, ...]:
 
 def edge_of(tensor: Tensor) -> Any:
     """The end of the graph that a tensor hangs on: the node that made it, itself if it is a leaf, or None."""
-    if tensor.view is not None:
+    if tensor._view is not None:
         return view_edge(tensor)
     return tensor if tensor.leaf else tensor.node
 
 
 def view_edge(tensor: Tensor) -> Any:
     """`edge_of` for a view, whose history an in-place change of its base or of another view may have rewritten."""
-    view = tensor.view
+    view = tensor._view
     if view is not None and view.seen != tensor._version:
         rederive(tensor)
     return tensor if tensor.leaf else tensor.node

@@ -166,7 +166,7 @@ def last_before_hooked(order: list[Node]) -> dict:
 
 def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: Any, make: Callable) -> None:
     """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
-    if g is None:
+    if g is None or not leaf.leaf:  # requires_grad may have been switched off since
         return
     hooks = leaf._hooks
     if hooks is not None:
@@ -187,8 +187,6 @@ def accumulate(leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
         leaf._grad = g if grad is None else grad + g
     elif grad is None:
         leaf._grad = make(g if is_sole(g) else np.array(g, order="K"))
-    elif grad.requires_grad:
-        leaf._grad = make(add(grad.array, g, out=...))
     else:
         add(grad.array, g, grad.array, casting="unsafe")
         grad.version[0] += 1

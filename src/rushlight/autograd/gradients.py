@@ -46,7 +46,12 @@ def backward(
     if inputs is not None:
         inputs = _as_tuple(inputs)
         if not inputs:
-            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
+        for tensor in inputs:
+            if not tensor.requires_grad:
+                raise RuntimeError(
+                    "one of the inputs does not require grad: can't retain_grad on Tensor that has requires_grad=False"
+                )
     starts = _starting_gradients(outputs, grad_tensors, create_graph)
     roots = _roots(outputs)
     keep = create_graph if retain_graph is None else retain_graph
@@ -93,7 +98,7 @@ def grad(
         raise ValueError("only_inputs=False is not supported: use autograd.backward() to accumulate into other leaves")
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     if not inputs:
-        raise ValueError("grad requires non-empty inputs.")
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     starts = _starting_gradients(outputs, grad_outputs, create_graph)
     targets = []
     for tensor in inputs:
@@ -104,14 +109,14 @@ def grad(
     roots = _roots(outputs)
     found = engine.run(roots, starts, keep_graph=keep, recorded=create_graph, targets=targets, make=wrap_grad)
     result = []
-    for tensor, target in zip(inputs, targets):
+    for place, (tensor, target) in enumerate(zip(inputs, targets)):
         gradient = found.get(target)
         if gradient is None and materialize_grads:
-            gradient = tensors.zeros_like(tensor)
+            gradient = tensors.wrap(tensors.np.zeros_like(tensor.array)).requires_grad_(create_graph)
         elif gradient is None and not allow_unused:
             raise RuntimeError(
-                "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if "
-                "this is the desired behavior."
+                f"The differentiated Tensor at index {place} appears to not have been used in the graph. Set "
+                f"allow_unused=True if this is the desired behavior."
             )
         elif gradient is not None and not create_graph:
             gradient = wrap_grad(gradient)
@@ -213,4 +218,7 @@ def retain_grad(tensor: Any) -> None:
 
 def retains_grad(tensor: Any) -> bool:
     """Whether ``.grad`` of a non-leaf is kept."""
-    return not tensor.is_leaf and tensor.node.hooks is not None and tensor.node.hooks.retain is not None
+    if tensor.is_leaf:
+        return False
+    hooks = tensors.edge_of(tensor).hooks
+    return hooks is not None and hooks.retain is not None

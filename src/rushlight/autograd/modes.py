@@ -11,6 +11,7 @@ from typing import Any
 # A context variable costs a third of a thread-local on each recorded operation, and also keeps coroutines apart.
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 inferring: ContextVar[bool] = ContextVar("inferring", default=False)
+asked: ContextVar[bool] = ContextVar("asked", default=True)  # grad mode within inference mode, where it changes nothing
 
 
 def is_grad_enabled() -> bool:
@@ -21,12 +22,18 @@ def is_grad_enabled() -> bool:
     ...     torch.is_grad_enabled()
     False
     """
-    return recording.get()
+    return asked.get() if inferring.get() else recording.get()
 
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode."""
     return inferring.get()
+
+
+def _set(record: bool, infer: bool) -> None:
+    recording.set(record and not infer)
+    asked.set(record)
+    inferring.set(infer)
 
 
 class _Mode:
@@ -39,15 +46,11 @@ class _Mode:
         return type(self)()
 
     def __enter__(self) -> None:
-        self._outer = [*getattr(self, "_outer", ()), (recording.get(), inferring.get())]
-        record, infer = self._wanted()
-        recording.set(record)
-        inferring.set(infer)
+        self._outer = [*getattr(self, "_outer", ()), (is_grad_enabled(), inferring.get())]
+        _set(*self._wanted())
 
     def __exit__(self, *exception: object) -> None:
-        record, infer = self._outer.pop()
-        recording.set(record)
-        inferring.set(infer)
+        _set(*self._outer.pop())
 
     def __call__(self, function: Callable) -> Callable:
         if inspect.isclass(function):
@@ -121,7 +124,7 @@ class enable_grad(_BareMode):
     """Operations inside are recorded, also within ``no_grad``."""
 
     def _wanted(self) -> tuple[bool, bool]:
-        return not inferring.get(), inferring.get()
+        return True, inferring.get()
 
 
 class set_grad_enabled(_Mode):
@@ -129,21 +132,21 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._before = recording.get()
-        recording.set(self._wanted()[0])
+        self._before = is_grad_enabled()
+        _set(*self._wanted())
 
     def _wanted(self) -> tuple[bool, bool]:
-        return bool(self.mode) and not inferring.get(), inferring.get()
+        return bool(self.mode), inferring.get()
 
     def clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)
 
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
-        recording.set(self._before)
+        _set(self._before, inferring.get())
 
     def __call__(self, function: Callable) -> Callable:
-        recording.set(self._before)  # decorating a function must not change the mode of the code that decorates
+        _set(self._before, inferring.get())  # decorating a function must not change the mode of the code that decorates
         return super().__call__(function)
 
 
@@ -168,4 +171,4 @@ class inference_mode(_Mode):
         return inference_mode(self.mode)
 
     def _wanted(self) -> tuple[bool, bool]:
-        return (False, True) if self.mode else (recording.get() if not inferring.get() else True, False)
+        return not self.mode, bool(self.mode)

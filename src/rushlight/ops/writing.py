@@ -18,16 +18,16 @@ ndarray = np.ndarray
 
 def show(out: Tensor, of: Tensor, made: int = View.DEFAULT, replay: Callable | None = None) -> None:
     """Make ``out``, whose array shares memory with that of ``of``, a view of it."""
+    out.version = of.version
     if out.version is inference_cell:
         return
-    out.version = of.version
-    base = of if of.view is None else of.view.base
+    base = of if of._view is None else of._view.base
     if made == View.DEFAULT and not recording.get():
-        made = View.NO_GRAD
-    if of.view is not None:
-        made = made or of.view.made
-        replay = compose(of.view.replay, replay)
-    out.view = View(base, replay, made, list.__getitem__(out.version, 0))
+        made = View.INFERENCE if inferring.get() else View.NO_GRAD
+    if of._view is not None:
+        made = of._view.made or made
+        replay = compose(of._view.replay, replay)
+    out._view = View(base, replay, made, out.version[0])
 
 
 def compose(first: Callable | None, second: Callable | None) -> Callable | None:
@@ -44,7 +44,7 @@ def check_writable(target: Tensor, name: str, recorded: bool) -> None:
                 "a leaf Variable that requires grad is being used in an in-place operation. "
                 "Use torch.no_grad() around the change, or change .data or a .clone()."
             )
-        view = target.view
+        view = target._view
         if view is not None:
             if view.base.leaf:
                 raise RuntimeError(
@@ -107,7 +107,7 @@ def bump(target: Tensor) -> None:
 
 def rewrite_history(target: Tensor, node: Any) -> None:
     """After an in-place operation the tensor, and the base that it shows, come from that operation."""
-    if target.view is not None:
+    if target._view is not None:
         from .inplace import rebase
 
         rebase(target, node)

@@ -1,0 +1,180 @@
+"""Runs one program with PyTorch and with Rushlight and compares everything that it shows on the way.
+
+A program is a generator function of the library: whatever it yields is compared, and so is the error that ends it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import torch
+
+import rushlight
+
+Program = Callable[[ModuleType], Iterator]
+
+KEY_WORDS = """
+is being modified inplace in normal mode
+A view was created in no_grad mode
+Cannot set version_counter for inference tensor
+Expected allow_unused to be True or not passed
+Expects all inputs to be Tensor
+Implementing both 'backward' and 'vjp'
+Inference tensors cannot be saved for backward
+Inference tensors do not track version counter
+Inplace update to inference tensor outside InferenceMode
+Legacy autograd function with non-static forward method is deprecated
+Mismatch in shape
+Numerical gradient for function expected to be zero
+appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior
+One of the differentiated Tensors does not require grad
+Output 0 of
+Output 1 of
+Setting requires_grad=True on inference tensor outside InferenceMode
+This view is the output of a function that returns multiple views
+This view was created inside a custom Function
+Trying to backward through the graph a second time
+You must implement either the backward or vjp method
+You must implement the forward function
+a leaf Variable that requires grad
+a view of a leaf Variable that requires grad
+`inputs` argument to `backward()` cannot be empty
+`inputs` argument to `grad()` cannot be empty
+Can't detach views in-place
+has no attribute
+got 2 tensors and 1 gradients
+is not iterable
+assigned grad expected to be a Tensor or None
+attempting to assign a gradient of size
+attempting to assign a gradient with dtype
+For complex Tensors, both grad_output and output are required to have the same dtype
+can be either Tensors or None
+can only be created for real scalar
+can't assign Variable as its own grad
+can't be cast to the desired output type
+can't retain_grad on Tensor that has requires_grad=False
+cannot be broadcast
+cannot register a hook on a tensor that doesn't require gradient
+corresponding forward input was not a Variable
+does not require grad and does not have a grad_fn
+doesn't match the broadcast shape
+dirty
+does not have a backward
+element 0 of tensors
+element 1 of tensors
+expected a Tensor or None
+expected shape compatible with
+grad can be implicitly created only for real scalar outputs
+grad can be implicitly created only for scalar outputs
+grad requires non-empty inputs
+has been modified by an inplace operation
+has changed the size of value
+has changed the type of value
+has returned an incorrect number of values
+hook should not be
+in-place operation
+is being used in an in-place operation
+modified by an inplace operation
+more than one element of the written-to tensor refers to a single memory location
+must be a bool
+not allowed
+only Tensors of floating point
+only be registered on leaf
+returned an incorrect number of gradients
+returned an invalid gradient at index
+returned nan values in its
+should not be instantiated
+to differentiate twice a function that was marked with @once_differentiable
+use a computed variable in a subgraph that doesn't require differentiation
+you can only change requires_grad flags of leaf variables
+""".strip().splitlines()
+"""What is looked for in PyTorch's messages and must then be in Rushlight's too."""
+
+
+def fails(call: Callable[[], Any]) -> Any:
+    """The error that a call raises, or what it returns."""
+    try:
+        return call()
+    except Exception as error:
+        return error
+
+
+def run(program: Program, library: ModuleType) -> list:
+    """All that a program shows, in plain values, with its error at the end if it raised one."""
+    shown = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for value in program(library):
+                shown.append(plain(value))
+        except Exception as error:
+            shown.append(error)
+    return shown
+
+
+def plain(value: Any) -> Any:
+    """A value that two libraries share: tensors as their values and flags, nodes as their names."""
+    if isinstance(value, (torch.Tensor, rushlight.Tensor)):
+        flags = {"dtype": str(value.dtype), "requires_grad": value.requires_grad, "is_leaf": value.is_leaf}
+        return flags | {"grad_fn": plain(value.grad_fn), "values": np.array(value.detach().numpy())}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, complex, str, np.ndarray, Exception)):
+        return value
+    return value.name() if hasattr(value, "next_functions") else str(value)
+
+
+def assert_same(program: Program, rtol: float = 1e-6) -> None:
+    """Assert that both libraries show the same."""
+    expected, got = run(program, torch), run(program, rushlight)
+    for place, (want, have) in enumerate(zip(expected, got)):
+        assert_equal(have, want, f"shown value {place}", rtol)
+    assert len(got) == len(expected), f"PyTorch showed {expected[len(got):]}, Rushlight {got[len(expected):]} more"
+
+
+def assert_equal(got: Any, expected: Any, place: str, rtol: float = 1e-6) -> None:
+    """Assert that two plain values are equal: arrays within rounding, errors in class and key words."""
+    if isinstance(expected, Exception) or isinstance(got, Exception):
+        assert type(got).__name__ == type(expected).__name__, f"{place}: {got!r} instead of {expected!r}"
+        for words in words_of(expected):
+            assert words in str(got), f"{place}: '{words}' is missing in: {got}"
+    elif isinstance(expected, np.ndarray):
+        assert isinstance(got, np.ndarray) and got.shape == expected.shape, f"{place}: {got!r} instead of {expected!r}"
+        np.testing.assert_allclose(got, expected, rtol=rtol, atol=rtol, err_msg=place)
+    elif isinstance(expected, dict):
+        assert isinstance(got, dict) and list(got) == list(expected), f"{place}: {got!r} instead of {expected!r}"
+        for key in expected:
+            assert_equal(got[key], expected[key], f"{place}.{key}", rtol)
+    elif isinstance(expected, list):
+        assert isinstance(got, list) and len(got) == len(expected), f"{place}: {got!r} instead of {expected!r}"
+        for index, (have, want) in enumerate(zip(got, expected, strict=True)):
+            assert_equal(have, want, f"{place}[{index}]", rtol)
+    else:
+        assert got == expected, f"{place}: {got!r} instead of {expected!r}"
+
+
+def words_of(error: Exception) -> list[str]:
+    """The key words of an error of PyTorch's."""
+    found = [words for words in KEY_WORDS if words in str(error)]
+    assert found, f"say what is essential in: {error!r}"
+    return found
+
+
+class Programs(list):
+    """Collects the programs of a test file: use as a decorator, and as the parameters of one test."""
+
+    def __call__(self, program: Program) -> Program:
+        assert program.__name__ not in map(name, self), f"two programs named {program.__name__}"
+        self.append(program)
+        return program
+
+
+def name(program: Program) -> str:
+    """What a program is called in the report."""
+    return program.__name__
