@@ -289,7 +289,7 @@ def test_lbfgs_finds_the_minimum_as_pytorch_does(search, dtype):
         for _ in range(4):
             optimizer.step(closure)
         state = optimizer.state_dict()["state"][0]
-        return plain(x), np.array(losses), [state[name] for name in ("func_evals", "n_iter")], set(state)
+        return plain(x), np.array(losses), [state[name] for name in ("func_evals", "n_iter")], list(state)
 
     expected, got = run(torch), run(rushlight)
     if dtype == "f4":  # a line search multiplies rounding errors
@@ -298,7 +298,7 @@ def test_lbfgs_finds_the_minimum_as_pytorch_does(search, dtype):
     np.testing.assert_allclose(got[0], expected[0], rtol=1e-8)
     np.testing.assert_allclose(got[1], expected[1], rtol=1e-7, atol=1e-20)
     assert got[2] == expected[2]
-    assert got[3] >= expected[3] - {"al"}  # scratch space of PyTorch's
+    assert got[3] == expected[3]
 
 
 def test_lbfgs_takes_one_group_and_known_searches():

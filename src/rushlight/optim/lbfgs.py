@@ -14,7 +14,7 @@ from .elementwise import check_rates, touched
 from .line_search import strong_wolfe
 from .optimizer import Optimizer, ParamsT
 
-_KEPT = ("d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
+_KEPT = ("al", "d", "t", "old_dirs", "old_stps", "ro", "H_diag", "prev_flat_grad", "prev_loss")
 
 
 class LBFGS(Optimizer):
@@ -83,7 +83,7 @@ class LBFGS(Optimizer):
         if not np.abs(gradient).max() <= group["tolerance_grad"]:
             memory = {name: _bare(state.get(name)) for name in _KEPT}
             self._iterate(evaluate, float(original), gradient, memory, state, group)
-            state.update((name, _tensors(value)) for name, value in memory.items())
+            state.update((name, _tensors(value)) for name, value in memory.items() if value is not None)
         return original
 
     def _iterate(
@@ -156,6 +156,8 @@ class LBFGS(Optimizer):
         for y, s, rho in zip(reversed(changes), reversed(moves), reversed(inverses), strict=True):
             weights.append((s @ direction) * rho)
             direction -= weights[-1] * y
+        unused = (memory["al"] or [None] * history_size)[len(weights) :]
+        memory["al"] = [*reversed(weights), *unused]
         direction *= memory["H_diag"]
         for y, s, rho, weight in zip(changes, moves, inverses, reversed(weights), strict=True):
             direction += (weight - (y @ direction) * rho) * s
