@@ -201,7 +201,7 @@ def ndtri(p: ndarray) -> ndarray:
 
 _BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
 _STIRLING = tuple(b / (2 * k * (2 * k - 1)) for k, b in enumerate(_BERNOULLI, 1))[::-1]
-_RAISED = 10.0
+_RAISED, _MOST_TERMS = 10.0, 10_000
 EULER = 0.57721566490153286061
 
 
@@ -289,11 +289,11 @@ def digamma(x: ndarray) -> ndarray:
 def zeta(s: ndarray, q: ndarray) -> ndarray:
     """The Hurwitz zeta function, the sum of ``(q + k) ** -s``: ten terms or more, then Euler and Maclaurin's formula."""
     s, q = np.broadcast_arrays(s, q)
-    valid = (s > 1) & ((q > 0) | ((s == np.floor(s)) & (q != np.floor(q))))
+    valid = (s > 1) & np.isfinite(q) & ((q > 0) | ((s == np.floor(s)) & (q != np.floor(q))))
     base, exponent = np.where(valid, q, 1.0), np.where(valid, s, 2.0)
     total = np.zeros_like(base)
-    steps = int(np.ceil(np.max(_RAISED - np.minimum(base, 0), initial=_RAISED)))
-    for _ in range(steps):
+    steps = np.ceil(np.max(_RAISED - np.minimum(base, 0), initial=_RAISED))
+    for _ in range(int(min(steps, _MOST_TERMS))):
         total = total + base**-exponent
         base = base + 1
     power = base**-exponent
@@ -327,7 +327,10 @@ def polygamma(n: int, x: ndarray) -> ndarray:
 
 
 # The regularised incomplete gamma functions: power series below the mean, Legendre's continued fraction above.
-# Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, section 6.2.
+# Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, section 6.2. For large arguments Temme's uniform expansion:
+# NIST Digital Library of Mathematical Functions, section 8.12.
+
+_LARGE = 2e4
 
 
 def _gamma_parts(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
@@ -338,6 +341,10 @@ def _gamma_parts(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
     lower = np.where(valid, np.where((a == 0) | (x == np.inf), 1.0, 0.0), np.nan)
     lower[valid & np.isinf(a) & np.isinf(x)] = np.nan
     upper = 1 - lower
+    large = plain & (a > _LARGE)
+    if large.any():
+        lower[large], upper[large] = _uniform(a[large], x[large])
+    plain &= ~large
     for mask, part in ((plain & (x < a + 1), _lower_series), (plain & (x >= a + 1), _upper_fraction)):
         if mask.any():
             b, y = a[mask], x[mask]
@@ -347,10 +354,20 @@ def _gamma_parts(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
     return lower, upper
 
 
+def _uniform(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
+    excess = (x - a) / a
+    eta = np.copysign(np.sqrt(2 * np.maximum(excess - np.log1p(excess), 0)), excess)
+    close = np.absolute(excess) < 1e-3
+    first = np.where(close, -1 / 3 + eta / 12 - eta * eta * (2 / 135), 1 / np.where(close, 1, excess) - 1 / np.where(close, 1, eta))
+    rest = np.exp(-a * eta * eta / 2) / np.sqrt(2 * math.pi * a) * first
+    scaled = eta * np.sqrt(a / 2)
+    return erfc(-scaled) / 2 - rest, erfc(scaled) / 2 + rest
+
+
 def _lower_series(a: ndarray, x: ndarray) -> ndarray:
     term = 1 / a
     total = term.copy()
-    for k in range(1, 10_000):
+    for k in range(1, _MOST_TERMS):
         term = term * x / (a + k)
         total += term
         if not (term > 1e-17 * total).any():
@@ -363,7 +380,7 @@ def _upper_fraction(a: ndarray, x: ndarray) -> ndarray:
     b = x + 1 - a
     c, d = np.full_like(x, 1 / tiny), 1 / b
     result = d.copy()
-    for k in range(1, 10_000):
+    for k in range(1, _MOST_TERMS):
         numerator = -k * (k - a)
         b = b + 2
         d, c = numerator * d + b, b + numerator / c
@@ -437,10 +454,10 @@ def i1e(x: ndarray) -> ndarray:
 @wide
 def i0(x: ndarray) -> ndarray:
     """The modified Bessel function of the first kind of order 0."""
-    return np.where(np.isinf(x), np.inf, _i0e(x) * np.exp(np.absolute(x)))
+    return _i0e(x) * np.exp(np.absolute(x))
 
 
 @wide
 def i1(x: ndarray) -> ndarray:
     """The modified Bessel function of the first kind of order 1."""
-    return np.where(np.isinf(x), x, _i1e(x) * np.exp(np.absolute(x)))
+    return _i1e(x) * np.exp(np.absolute(x))

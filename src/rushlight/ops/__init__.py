@@ -1,5 +1,7 @@
 """Every differentiable operation: value and derivative side by side. The public names are each module's ``__all__``."""
 
+from types import ModuleType as _Module
+
 from .activation import *
 from .along import *
 from .attention import *
@@ -39,3 +41,6 @@ from .statistics import *
 from .strided import *
 from .trig import *
 from .views import *
+
+# The operations alone: the modules here must not hide packages of the same name (special, linalg) from the front door.
+__all__ = [name for name, value in globals().items() if name[0] != "_" and not isinstance(value, _Module)]  # noqa: PLE0605

@@ -197,7 +197,9 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     return _choose(condition, input, other, out=out)
 
 
-where.op = _choose.op  # type: ignore[attr-defined]
+def _where_of(self: Tensor, condition: Tensor, other: Any) -> Tensor:
+    """The tensor where ``condition`` holds, else ``other``."""
+    return where(condition, self, other)
 
 
 # Logic and bits
@@ -273,7 +275,7 @@ def operator_invert(self: Tensor) -> Tensor:
 
 OPERATORS = {
     "__eq__": operator_eq, "__ne__": operator_ne, "__lt__": operator_lt, "__le__": operator_le, "__gt__": operator_gt,
-    "__ge__": operator_ge, "__invert__": operator_invert,
+    "__ge__": operator_ge, "__invert__": operator_invert, "where": _where_of,
     **{
         f"__{side}{name}__": operator(function, swapped=side == "r")
         for name, function in {

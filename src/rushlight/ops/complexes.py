@@ -35,9 +35,9 @@ def shown_by(operation: Any) -> Any:
 
     def call(input: Any) -> Any:
         out = operation(input)
-        if isinstance(out, Tensor) and out.view is not None:
-            before = input.view.replay if input.view is not None else None
-            out.view.replay = (lambda base: call(before(base))) if before else call
+        if isinstance(out, Tensor) and out._view is not None:
+            before = input._view.replay if input._view is not None else None
+            out._view.replay = (lambda base: call(before(base))) if before else call
         return out
 
     call.op, call.__name__, call.__doc__ = operation.op, operation.__name__, operation.__doc__  # type: ignore[attr-defined]

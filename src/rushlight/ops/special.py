@@ -75,7 +75,7 @@ ndtr = _float(
 # The gamma function
 
 lgamma = _float("Lgamma", kernels.lgamma, lambda g, x, _y: g * digamma(x), kernels.lgamma.__doc__)
-digamma = _float("Digamma", kernels.digamma, lambda g, x, _y: g * polygamma(1, x), kernels.digamma.__doc__)
+digamma = _float("Digamma", kernels.digamma, lambda g, x, _y: g * _polygamma(x, 1), kernels.digamma.__doc__)
 
 
 @op("PolygammaBackward0", input=lambda g, n, input: g * _polygamma(input, n + 1))
@@ -89,7 +89,7 @@ def _polygamma(input, n):
 
 def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
     """The ``n``-th derivative of `digamma`."""
-    return _polygamma(input, n, out=out)
+    return _polygamma(input, n) if out is None else _polygamma(input, n, out=out)
 
 
 
