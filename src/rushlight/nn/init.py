@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Callable
 from functools import wraps
 
+import numpy as np
+
 from .. import ops
 from ..autograd.modes import no_grad
 from ..dtypes import bool as bool_dtype
 from ..random import Generator
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 
 _GAINS = {"sigmoid": 1, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4, "linear": 1}
 _GAINS |= {f"conv{transpose}{n}d": 1 for transpose in ("", "_transpose") for n in (1, 2, 3)}
@@ -185,10 +187,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     if tensor.numel() == 0:
         return tensor
     rows, columns = tensor.size(0), tensor.numel() // tensor.size(0)
-    drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator)
-    q, r = ops.linalg.qr(drawn.t() if rows < columns else drawn)
-    q = q * r.diagonal().sign()  # The decomposition made unique, so that q is uniformly distributed.
-    q = q.t() if rows < columns else q
+    drawn = tensor.new_empty((rows, columns)).normal_(0, 1, generator=generator).array
+    q, r = np.linalg.qr(drawn.T if rows < columns else drawn)
+    q = q * np.sign(np.diagonal(r))  # The decomposition made unique, so that q is uniformly distributed.
+    q = wrap(q.T if rows < columns else q)
     return tensor.copy_(q.reshape(tensor.shape)).mul_(gain)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from ... import ops
 from ...autograd.modes import no_grad
+from ...ops.norms import vector_norm
 from ...tensor import Tensor
 
 
@@ -34,8 +35,8 @@ def get_total_norm(
     tensors, norm_type = _tensors(tensors), float(norm_type)
     if not tensors:
         return ops.tensor(0.0)
-    norms = [ops.linalg.vector_norm(tensor, norm_type) for tensor in tensors]
-    total = ops.linalg.vector_norm(ops.stack(norms), norm_type)
+    norms = [vector_norm(tensor, norm_type) for tensor in tensors]
+    total = vector_norm(ops.stack(norms), norm_type)
     if error_if_nonfinite and not ops.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
