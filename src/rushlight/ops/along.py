@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import scatter as kernels
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 from .axes import axis
 from .define import inplace, op
 from .promotion import as_type, raw
@@ -147,7 +147,7 @@ def _index_fill(input, dim, index, value):
 @op(
     "IndexFillBackward1",
     input=lambda g, dim, index: index_fill(g, dim, index, 0),
-    value=lambda g, dim, index: _total(index_select(g, dim, index)),
+    value=lambda g, dim, index: _total(index_select(g, dim, np.unique(raw(index)))),
 )
 def _index_fill_tensor(input, dim, index, value):
     return _index_fill.op.compute(input, dim, index, value)
@@ -191,7 +191,6 @@ def _index_reduce_backward(g, input, dim, index, source, reduce, include_self, r
         wide = reshape(index, ())
     else:
         wide = expand(reshape(index, (1,) * dim + (-1,) + (1,) * (len(shape) - dim - 1)), shape)
-    wide = np.ascontiguousarray(wide) if isinstance(wide, np.ndarray) else wide
     return _scatter_reduce_backward(g, input, dim, wide, source, reduce, include_self, result)
 
 
@@ -201,10 +200,10 @@ def _index_reduce_backward(g, input, dim, index, source, reduce, include_self, r
 def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: np.ndarray | None) -> tuple:
     """The axis, and arrays of one number of axes, of an operation that reads or writes ``index`` along an axis."""
     dim = axis(dim, input.ndim)
-    if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
-        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if not index.size:
         return dim, None
+    if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
+        raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if max(index.ndim, 1) != max(input.ndim, 1):
         raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
     if src is not None and src.ndim and max(index.ndim, 1) != max(src.ndim, 1):
@@ -259,7 +258,7 @@ def gather(input, dim, index, *, sparse_grad=False):
     return _axes_at_least_one(input)[key].reshape(index.shape)
 
 
-def scatter(input, dim, index, src=None, *, value=None, reduce=None):
+def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
     """The tensor with ``src``, a tensor or a number, written at the positions ``index`` along an axis.
 
     ``reduce`` may be "add" or "multiply" to combine with what is there.
@@ -270,11 +269,12 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None):
             [1., 0., 0.]])
     """
     source = value if src is None else src
+    options = {} if out is None else {"out": out}
     if reduce is not None:
-        return _scatter_combining(input, dim, index, source, reduce)
+        return _scatter_combining(input, dim, index, source, reduce, **options)
     if isinstance(source, (Tensor, np.ndarray)):
-        return _scatter(input, dim, index, source)
-    return _scatter_value(input, dim, index, source)
+        return _scatter(input, dim, index, source, **options)
+    return _scatter_value(input, dim, index, source, **options)
 
 
 def _same_type(name: str, input: np.ndarray, src: np.ndarray) -> None:
@@ -432,8 +432,6 @@ def _plain(operation: Any, *arguments: Any) -> Any:
 
 def _like(g: Any, array: np.ndarray) -> Any:
     """An array as what the gradient is: an array or a Tensor."""
-    from ..tensor import wrap
-
     return array if raw(g) is g else wrap(array)
 
 
@@ -541,6 +539,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
         common = list(broadcast_shapes(own, wanted))
         own, wanted = common.copy(), common.copy()
         own[at], wanted[at] = input.array.shape[at], indices.array.shape[at]
+        if indices.array.size and indices.array.min() < 0:
+            indices = wrap(np.where(indices.array < 0, indices.array + own[at], indices.array))
     return gather(_expanded(input, own), at, _expanded(indices, wanted), **options)
 
 

@@ -538,7 +538,7 @@ def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 def _masked_select_backward(g: Any, shape: tuple, mask: Any) -> Any:
     common = np.broadcast_shapes(shape, raw(mask).shape)
     wide = np.broadcast_to(raw(mask), common)
-    return _sum_to(_index_put(zeros_as(g, common), wide.nonzero(), g, False), shape)
+    return _sum_to(masked_scatter(zeros_as(g, common), wide, g), shape)
 
 
 @op("MaskedSelectBackward0", input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask))

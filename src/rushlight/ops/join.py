@@ -11,6 +11,7 @@ from .. import dtypes
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .define import op
+from .place import zeros_as
 from .promotion import as_type, raw
 from .views import expand, reshape, select, slice_along, unsqueeze
 
@@ -33,12 +34,14 @@ def _common(arrays: list) -> tuple[list, np.dtype]:
     return [as_type(array, target) for array in arrays], target
 
 
-def _check_list(name: str, tensors: Any) -> None:
+def _listed(name: str, tensors: Any) -> list:
+    """The tensors to be joined as a list."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     for position, item in enumerate(tensors):
         if not isinstance(item, (Tensor, np.ndarray, np.generic)):
             raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
+    return [item if isinstance(item, Tensor) else np.asarray(item) for item in tensors]
 
 
 def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
@@ -49,7 +52,7 @@ def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     parts, start = [], 0
     for shape, dtype in zip(tensors_shape, tensors_dtype):
         if shape == (0,) and raw(g).ndim != 1:
-            parts.append(None)
+            parts.append(zeros_as(g, shape))
             continue
         part = slice_along(g, dim, start, start + shape[dim], 1)
         start += shape[dim]
@@ -96,8 +99,7 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
     tensor([1, 2, 3])
     """
-    _check_list("cat", tensors)
-    tensors = list(tensors)
+    tensors = _listed("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     types = [raw(tensor).dtype for tensor in tensors]
@@ -144,8 +146,7 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    _check_list("stack", tensors)
-    tensors = list(tensors)
+    tensors = _listed("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
     types = [raw(tensor).dtype for tensor in tensors]
@@ -190,8 +191,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def _joined(name: str, tensors: Any, widen: Any, dim: int, out: Tensor | None) -> Tensor:
-    _check_list(name, tensors)
-    tensors = list(tensors)
+    tensors = _listed(name, tensors)
     if not tensors:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
     return cat([widen(tensor) for tensor in tensors], dim, out=out)
@@ -295,11 +295,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f'torch.meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
     if indexing == "xy" and len(tensors) > 1:
-        from .views import transpose
-
-        grids = meshgrid(tensors[1], tensors[0], *tensors[2:], indexing="ij")
-        grids = (grids[1], grids[0], *grids[2:])
-        return tuple(transpose(grid, 0, 1) for grid in grids)
+        second, first, *rest = meshgrid(tensors[1], tensors[0], *tensors[2:], indexing="ij")
+        return first, second, *rest
     shape = tuple(tensor.array.size for tensor in tensors)
     ndim = len(shape)
     return tuple(

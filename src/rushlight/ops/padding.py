@@ -140,8 +140,6 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
             f"  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     _check_border(input.array.shape, pad, mode)
-    if min(pad) < 0:
-        input, pad = constant_pad_nd(input, tuple(min(n, 0) for n in pad)), tuple(max(n, 0) for n in pad)
     return BORDERS[mode, axes](input, pad)
 
 
