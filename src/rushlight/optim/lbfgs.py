@@ -95,7 +95,9 @@ class LBFGS(Optimizer):
         state: dict[str, Any],
         group: dict[str, Any],
     ) -> None:
-        lr, tolerance = float(group["lr"]), group["tolerance_change"]
+        lr, tolerance = group["lr"], group["tolerance_change"]
+        if isinstance(lr, Tensor):
+            lr = lr.array.reshape(())[()]
         evaluations = 1
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
