@@ -42,7 +42,7 @@ def fit(powers: torch.Tensor, values: torch.Tensor, steps: int, lr: float) -> to
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Fit a cubic to noisy measurements.")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--lr", type=float, default=0.4)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

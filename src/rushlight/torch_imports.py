@@ -159,7 +159,7 @@ def nearest(module: ModuleType, name: str) -> str | None:
     names = {*dir(module), *(found.name for found in iter_modules(getattr(module, "__path__", [])))}
     public = [other for other in names if not other.startswith("_")]
     # Of names that differ in case only, as a module and its class do, the last one counts.
-    public.sort(key=lambda other: (not isinstance(getattr(module, other, module), ModuleType), other))
+    public.sort(key=lambda other: (not isinstance(vars(module).get(other, module), ModuleType), other))
     spelled = {other.lower(): other for other in public}
     match = get_close_matches(name.lower(), spelled, n=1)
     return f"{torch_name(module)}.{spelled[match[0]]}" if match else None
