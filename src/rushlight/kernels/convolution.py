@@ -63,10 +63,10 @@ def is_plain(kernel: tuple[int, ...], by: Geometry) -> bool:
     return set(kernel) <= {1} and set(by.stride) <= {1} and not any(by.padding)
 
 
-def correlate(x: np.ndarray, w: np.ndarray, by: Geometry) -> np.ndarray:
-    """y: for each output position the window of x times w."""
+def correlate(x: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...] | None = None) -> np.ndarray:
+    """y: for each output position the window of x times w; as many positions as there is room for, or ``size``."""
     n, (o, c), kernel, groups = x.shape[0], w.shape[:2], w.shape[2:], by.groups
-    out = by.output_size(x.shape[2:], kernel)
+    out = by.output_size(x.shape[2:], kernel) if size is None else size
     if groups > 1 and c == 1:
         return _correlate_by_channel(x, w, by, out)
     if is_plain(kernel, by) and groups == 1:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 
@@ -14,7 +16,7 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if dtype.itemsize == 2 and dtype.kind in "fV":
         return product(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
     if a.ndim > 2 and b.ndim == 2:
-        return np.matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+        return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
     if a.ndim > 2 or b.ndim > 2:
         a, b = _for_blas(a), _for_blas(b)
     return np.matmul(a, b)

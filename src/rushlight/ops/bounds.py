@@ -84,7 +84,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     Raises:
         RuntimeError: neither bound is given, or the numbers are complex.
     """
-    return _clamp_form(input, min, max)(input, min, max, out=out)
+    form = _clamp_form(input, min, max)
+    return form(input, min, max) if out is None else form(input, min, max, out=out)
 
 
 clamp.op = Forms("clamp", _clamp_form)  # type: ignore[attr-defined]

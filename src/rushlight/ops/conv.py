@@ -27,14 +27,14 @@ def _over_all_but_channels(g):
     weight=lambda g, input, by, weight_shape: _weigh(conj(input), g, by, weight_shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
 )
-def _correlate(input, weight, bias, by):
-    result = _computed(kernels.correlate, input, weight, by)
+def _correlate(input, weight, bias, by, size=None):
+    result = _computed(kernels.correlate, input, weight, by, size)
     return result if bias is None else _plus_bias(result, bias)
 
 
 @op(
     "ConvolutionBackward0",
-    input=lambda g, weight, by: _correlate(g, conj(weight), None, by),
+    input=lambda g, weight, by, input_shape: _correlate(g, conj(weight), None, by, input_shape[2:]),
     weight=lambda g, input, by, weight_shape: _weigh(g, conj(input), by, weight_shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
 )
@@ -46,7 +46,7 @@ def _spread(input, weight, bias, by, size):
 @op(
     "ConvolutionBackwardBackward0",
     input=lambda g, other, by, input_shape: _spread(conj(other), g, None, by, input_shape[2:]),
-    other=lambda g, input, by: _correlate(conj(input), g, None, by),
+    other=lambda g, input, by, other_shape: _correlate(conj(input), g, None, by, other_shape[2:]),
 )
 def _weigh(input, other, by, kernel):
     return _computed(kernels.weigh, input, other, by, kernel)

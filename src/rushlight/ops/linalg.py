@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import matrix as kernels
+from ..tensor import wrap
 from .axes import axis
 from .define import op
 from .products import conj, matmul, summed_to
@@ -94,9 +95,7 @@ def matrix_power(A, n, *, out=None):
             f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
         )
     if n == 0:
-        unit = A.new_zeros(A.shape)
-        unit.array[...] = np.eye(A.shape[-1])
-        return into(out, unit)
+        return into(out, A.clone().copy_(wrap(np.eye(A.shape[-1]))))
     if n < 0:
         from .solve import inv
 

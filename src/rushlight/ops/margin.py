@@ -144,7 +144,7 @@ def _mask_rule(g, slopes, reduction):
     nondifferentiable=("slopes",),
 )
 def _multi_margin(input, target, p, margin, weight, reduction):
-    rows = input.reshape(-1, input.shape[-1])
+    rows = input if input.ndim == 2 else input.reshape(1, -1)
     n, classes = rows.shape
     right = target.reshape(-1)
     if right.size and not (0 <= right.min() and right.max() < classes):
@@ -160,7 +160,7 @@ def _multi_margin(input, target, p, margin, weight, reduction):
 
 
 def _per_row(losses, reduction, target, input):
-    out = losses.reshape(target.shape if input.ndim > 1 else ()) if reduction == "none" else reduced(losses, reduction)
+    out = losses.reshape(target.shape) if reduction == "none" else reduced(losses, reduction)
     return np.asarray(out).astype(input.dtype, copy=False)
 
 
@@ -178,13 +178,14 @@ def multi_margin_loss(
         raise ValueError("only p == 1 and p == 2 supported")
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
-    if input.ndim not in (1, 2) or 0 in input.shape[1:] or input.shape == (0,):
+    if input.ndim > 2 or 0 in input.shape[1:] or input.shape == (0,):
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
     rows = input.shape[0] if input.ndim == 2 else 1
     if target.ndim > 1 or target.numel() != rows:
         raise RuntimeError(f"inconsistent target size, expected {rows} but got {list(target.shape)}")
-    if weight is not None and weight.numel() != input.shape[-1]:
-        raise RuntimeError(f"inconsistent weight size, expected {input.shape[-1]} but got {list(weight.shape)}")
+    classes = input.shape[-1] if input.ndim else 1
+    if weight is not None and weight.numel() != classes:
+        raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
     return _multi_margin(input, target, p, margin, weight, reduction)[0]
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
-from ..tensor import wrap
 from .define import op
 from .padding import pad
 from .products import cased
@@ -125,21 +124,9 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     shape = _as_shape("layer_norm", normalized_shape)
     _check_normalized_shape(input, shape, weight, bias)
     _floating(input, "LayerNormKernelImpl")
-    return _layer_norm(input, shape, weight, bias, eps)[0]
-
-
-def _layer_norm(input, shape, weight, bias, eps):
     whole = tuple(input.shape)
     axes = tuple(range(len(whole) - len(shape), len(whole)))
-    return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)
-
-
-def native_layer_norm(input, normalized_shape, weight, bias, eps):
-    """`layer_norm`, the mean and the reciprocal standard deviation."""
-    shape = _as_shape("native_layer_norm", normalized_shape)
-    _check_normalized_shape(input, shape, weight, bias)
-    out, _, mean, _, scale = _layer_norm(input, shape, weight, bias, eps)
-    return out, mean, scale
+    return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)[0]
 
 
 def _check_statistic(name: str, x: Any, channels: int) -> None:
@@ -158,17 +145,19 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         ValueError: in training each channel has one value only.
         RuntimeError: a parameter or statistic has another length than there are channels.
     """
-    if training:
+    if training and input.numel():
         if input.ndim < 2:
             raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
-        if input.numel() == input.shape[1] and input.numel():
+        if input.numel() == input.shape[1]:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
-    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)[0]
+    return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
 def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
-    """The result, and the mean and reciprocal standard deviation of the batch."""
+    """`batch_norm` without the check that there is more than one value."""
     shape = tuple(input.shape)
+    if not input.numel():
+        return _of_nothing(input, weight, bias)
     channels = shape[1]
     if not training:
         for name, x in (("running_mean", running_mean), ("running_var", running_var)):
@@ -180,15 +169,21 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
     _floating(input, "batch_norm")
     affine = (1, channels, *(1,) * (len(shape) - 2))
     if not training:
-        return _with_statistics(input, running_mean, running_var, weight, bias, affine, eps), None, None
+        return _with_statistics(input, running_mean, running_var, weight, bias, affine, eps)
     axes = (0, *range(2, len(shape)))
-    out, _, mean, variance, scale = _batch(input, weight, bias, shape, axes, affine, eps)
+    out, _, mean, variance, _ = _batch(input, weight, bias, shape, axes, affine, eps)
     if running_mean is not None:
         n = input.numel() // max(channels, 1)
         with no_grad():
             _move(running_mean, mean.reshape(-1), momentum)
             _move(running_var, variance.reshape(-1) * (n / max(n - 1, 1)), momentum)
-    return out, mean.reshape(-1), scale.reshape(-1)
+    return out
+
+
+def _of_nothing(input, weight, bias):
+    out = input.clone()
+    out = out if weight is None else out * weight[0]
+    return out if bias is None else out + bias[0]
 
 
 def _move(running: Any, towards: Any, momentum: float) -> None:
@@ -220,14 +215,6 @@ def _with_statistics(input, mean, variance, weight, bias, affine, eps):
     return result.astype(input.dtype, copy=False)
 
 
-def native_batch_norm(input, weight, bias, running_mean, running_var, training, momentum, eps):
-    """`batch_norm`, and the mean and the reciprocal standard deviation of the batch, which are empty in evaluation."""
-    out, mean, scale = _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-    if mean is None:
-        mean, scale = (wrap(np.empty(0, raw(input).dtype)) for _ in range(2))
-    return out, mean, scale
-
-
 def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     """Normalise each of ``num_groups`` groups of channels, axis 1; then each channel times weight plus bias.
 
@@ -255,20 +242,9 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
                 f"{list(x.shape)} and input of shape {list(input.shape)}"
             )
     _floating(input, "GroupNormKernelImpl")
-    return _group_norm(input, weight, bias, num_groups, eps)[0]
-
-
-def _group_norm(input, weight, bias, groups, eps):
-    n, channels = input.shape[:2]
-    each = channels // groups
-    view = (n, groups, each, math.prod(input.shape[2:]))
-    return _group(input, weight, bias, view, (2, 3), (1, groups, each, 1), eps)
-
-
-def native_group_norm(input, weight, bias, N, C, HxW, group, eps):
-    """`group_norm`, and the mean and the reciprocal standard deviation of each group."""
-    out, _, mean, _, scale = _group_norm(input, weight, bias, group, eps)
-    return out, mean.reshape(N, group), scale.reshape(N, group)
+    each = channels // num_groups
+    view = (n, num_groups, each, math.prod(input.shape[2:]))
+    return _group(input, weight, bias, view, (2, 3), (1, num_groups, each, 1), eps)[0]
 
 
 def instance_norm(
@@ -292,7 +268,7 @@ def instance_norm(
     one_batch = input.reshape(1, n * channels, *shape[2:])
     means, variances = (None if x is None else x.repeat(n) for x in (running_mean, running_var))
     weight, bias = (None if x is None else x.repeat(n) for x in (weight, bias))
-    out, *_ = _batch_norm(one_batch, means, variances, weight, bias, use_input_stats, momentum, eps)
+    out = _batch_norm(one_batch, means, variances, weight, bias, use_input_stats, momentum, eps)
     if use_input_stats and running_mean is not None:
         with no_grad():
             running_mean.copy_(means.reshape(n, channels).mean(0))

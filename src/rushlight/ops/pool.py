@@ -319,13 +319,15 @@ max_unpool1d, max_unpool2d, max_unpool3d = map(_max_unpool, (1, 2, 3))
 def _avg_pool(rank: int) -> Any:
     name = f"avg_pool{rank}d"
 
-    def avg_pool(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
+    def avg_pool(
+        input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None, *, out=None
+    ):
         by = _windows(input, rank, kernel_size, stride, padding, 1, ceil_mode, name)
         if divisor_override == 0:
             raise RuntimeError("divisor must be not zero")
         _refuse(input, name, "fVi" if rank != 3 else "fV")
         divisor = divisor_override or kernels.divisors(by, tuple(input.shape[-rank:]), count_include_pad)
-        return _average[rank](input, by, divisor)
+        return _average[rank](input, by, divisor) if out is None else _average[rank](input, by, divisor, out=out)
 
     avg_pool.__name__ = avg_pool.__qualname__ = name
     avg_pool.__doc__ = f"""The average of each window over {rank} axes: (N, C, *) or (C, *).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ def summed_to(g: Any, shape: tuple) -> Any:
 
 def flat(x: Any) -> Any:
     """A stack of rows as one matrix."""
-    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
 
 
 # What may be multiplied
@@ -565,7 +566,7 @@ _linear_stack, _linear_stack_plain = _linear("ViewBackward0"), _linear("UnsafeVi
 _linear_vector_plain = _linear("SqueezeBackward4")
 
 
-def linear(input, weight, bias=None):
+def linear(input, weight, bias=None, *, out=None):
     """``input @ weight.T + bias`` along the last axis: (*, in) with weight (out, in) to (*, out).
 
     Raises:
@@ -576,9 +577,11 @@ def linear(input, weight, bias=None):
     tensor([[2., 2., 2.]])
     """
     rank = input.ndim
+    into = {} if out is None else {"out": out}
     if weight.ndim != 2 or not rank:
-        result = matmul(input, weight if weight.ndim < 2 else weight.mT)
+        result = matmul(input, weight if weight.ndim < 2 else weight.mT, **into)
         return result if bias is None else result + bias
-    if bias is None:
-        return (_linear_matrix_plain if rank == 2 else _linear_vector_plain if rank == 1 else _linear_stack_plain)(input, weight)
-    return (_linear_matrix if rank == 2 else _linear_stack)(input, weight, bias)
+    if bias is not None:
+        return (_linear_matrix if rank == 2 else _linear_stack)(input, weight, bias, **into)
+    chosen = _linear_matrix_plain if rank == 2 else _linear_vector_plain if rank == 1 else _linear_stack_plain
+    return chosen(input, weight, **into)
