@@ -41,9 +41,14 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str, np.ndarray)) else str(value)
 
 
-def assert_same(function: Callable[[ModuleType], Any], **tolerance: float) -> None:
-    """Assert that both libraries give the same values (equal, or within a tolerance), errors and warnings."""
+def assert_same(function: Callable[[ModuleType], Any], words: int | None = None, **tolerance: float) -> None:
+    """Assert that both libraries give the same values (equal, or within a tolerance), errors and warnings.
+
+    Of an error's words so many characters count, all by default.
+    """
     expected, got = outcome(function, torch), outcome(function, rushlight)
+    if words is not None:
+        expected, got = ((*result[:-1], result[-1][:words]) for result in (expected[0], got[0]))
     assert_equal(got, expected, **tolerance)
 
 

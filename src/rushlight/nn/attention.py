@@ -107,10 +107,17 @@ class MultiheadAttention(Module):
         Masks are True, or added -inf, where nothing is to be looked at: `key_padding_mask` (N, S) for positions of
         the key, `attn_mask` (L, S) or (N · num_heads, L, S) for pairs; `is_causal` says that it is the causal one.
         """
+        if key_padding_mask is not None and attn_mask is not None and key_padding_mask.dtype != attn_mask.dtype:
+            warnings.warn(
+                "Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type for both instead.",
+                stacklevel=3,
+            )
+        key_padding_mask = _additive(key_padding_mask, "key_padding_mask", query.dtype)
+        attn_mask = _additive(attn_mask, "attn_mask", query.dtype)
         swapped = self.batch_first and query.dim() == 3
         if swapped:
             query, key, value = _transposed(query, key, value)
-        output, weights = multi_head_attention_forward(
+        output, weights = F.multi_head_attention_forward(
             query,
             key,
             value,
@@ -144,153 +151,9 @@ def _transposed(*tensors: Tensor) -> list[Tensor]:
     return [done[id(tensor)] for tensor in tensors]
 
 
-def multi_head_attention_forward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    embed_dim_to_check: int,
-    num_heads: int,
-    in_proj_weight: Tensor | None,
-    in_proj_bias: Tensor | None,
-    bias_k: Tensor | None,
-    bias_v: Tensor | None,
-    add_zero_attn: bool,
-    dropout_p: float,
-    out_proj_weight: Tensor,
-    out_proj_bias: Tensor | None,
-    training: bool = True,
-    key_padding_mask: Tensor | None = None,
-    need_weights: bool = True,
-    attn_mask: Tensor | None = None,
-    use_separate_proj_weight: bool = False,
-    q_proj_weight: Tensor | None = None,
-    k_proj_weight: Tensor | None = None,
-    v_proj_weight: Tensor | None = None,
-    static_k: Tensor | None = None,
-    static_v: Tensor | None = None,
-    average_attn_weights: bool = True,
-    is_causal: bool = False,
-) -> tuple[Tensor, Tensor | None]:
-    """MultiheadAttention with its parameters given; see there. `static_k`, `static_v` replace the mapped key, value.
-
-    Shape:
-        query (L, N, E), key and value (S, N, ·), or without N; static_k and static_v (N · num_heads, S, head_dim).
-    """
-    _check_axes(query, key, value, key_padding_mask, attn_mask)
-    batched = query.dim() == 3
-    if not batched:
-        query, key, value = (tensor.unsqueeze(1) for tensor in (query, key, value))
-        key_padding_mask = None if key_padding_mask is None else key_padding_mask.unsqueeze(0)
-    length, batch, width = query.shape
-    source = key.size(0)
-    head_dim = _head_dim(width, embed_dim_to_check, num_heads)
-    if is_causal and attn_mask is None:
-        raise RuntimeError(
-            "Need attn_mask if specifying the is_causal hint. You may use the Transformer module method "
-            "`generate_square_subsequent_mask` to create this mask."
-        )
-    if (key.shape[:2] if use_separate_proj_weight else key.shape) != (
-        value.shape[:2] if use_separate_proj_weight else value.shape
-    ):
-        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
-
-    weights = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else in_proj_weight.chunk(3)
-    biases = (None,) * 3 if in_proj_bias is None else in_proj_bias.chunk(3)
-    q, k, v = (F.linear(*mapped) for mapped in zip((query, key, value), weights, biases, strict=True))
-    if bias_k is not None:
-        k, v = (ops.cat([x, bias.repeat(1, batch, 1)]) for x, bias in ((k, bias_k), (v, bias_v)))
-    q, k, v = (x.reshape(x.size(0), batch, num_heads, head_dim).permute(1, 2, 0, 3) for x in (q, k, v))
-    if static_k is not None:
-        k = static_k.reshape(batch, num_heads, -1, head_dim)
-    if static_v is not None:
-        v = static_v.reshape(batch, num_heads, -1, head_dim)
-    if add_zero_attn:
-        k, v = (F.pad(x, (0, 0, 0, 1)) for x in (k, v))
-
-    causal = is_causal and key_padding_mask is None and not need_weights
-    mask = None if causal else _merged(attn_mask, key_padding_mask, (batch, num_heads, length, source), query.dtype)
-    if mask is not None:
-        mask = F.pad(mask, (0, k.size(2) - source))
-    dropout_p = dropout_p if training else 0.0
-
-    attention = None
-    if need_weights:
-        scores = (q * math.sqrt(1.0 / head_dim)) @ k.transpose(-2, -1)
-        attention = F.softmax(scores if mask is None else scores + mask, -1)
-        attention = F.dropout(attention, dropout_p) if dropout_p > 0 else attention
-        output = attention @ v
-        attention = attention.mean(1) if average_attn_weights else attention
-    else:
-        output = F.scaled_dot_product_attention(q, k, v, mask, dropout_p, causal)
-    output = F.linear(output.permute(2, 0, 1, 3).reshape(length, batch, width), out_proj_weight, out_proj_bias)
-    if batched:
-        return output, attention
-    return output.squeeze(1), None if attention is None else attention.squeeze(0)
-
-
-def _check_axes(query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None) -> None:
-    axes = query.dim()
-    if axes not in (2, 3):
-        raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {axes}-D query tensor")
-    kind = "batched (3-D)" if axes == 3 else "unbatched (2-D)"
-    if key.dim() != axes or value.dim() != axes:
-        raise AssertionError(
-            f"For {kind} `query`, expected `key` and `value` to be {axes}-D but found {key.dim()}-D and "
-            f"{value.dim()}-D tensors respectively"
-        )
-    if padding is not None and padding.dim() != axes - 1:
-        raise AssertionError(
-            f"For {kind} `query`, expected `key_padding_mask` to be `None` or {axes - 1}-D but found "
-            f"{padding.dim()}-D tensor instead"
-        )
-    if mask is not None and mask.dim() not in (2, 3):
-        raise AssertionError(
-            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D but found {mask.dim()}-D tensor instead"
-        )
-
-
-def _head_dim(width: int, expected: int, num_heads: int) -> int:
-    if width != expected:
-        raise AssertionError(f"was expecting embedding dimension of {expected}, but got {width}")
-    if width % num_heads:
-        raise AssertionError(f"embed_dim {width} not divisible by num_heads {num_heads}")
-    return width // num_heads
-
-
-def _merged(
-    attn_mask: Tensor | None, key_padding_mask: Tensor | None, shape: tuple[int, int, int, int], target: dtype
-) -> Tensor | None:
-    """Both masks as one that is added to scores of this shape, (N, heads, L, S), or None."""
-    batch, heads, length, source = shape
-    if attn_mask is not None and key_padding_mask is not None and attn_mask.dtype != key_padding_mask.dtype:
-        warnings.warn(
-            "Support for mismatched key_padding_mask and attn_mask is deprecated. Use same type for both instead.",
-            stacklevel=4,
-        )
-    mask = None
-    if attn_mask is not None:
-        expected = (length, source) if attn_mask.dim() == 2 else (batch * heads, length, source)
-        if tuple(attn_mask.shape) != expected:
-            raise RuntimeError(
-                f"The shape of the {attn_mask.dim()}D attn_mask is {attn_mask.shape}, but should be {expected}."
-            )
-        mask = _additive(attn_mask, "attn_mask", target).reshape(
-            *((1, 1) if attn_mask.dim() == 2 else (batch, heads)), length, source
-        )
-    if key_padding_mask is not None:
-        for axis, size in enumerate((batch, source)):
-            if key_padding_mask.size(axis) != size:
-                raise AssertionError(
-                    f"Expected key_padded_mask.shape[{axis}] to be {size}, but got {key_padding_mask.size(axis)}"
-                )
-        padding = _additive(key_padding_mask, "key_padding_mask", target).reshape(batch, 1, 1, source)
-        mask = padding if mask is None else mask + padding
-    return mask
-
-
-def _additive(mask: Tensor, name: str, target: dtype) -> Tensor:
+def _additive(mask: Tensor | None, name: str, target: dtype) -> Tensor | None:
     """The mask as numbers to be added: -inf where a mask of booleans is True."""
-    if mask.is_floating_point():
+    if mask is None or mask.is_floating_point():
         return mask
     if mask.dtype is not bool_dtype:
         raise AssertionError(f"only bool and floating types of {name} are supported")
