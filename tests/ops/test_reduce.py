@@ -164,7 +164,7 @@ ERRORS = {
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_have_the_class_and_key_words(name):
-    with pytest.raises(Exception) as expected:  # noqa: B017,PT011 (which one it is, is what is compared)
+    with pytest.raises(Exception) as expected:
         ERRORS[name](torch)
     with pytest.raises(type(expected.value)) as got:
         ERRORS[name](rushlight)

@@ -18,7 +18,7 @@ def extremes(x: np.ndarray, ufunc: np.ufunc, axis: int) -> tuple[np.ndarray, np.
 def log_sum_exp(x: np.ndarray, axis: int) -> np.ndarray:
     """The logarithm of the running sum of exponentials."""
     if x.dtype.kind != "c":
-        return np.logaddexp.accumulate(x, axis)
+        return np.logaddexp.accumulate(x, axis, np.float64).astype(x.dtype, copy=False)
     lines = np.moveaxis(x, axis, 0)
     out = np.empty_like(lines)
     for place, line in enumerate(lines):

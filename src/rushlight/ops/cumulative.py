@@ -11,9 +11,9 @@ from ..kernels import factors, scans
 from .axes import axis
 from .convert import to_dtype
 from .define import inplace, op
+from .pick import put
 from .promotion import is_half, raw
-from .pick import put, raw_indices
-from .reduce import converted, to_out, widened, written
+from .reduce import as_asked, to_out, widened, written
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "trapezoid", "trapz",
@@ -49,7 +49,7 @@ def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     >>> torch.tensor([1, 2, 3]).cumsum(0)
     tensor([1, 3, 6])
     """
-    return _cumsum(converted(input, dtype), dim, **to_out(out))
+    return as_asked(_cumsum, input, dim, dtype=dtype, out=out)
 
 
 def _cumprod_gradient(g: Any, input: np.ndarray, result: np.ndarray, dim: int) -> np.ndarray:
@@ -84,7 +84,7 @@ def _cumprod(input, dim):
 
 def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """The running product along an axis; integers are multiplied as int64."""
-    return _cumprod(converted(input, dtype), dim, **to_out(out))
+    return as_asked(_cumprod, input, dim, dtype=dtype, out=out)
 
 
 def _running_extreme(name: str, ufunc: np.ufunc, joined: str) -> Any:
@@ -105,7 +105,7 @@ def _running_extreme(name: str, ufunc: np.ufunc, joined: str) -> Any:
         f"{name.capitalize()}Backward0",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
-        input=lambda g, indices, input_shape, dim: put(g, raw_indices(indices), dim, input_shape),
+        input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape, False),
     )(compute)
 
 
@@ -181,8 +181,8 @@ def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any
     if len(parts) > 1 and any(part.ndim != input.ndim for part in parts):
         raise RuntimeError("diff expects prepend or append to be the same dimension as input")
     result = cat(parts, dim) if len(parts) > 1 else input
-    if n == 0 and len(parts) == 1:
-        return written(result.clone(), out)
+    if n == 0:
+        return written(input.clone(), out)
     for _ in range(min(n, result.shape[dim])):
         length = max(result.shape[dim] - 1, 0)
         later, earlier = result.narrow(dim, min(1, result.shape[dim]), length), result.narrow(dim, 0, length)

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import order
+from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axes, axis
 from .define import op
-from .promotion import raw
 from .pick import pick, put_selected
+from .promotion import raw
 from .reduce import along, kept, to_out, unreduced, widened, written
 from .sorting import sort
 
@@ -43,6 +43,16 @@ def require_real(name: str, x: np.ndarray) -> None:
         raise RuntimeError(f"{name}: complex numbers have no order: input of type {dtypes.of(x.dtype)} is not supported")
 
 
+def require_same_type(input: Any, out: Any) -> None:
+    """Refuse to write into a tensor of another type."""
+    for target in (out if isinstance(out, (tuple, list)) else () if out is None else (out,)):
+        if target.dtype is not input.dtype:
+            have, want = (dtypes.CASED[t.dtype] for t in (input, target))
+            raise RuntimeError(
+                f"Expected the dtype for input and out to match, but got {have} for input's dtype and {want} for out's dtype."
+            )
+
+
 # The extreme value, its gradient shared evenly among all elements that have it
 
 
@@ -51,7 +61,7 @@ def even_weights(value: Any, result: Any, dim: Any = None) -> Any:
     x, y = raw(value), raw(result)
     here = (x == y) | ((x != x) & (y != y))
     weights = here / np.add.reduce(here, along(dim, x.ndim), None, None, True)
-    weights = np.asarray(weights, widened(x).real.dtype)
+    weights = np.asarray(weights, x.real.dtype)
     return weights if x is value else wrap(weights)
 
 
@@ -99,12 +109,14 @@ def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
     >>> torch.amax(torch.tensor([[1, 4], [3, 2]]), 1)
     tensor([4, 3])
     """
-    return _amax(input, dim, keepdim) if out is None else _amax(input, dim, keepdim, out=out)
+    require_same_type(input, out)
+    return _amax(input, dim, keepdim, **to_out(out))
 
 
 def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
     """The smallest element, or the smallest along the axes ``dim``; the gradient is shared evenly among equals."""
-    return _amin(input, dim, keepdim) if out is None else _amin(input, dim, keepdim, out=out)
+    require_same_type(input, out)
+    return _amin(input, dim, keepdim, **to_out(out))
 
 
 @op(
@@ -115,6 +127,8 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
 )
 def _aminmax(input, dim, keepdim):
     require_real("aminmax", input)
+    if dim is None and not input.size:
+        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
     require_elements("aminmax", input, dim)
     dims = along(dim, input.ndim)
     return np.minimum.reduce(input, dims, None, None, keepdim), np.maximum.reduce(input, dims, None, None, keepdim)
@@ -122,13 +136,14 @@ def _aminmax(input, dim, keepdim):
 
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest element, of all or along the axis ``dim``."""
+    require_same_type(input, out)
     return _aminmax(input, dim, keepdim, **to_out(out))
 
 
 # The extreme element of each line, with its place: the first of equals, which alone gets the gradient
 
 
-def _line_end(name: str, position: Any, joined: str) -> Any:
+def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
     """``max`` or ``min`` in its three forms."""
 
     @op(
@@ -143,9 +158,8 @@ def _line_end(name: str, position: Any, joined: str) -> Any:
         require_elements(name, input, line)
         if not input.ndim:
             return input.copy(), np.zeros((), np.int64)
-        indices = position(widened(input), line, keepdims=True)
-        values = np.take_along_axis(input, indices, line)
-        return (values, indices) if keepdim else (values.squeeze(line), indices.squeeze(line))
+        values = ufunc.reduce(input, line, None, None, keepdim)
+        return values, position(widened(input), line, keepdims=keepdim)
 
     along_axis.op.returns.__name__ = name
     whole, pairwise = (_max, "maximum") if name == "max" else (_min, "minimum")
@@ -156,6 +170,9 @@ def _line_end(name: str, position: Any, joined: str) -> Any:
         if other is not None or isinstance(dim, Tensor):
             from .. import ops
 
+            if not isinstance(input, Tensor):
+                kinds = f"({type(input).__name__}, {type(dim).__name__})"
+                raise TypeError(f"{name}() received an invalid combination of arguments - got {kinds}")
             return getattr(ops, pairwise)(input, dim if other is None else other, **to_out(out))
         return along_axis(input, dim, keepdim, **to_out(out))
 
@@ -171,8 +188,8 @@ def _line_end(name: str, position: Any, joined: str) -> Any:
     return function
 
 
-max = _line_end("max", np.argmax, "largest")
-min = _line_end("min", np.argmin, "smallest")
+max = _line_end("max", np.maximum, np.argmax, "largest")
+min = _line_end("min", np.minimum, np.argmin, "smallest")
 
 
 def _place(name: str, position: Any, joined: str) -> Any:
@@ -215,7 +232,7 @@ def _by_rank(name: str, kernel: Any) -> Any:
         line = axis(dim, input.ndim)
         require_elements(name, input, line)
         indices = np.expand_dims(kernel(np.moveaxis(widened(input), line, -1), rank), line)
-        values = np.take_along_axis(input, indices, line)
+        values = lines.taken(input, indices, line)
         return (values, indices) if keepdim else (values.squeeze(line), indices.squeeze(line))
 
     select.op.returns.__name__ = name
@@ -264,9 +281,9 @@ def _whole_median(name: str, skip_nan: bool) -> Any:
     return compute
 
 
-def _median_function(name: str, whole: Any, lines: Any, doc: str) -> Any:
+def _median_function(name: str, whole: Any, along_axis: Any, doc: str) -> Any:
     def function(input: Any, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:
-        return whole(input, **to_out(out)) if dim is None else lines(input, dim, keepdim, None, **to_out(out))
+        return whole(input, **to_out(out)) if dim is None else along_axis(input, dim, keepdim, None, **to_out(out))
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
@@ -320,8 +337,8 @@ def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, interpolat
     x = raw(input)
     _check_quantile(name, x, q, interpolation)
     points = q if isinstance(q, Tensor) else wrap(np.asarray(q, x.dtype))
-    lines = input.reshape(-1) if dim is None or not x.ndim else input.movedim(axis(dim, x.ndim), -1)
-    ordered = sort(lines, -1).values
+    whole = dim is None or not x.ndim
+    ordered = sort(input.reshape(-1) if whole else input.movedim(axis(dim, x.ndim), -1), -1).values
     ranks = _ranks(raw(ordered), points.reshape(-1), skip_nan)
     if interpolation in ROUNDED:
         found = pick(ordered, ROUNDED[interpolation](ranks.array).astype(np.int64), -1)

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..tensor import Tensor, wrap
+from ..tensor import wrap
 from .axes import axes, axis
 from .define import op
-from .promotion import conj, fit, raw
 from .extremes import amax, amin, even_weights
+from .promotion import conj, fit, raw
 from .reduce import along, converted, to_out, unreduced, widened, written
 from .reduce import sum as add_up
 

@@ -66,6 +66,12 @@ def converted(input: Any, dtype: dtypes.dtype | None) -> Any:
     return input if dtype is None or raw(input).dtype is dtype.numpy else to_dtype(input, dtype.numpy)
 
 
+def as_asked(operation: Any, input: Any, *args: Any, dtype: dtypes.dtype | None, out: Any = None) -> Any:
+    """The result of an operation that computes in ``dtype``, and gives integers as int64 where none is asked for."""
+    result = operation(converted(input, dtype), *args, **to_out(out))
+    return result if out is not None else converted(result, dtype)
+
+
 def widened(x: np.ndarray) -> np.ndarray:
     """An array of a type to compute in: half precision becomes float32."""
     return x.astype(float32) if x.dtype.itemsize == 2 and is_half(x.dtype) else x
@@ -140,10 +146,8 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     >>> torch.tensor([[1.0, 2.0], [3.0, 4.0]]).sum(dim=0)
     tensor([4., 6.])
     """
-    if dtype is not None:
-        input = converted(input, dtype)
-    if out is not None:
-        return _sum_along(input, dim, keepdim, out=out)
+    if dtype is not None or out is not None:
+        return as_asked(_sum_along, input, dim, keepdim, dtype=dtype, out=out)
     return _sum(input) if dim is None and not keepdim else _sum_along(input, dim, keepdim)
 
 
@@ -159,7 +163,7 @@ def sum_to_size(input, *size):
     if lead < 0 or builtins.any(n not in (1, input.shape[i + lead]) for i, n in enumerate(size)):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(input.shape)}}}.")
     dims = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(size) if n == 1 and input.shape[i + lead] != 1)
-    return added(input, dims, True).astype(input.dtype, copy=False).reshape(size)
+    return added(input, dims, True).reshape(size) if dims else input
 
 
 @op(
@@ -265,7 +269,7 @@ def _prod_by_halves(input: Any, dim: int | None = None, keepdim: bool = False) -
         input = paired
     if not input.ndim:
         return input
-    result = input[0] if input.shape[0] else input.new_ones(input.shape[1:])
+    result = input[0] if input.shape[0] else input.sum(0) + 1
     return result.unsqueeze(dim) if keepdim and shape else result
 
 
@@ -303,8 +307,9 @@ def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: An
     >>> torch.tensor([[1, 2], [3, 4]]).prod(1)
     tensor([ 2, 12])
     """
-    input = converted(input, dtype)
-    return _prod(input, **to_out(out)) if dim is None else _prod_along(input, dim, keepdim, **to_out(out))
+    if dim is None:
+        return as_asked(_prod, input, dtype=dtype, out=out)
+    return as_asked(_prod_along, input, dim, keepdim, dtype=dtype, out=out)
 
 
 # Variances

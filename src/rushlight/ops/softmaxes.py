@@ -43,8 +43,8 @@ def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:
 
 @op("SoftmaxBackward0", input=lambda g, result, dim: _softmax_gradient(g, result, dim))
 def _softmax(input, dim):
-    e = _shifted(input, dim, "softmax")
-    e = np.asarray(np.exp(e))
+    e = np.asarray(_shifted(input, dim, "softmax"))
+    np.exp(e, e)
     if e.ndim:
         e /= np.add.reduce(e, dim, None, None, True)
     return e.astype(input.dtype) if is_half(input.dtype) else e

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import order
+from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .define import op
 from .promotion import raw
-from .pick import put, raw_indices
-from .reduce import to_out, widened
+from .pick import put
+from .reduce import to_out, widened, written
 
 __all__ = [
     "argsort", "bucketize", "isin", "msort", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
@@ -40,11 +40,11 @@ def _sorter(node: str) -> Any:
         node,
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
-        input=lambda g, indices, input_shape, dim: put(g, raw_indices(indices), dim, input_shape),
+        input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape),
     )
     def compute(input, dim, descending):
         indices = _sorting(input, dim, descending)
-        return np.take_along_axis(input, indices, dim) if input.ndim else input.copy(), indices
+        return lines.taken(input, indices, dim) if input.ndim else input.copy(), indices
 
     compute.op.returns.__name__ = "sort"
     return compute
@@ -69,16 +69,7 @@ def sort(
 
 def msort(input: Any, *, out: Any = None) -> Any:
     """The elements in order along the first axis."""
-    values = sort(input, 0).values
-    if out is None:
-        return values
-    return _copy_out(values, out)
-
-
-def _copy_out(values: Any, out: Any) -> Any:
-    from .reduce import written
-
-    return written(values, out)
+    return written(sort(input, 0).values, out)
 
 
 @op()
@@ -91,7 +82,7 @@ def argsort(input, dim=-1, descending=False, stable=False):
     "TopkBackward0",
     outputs=("values", "indices"),
     nondifferentiable=("indices",),
-    input=lambda g, indices, input_shape, dim: put(g, raw_indices(indices), dim, input_shape),
+    input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape),
 )
 def topk(input, k, dim=-1, largest=True, sorted=True):
     """The ``k`` largest elements along an axis, or the smallest, best first, and their indices.
@@ -110,7 +101,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if not input.ndim:
         return input.copy(), np.zeros((), np.int64)
     indices = np.moveaxis(order.top_indices(np.moveaxis(widened(input), line, -1), k, largest), -1, line)
-    return np.take_along_axis(input, indices, line), np.ascontiguousarray(indices)
+    return lines.taken(input, indices, line), np.ascontiguousarray(indices)
 
 
 # Distinct values

@@ -117,14 +117,14 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Any = No
         bins: the number of bins of each axis, one number for all, or a list of tensors of edges.
         range: lowest and highest edge of each axis, one after the other.
     """
-    from .returns import named
     from ..tensor import wrap
+    from .returns import named
 
     points = input.array.reshape(-1, input.array.shape[-1])
     dims = points.shape[1]
     bins = [bins] * dims if isinstance(bins, int) else list(bins)
     if len(bins) != dims:
-        raise RuntimeError(f"torch.histogramdd(): expected {dims} sequences of bin edges, got {len(bins)}")
+        raise RuntimeError(f"histogramdd: The size of bins must be equal to the innermost dimension of the input: {dims}, got {len(bins)}")
     ranges = [None] * dims if range is None else list(zip(range[::2], range[1::2], strict=True))
     edges = [
         raw(b).reshape(-1) if isinstance(b, Tensor) else _edges(column, b, span)
