@@ -73,11 +73,11 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
                 if type(y) is not ndarray:
                     y = asarray(y)
                 result = new(Tensor)
-                result.array, result.leaf, result._grad, result.view, result._hooks = y, False, None, None, None
+                result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
                 if recording.get():
                     result.version = cell = [0]
                     edge = input.node
-                    if input.view is not None:
+                    if input._view is not None:
                         edge = view_edge(input)
                     elif edge is None and input.leaf:
                         edge = input
@@ -105,6 +105,8 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
                     result.version = inference_cell if inferring.get() else [0]
                 result.node = None
                 return result
+        if kind is ndarray and out is None and (input.dtype is float32 or input.dtype is float64):
+            return value(input)  # in a rule: bare arrays in, bare arrays out
         return spec((input,), {} if out is None else {"out": out}, current_frame(1))
 
     call.op = spec  # type: ignore[attr-defined]
@@ -194,11 +196,11 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                     except ValueError as error:
                         raise broadcast_error(error, (a, b)) from None
                     result = new(Tensor)
-                    result.array, result.leaf, result._grad, result.view, result._hooks = y, False, None, None, None
+                    result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
                     if recording.get():
                         result.version = [0]
                         edge_a = input.node
-                        if input.view is not None:
+                        if input._view is not None:
                             edge_a = view_edge(input)
                         elif edge_a is None and input.leaf:
                             edge_a = input
@@ -207,7 +209,7 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                         else:
                             cell_b = other.version
                             edge_b = other.node
-                            if other.view is not None:
+                            if other._view is not None:
                                 edge_b = view_edge(other)
                             elif edge_b is None and other.leaf:
                                 edge_b = other
@@ -244,6 +246,9 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                         result.version = inference_cell if inferring.get() else [0]
                     result.node = None
                     return result
+        if kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype:
+            if input.dtype is float32 or input.dtype is float64:
+                return value(input, other)  # in a rule: bare arrays in, bare arrays out
         return spec((input, other), {} if out is None else {"out": out}, current_frame(1))
 
     call.op = spec  # type: ignore[attr-defined]

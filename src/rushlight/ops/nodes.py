@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,12 @@ class Backward(Node):
             return through_composite(self, g)
         return self.apply(g, self.kept(True))
 
+    def written(self) -> None:
+        """The saved result is the one that an in-place operation has just written."""
+        for value in self.saved.values():
+            if type(value) is Saved and type(value.place) is int:
+                value.version = value.cell[0]
+
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
         """Run the rule of each input whose gradient is wanted."""
         kept["g"] = g
@@ -110,6 +117,21 @@ class Backward(Node):
         for edge, rule in zip(self.edges, self.rules):
             parts.append(None if edge is None else rule.function(*[kept[name] for name in rule.names]))
         return tuple(parts)
+
+
+class Cut(Backward):
+    """An in-place operation without a derivative: no change of the input changes the result."""
+
+    __slots__ = ()
+
+    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        return (np.zeros(kept["shape"], g.dtype) if not isinstance(g, Tensor) else wrap(np.zeros(kept["shape"], g.array.dtype)),)
+
+
+@functools.cache
+def cut(name: str) -> type[Cut]:
+    """The class of nodes of an operation without a derivative."""
+    return type(f"{name.capitalize()}Backward0", (Cut,), {"__slots__": ()})
 
 
 class ElementwiseBackward(Backward):
@@ -139,7 +161,7 @@ class MultiBackward(Backward):
 
 def changed(node: Node, array: ndarray, now: int, then: int, place: Any = None) -> RuntimeError:
     """The error for a saved value that an in-place operation has overwritten."""
-    made_by = node if place == OUTPUT else place
+    made_by = node if type(place) is int else place
     source = f", which is output 0 of {made_by.name()}," if isinstance(made_by, Node) else ""
     kind = dtypes.CASED[dtypes.of(array.dtype)]
     return RuntimeError(
