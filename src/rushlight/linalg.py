@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from .ops.linalg import linalg_cross as cross
 from .ops.linalg import matrix_power, multi_dot, vecdot
+from .ops.norms import linalg_norm as norm
+from .ops.norms import matrix_norm, vector_norm
 from .ops.products import matmul
