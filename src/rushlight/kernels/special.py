@@ -25,6 +25,24 @@ def wide(function: Callable) -> Callable:
     return computed
 
 
+def few_by(function: Callable) -> Callable:
+    """For a few numbers the C library's function, one by one: quicker than the passes of the vectorised one."""
+
+    def declare(vectorised: Callable) -> Callable:
+        @functools.wraps(vectorised)
+        def computed(x: ndarray) -> ndarray:
+            if x.size > FEW:
+                return vectorised(x)
+            return np.array([function(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
+
+        return computed
+
+    return declare
+
+
+FEW = 100
+
+
 def polynomial(x: ndarray, coefficients: tuple[float, ...]) -> ndarray:
     """A polynomial by Horner's rule, the highest power first."""
     total = np.full_like(x, coefficients[0])
@@ -107,6 +125,7 @@ def _erfc_positive(x: ndarray) -> ndarray:
     )
 
 
+@few_by(math.erf)
 @wide
 def erf(x: ndarray) -> ndarray:
     """The error function."""
@@ -116,6 +135,7 @@ def erf(x: ndarray) -> ndarray:
     )
 
 
+@few_by(math.erfc)
 @wide
 def erfc(x: ndarray) -> ndarray:
     """``1 - erf(x)``, exact where that is tiny."""

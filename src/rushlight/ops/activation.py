@@ -18,21 +18,41 @@ from .compare import where
 from .define import inplace, op
 from .elementwise import abs, before, plain_div
 from .fast import unary
+from .promotion import float32, float64, is_half
 from .powers import exp
 from .special import erf, sigmoid
 from .trig import tanh
 from .views import narrow, reshape
 
-__all__ = ["celu", "hardshrink", "prelu", "relu", "rrelu", "selu", "threshold"]
+__all__ = [
+    "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_",
+]  # fmt: skip
 
 
-def elementwise(name: str, rule: Callable) -> Callable:
-    """Declare an activation function of ``input`` and parameters, for floating-point numbers."""
+def elementwise(name: str, rule: Callable, integers: bool = False) -> Callable:
+    """Declare an activation function of ``input`` and parameters: half precision is computed in float32."""
 
     def declare(compute: Callable) -> Callable:
-        return before(op(name, elementwise=True, promote="common", input=rule)(compute), floats_only(compute.__name__))
+        def converted(input: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+            dtype = input.dtype
+            if dtype is float32 or dtype is float64:
+                return compute(input, *args, **kwargs)
+            if dtype.kind in "biu" and not integers:
+                refuse_integers(compute.__name__, dtype)
+            if is_half(dtype):
+                return compute(input.astype(float32), *args, **kwargs).astype(dtype)
+            return compute(input, *args, **kwargs)
+
+        operation = op(name, input=rule)(compute)
+        operation.op.compute = converted
+        return operation
 
     return declare
+
+
+def refuse_integers(name: str, dtype: np.dtype) -> None:
+    """The function is defined for floating-point numbers only."""
+    raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtypes.CASED[dtypes.of(dtype)]}'")
 
 
 def floats_only(name: str) -> Callable:
@@ -40,7 +60,7 @@ def floats_only(name: str) -> Callable:
 
     def check(input: Any, *_: Any) -> None:
         if isinstance(input, np.ndarray) and input.dtype.kind in "biu":
-            raise NotImplementedError(f"\"{name}_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+            refuse_integers(name, input.dtype)
 
     return check
 
@@ -68,17 +88,16 @@ relu.op.compute = lambda input: np.maximum(input, input.dtype.type(0))
 @elementwise("LeakyReluBackward0", lambda g, input, negative_slope: where(input > 0, g, g * negative_slope))
 def leaky_relu(input, negative_slope=0.01):
     """``x`` above 0, ``negative_slope * x`` below."""
-    return np.where(input > 0, input, input * input.dtype.type(negative_slope))
+    return np.where(input > 0, input, input * negative_slope)
 
 
 def _between(g: Any, input: Any, low: float, high: float) -> Any:
     return where((input > low) & (input < high), g, 0)
 
 
-@op(
-    "HardtanhBackward0", elementwise=True, promote="common",
-    input=lambda g, input, min_val, max_val: _between(g, input, min_val, max_val),
-)  # fmt: skip
+@elementwise(
+    "HardtanhBackward0", lambda g, input, min_val, max_val: _between(g, input, min_val, max_val), integers=True
+)
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """``x`` from ``min_val`` to ``max_val``, and those beyond."""
     if input.dtype == bool:
@@ -88,6 +107,29 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
     return np.clip(input, min_val, max_val).astype(input.dtype, copy=False)
 
 
+class Preset:
+    """What `inplace` asks of an activation that is another one with certain parameters."""
+
+    def __init__(self, function: Callable, parameters: Callable) -> None:
+        self.name, self.parameters = function.__name__, parameters
+
+    def inplace(self, args: tuple, kwargs: dict, frame: Any) -> Tensor:
+        """The other activation with its result written into its first argument."""
+        operation, *values = self.parameters(*args, **kwargs)
+        return operation.op.inplace((args[0], *values), {}, frame)
+
+
+def preset(parameters: Callable) -> Callable:
+    """Declare an activation by the one that it is, and the parameters that make it so."""
+
+    def declare(function: Callable) -> Callable:
+        function.op = Preset(function, parameters)  # type: ignore[attr-defined]
+        return function
+
+    return declare
+
+
+@preset(lambda _input: (hardtanh, 0.0, 6.0))
 def relu6(input: Tensor) -> Tensor:
     """``x`` from 0 to 6, and those beyond."""
     return hardtanh(input, 0.0, 6.0)
@@ -126,10 +168,7 @@ def softshrink(input, lambd=0.5):
     return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0)).astype(input.dtype)
 
 
-@op(
-    "ThresholdBackward0", elementwise=True, promote="common",
-    input=lambda g, input, threshold: where(input <= threshold, 0, g),
-)  # fmt: skip
+@elementwise("ThresholdBackward0", lambda g, input, threshold: where(input <= threshold, 0, g), integers=True)
 def threshold(input, threshold, value):
     """``x`` above the threshold, else ``value``."""
     return np.where(input <= threshold, value, input).astype(input.dtype)
@@ -156,7 +195,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     if input.array.dtype != weight.array.dtype:
         raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype} and {weight.dtype}")
     if count == 1:
-        return _prelu(input, weight if weight.array.ndim == 0 or not shape else reshape(weight, (1,) * len(shape)))
+        return _prelu(input, reshape(weight, (1,) * len(shape)))
     if not shape:
         raise RuntimeError("Not allow zero-dim input tensor.")
     channels = shape[1] if len(shape) > 1 else 1
@@ -175,16 +214,24 @@ def _scaled_by(input, slopes):
 
 @elementwise("RreluWithNoiseBackward0", lambda g, input, slope: where(input > 0, g, g * slope))
 def _mean_rrelu(input, slope):
-    return np.where(input > 0, input, input * input.dtype.type(slope))
+    return np.where(input > 0, input, input * slope)
 
 
+def _rrelu(
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, generator: Any = None
+) -> tuple:
+    if not training:
+        return _mean_rrelu, (lower + upper) / 2
+    return _scaled_by, random_slopes(input.array, lower, upper, generator or default_generator)
+
+
+@preset(_rrelu)
 def rrelu(
-    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
+    input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, generator: Any = None
 ) -> Tensor:
     """``x`` above 0; below, ``x`` times a random slope in training, else times the mean slope."""
-    if not training:
-        return _mean_rrelu(input, (lower + upper) / 2)
-    return _scaled_by(input, random_slopes(input.array, lower, upper, generator or default_generator))
+    operation, slope = _rrelu(input, lower, upper, training, generator=generator)
+    return operation(input, slope)
 
 
 def random_slopes(input: np.ndarray, lower: float, upper: float, generator: Any) -> np.ndarray:
@@ -199,14 +246,16 @@ def random_slopes(input: np.ndarray, lower: float, upper: float, generator: Any)
 
 
 def _elu_rule(g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
-    below = exp(where(input > 0, 0, input) * input_scale)
-    return where(input > 0, g * scale, g * (below * (alpha * scale * input_scale)))
+    above = input > 0
+    below = where(above, 0, input)
+    below = exp(below if input_scale == 1 else below * input_scale)
+    return where(above, g if scale == 1 else g * scale, g * (below * (alpha * scale * input_scale)))
 
 
 def _elu(input: np.ndarray, alpha: float, scale: float, input_scale: float) -> np.ndarray:
-    kind = input.dtype.type
-    below = np.expm1(np.minimum(input, 0) * kind(input_scale)) * kind(alpha * scale)
-    return np.where(input > 0, input * kind(scale), below)
+    below = np.minimum(input, 0)
+    below = np.expm1(below if input_scale == 1 else below * input_scale) * (alpha * scale)
+    return np.where(input > 0, input if scale == 1 else input * scale, below)
 
 
 @elementwise("EluBackward0", _elu_rule)
@@ -222,6 +271,7 @@ def celu(input, alpha=1.0):
     return _elu(input, alpha, 1.0, 1 / alpha)
 
 
+@preset(lambda _input, alpha=1.0: (_scaled_elu, alpha))
 def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
     """``x`` above 0, ``alpha * (exp(x) - 1)`` below."""
     return _scaled_elu(input, alpha)
@@ -230,15 +280,13 @@ def elu(input: Tensor, alpha: float = 1.0) -> Tensor:
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
+@preset(lambda _input: (_scaled_elu, SELU_ALPHA, SELU_SCALE))
 def selu(input: Tensor) -> Tensor:
     """`elu` with the slope and scale that keep mean 0 and variance 1.
 
     Klambauer and others, "Self-normalizing neural networks" (2017).
     """
     return _scaled_elu(input, SELU_ALPHA, SELU_SCALE)
-
-
-elu.op = selu.op = _scaled_elu.op  # type: ignore[attr-defined]
 
 
 def _swish(g: Any, x: Any, _y: Any) -> Any:
@@ -265,14 +313,20 @@ for _activation, _name in ((silu, "silu"), (mish, "mish")):
     before(_activation, floats_only(_name))
 
 
+def _softplus_rule(g: Any, scaled: Any, threshold: float) -> Any:
+    return where(scaled > threshold, g, g * sigmoid(scaled))
+
+
 @elementwise(
     "SoftplusBackward0",
-    lambda g, input, beta, threshold: where(input * beta > threshold, g, g * sigmoid(input * beta)),
+    lambda g, input, beta, threshold: _softplus_rule(g, input if beta == 1 else input * beta, threshold),
 )
 def softplus(input, beta=1, threshold=20):
     """``log(1 + exp(beta * x)) / beta``, and ``x`` where ``beta * x`` exceeds the threshold."""
-    scaled = input * input.dtype.type(beta)
-    return np.where(scaled > threshold, input, _softplus(scaled) / input.dtype.type(beta))
+    if beta == 1:
+        return np.where(input > threshold, input, _softplus(input))
+    scaled = input * beta
+    return np.where(scaled > threshold, input, _softplus(scaled) / beta)
 
 
 logsigmoid = unary(
@@ -303,10 +357,10 @@ def gelu(input, *, approximate="none"):
         RuntimeError: ``approximate`` is neither ``"none"`` nor ``"tanh"``.
     """
     if approximate == "none":
-        return input * ((erf(input * input.dtype.type(math.sqrt(0.5))) + 1) / 2)
+        return input * ((erf(input * math.sqrt(0.5)) + 1) / 2)
     if approximate != "tanh":
         raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}.")
-    inner = (input + input * input * input * input.dtype.type(_TANH_CUBIC)) * input.dtype.type(_TANH_SCALE)
+    inner = (input + input * input * input * _TANH_CUBIC) * _TANH_SCALE
     return input * (np.tanh(inner) + 1) / 2
 
 
@@ -351,11 +405,17 @@ def glu(input, dim=-1):
 
 def with_inplace(operation: Callable) -> Callable:
     """An activation function with PyTorch's flag ``inplace`` as its last parameter."""
-    changed = inplace(operation) if hasattr(operation, "op") else None
-    count = operation.__code__.co_argcount
+    changed = inplace(operation)
+    count = getattr(operation, "__wrapped__", operation).__code__.co_argcount
 
     @functools.wraps(operation)
     def call(input: Tensor, *args: Any, inplace: bool = False, **kwargs: Any) -> Tensor:
+        if len(args) == count:
+            *args, inplace = args  # type: ignore[assignment]
         return (changed if inplace else operation)(input, *args, **kwargs)
 
     return call
+
+
+relu_, selu_, celu_, threshold_, rrelu_ = (inplace(f) for f in (relu, selu, celu, threshold, rrelu))
+elu_, leaky_relu_, hardtanh_ = (inplace(f) for f in (elu, leaky_relu, hardtanh))

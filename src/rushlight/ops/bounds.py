@@ -11,7 +11,7 @@ from ..tensor import Tensor
 from .compare import isfinite, where
 from .define import op
 from .fast import binary
-from .promotion import is_half, promoted
+from .promotion import float32, float64, is_half, promoted
 from .elementwise import Forms, promoted_by, undefined
 
 __all__ = [
@@ -19,7 +19,15 @@ __all__ = [
 ]  # fmt: skip
 
 
+NUMBERS = (int, float, type(None))
+
+
 def _bounded(input: Any, low: Any, high: Any) -> Any:
+    """The input within its bounds, of the common type."""
+    if (input.dtype is float32 or input.dtype is float64) and type(low) in NUMBERS and type(high) in NUMBERS:
+        if high is None:
+            return np.maximum(input, low)
+        return np.minimum(input if low is None else np.maximum(input, low), high)
     if input.dtype.kind == "c":
         raise RuntimeError("clamp is not supported for complex types")
     if input.dtype == bool:

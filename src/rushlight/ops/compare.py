@@ -10,6 +10,7 @@ from .. import dtypes
 from ..tensor import Tensor, wrap
 from ..autograd.node import current_frame
 from .define import Op, op
+from .promotion import broadcast_error
 from .elementwise import OPERANDS, operator
 
 __all__ = [
@@ -161,25 +162,26 @@ def is_nonzero(input: Tensor) -> bool:
 # Choice
 
 
-@op(
-    "WhereBackward0", elementwise=True, promote="common",
-    input=lambda g, condition: where(condition, g, 0), other=lambda g, condition: where(condition, 0, g),
-)  # fmt: skip
-def _choose(condition, input, other):
+def _choose(condition: Any, input: Any, other: Any) -> Any:
     if condition.dtype != bool:
         if condition.dtype != np.uint8:
             raise RuntimeError(
-                f"where expected condition to be a boolean tensor, but got a tensor with dtype {dtypes.CASED[dtypes.of(condition.dtype)]}"
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{dtypes.CASED[dtypes.of(condition.dtype)]}"
             )
         condition = condition.astype(bool)
     try:
         return np.where(condition, input, other)
-    except ValueError:
-        length = [np.shape(a) for a in (condition, input, other)]
-        raise RuntimeError(
-            f"The size of tensor a must match the size of tensor b at non-singleton dimension: where got the shapes "
-            f"{', '.join(str(list(shape)) for shape in length)}"
-        ) from None
+    except ValueError as error:
+        raise broadcast_error(error, (condition, input, other)) from None
+
+
+_RULES = {
+    "input": lambda g, condition: where(condition, g, 0),
+    "other": lambda g, condition: where(condition, 0, g),
+}
+_where = op("WhereBackward0", elementwise=True, **_RULES)(_choose)
+_where_promoted = op("WhereBackward0", elementwise=True, promote="common", **_RULES)(_choose)
 
 
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
@@ -194,7 +196,12 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         return np.where(condition, input, other)
     if input is None and other is None:
         return tuple(wrap(index) for index in np.nonzero(np.atleast_1d(condition.array)))
-    return _choose(condition, input, other, out=out)
+    if out is not None:
+        return _where_promoted(condition, input, other, out=out)
+    a, b = getattr(input, "array", None), getattr(other, "array", None)
+    if a is not None and b is not None and a.dtype is b.dtype and a.dtype.kind == "f":
+        return _where(condition, input, other)
+    return _where_promoted(condition, input, other)
 
 
 def _where_of(self: Tensor, condition: Tensor, other: Any) -> Tensor:

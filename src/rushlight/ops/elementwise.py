@@ -521,7 +521,7 @@ def _reversed_div(self: Any, other: Any) -> Any:
 
 OPERATORS = {
     "__add__": operator(plain_add), "__radd__": operator(plain_add), "__sub__": operator(plain_sub),
-    "__rsub__": operator(rsub), "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(plain_div),
+    "__rsub__": operator(plain_rsub), "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(plain_div),
     "__rtruediv__": _reversed_div, "__rdiv__": _reversed_div, "__floordiv__": operator(floor_divide),
     "__rfloordiv__": _reversed(floor_divide), "__mod__": operator(remainder), "__rmod__": _reversed(remainder),
     "__neg__": neg, "__pos__": positive, "__abs__": abs,
