@@ -71,6 +71,8 @@ class memory_format:
 
 def dense_copy(array: np.ndarray) -> np.ndarray:
     """A copy with the array's own order of axes in memory; repeated elements get memory of their own, in plain order."""
+    if array.flags.c_contiguous:
+        return array.copy()
     repeated = any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))
     return np.array(array, order="C" if repeated else "K")
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
-from ..layouts import dense_copy, layout, memory_format, preserve_format, strided
+from ..layouts import contiguous_format, dense_copy, layout, memory_format, preserve_format, strided
 from ..tensor import Tensor, alias, storage_of, strides_of
 from .define import op
 from .promotion import as_type, raw
 
-__all__ = ["clone", "contiguous", "detach", "is_tensor", "numel"]
+__all__ = ["clone", "contiguous", "detach", "is_tensor", "numel", "resize_as_"]
 
 
 @op("ToCopyBackward0", input=lambda g, input_dtype: to_dtype(g, input_dtype))
@@ -47,8 +47,8 @@ def contiguous(input: Tensor, memory_format: memory_format | None = None) -> Ten
     >>> torch.zeros(2, 3).t().contiguous().stride()
     (2, 1)
     """
-    from ..layouts import contiguous_format
-
+    if memory_format is None and raw(input).flags.c_contiguous:
+        return input
     wanted = contiguous_format if memory_format is None else memory_format
     if wanted is preserve_format:
         raise RuntimeError("preserve memory format is unsupported by the contiguous operator")

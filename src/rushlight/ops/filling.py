@@ -12,7 +12,7 @@ from .define import inplace, op
 from .place import zeros_as
 from .promotion import as_type, raw
 
-__all__ = ["fill", "fill_"]
+__all__ = ["fill", "fill_", "zero_"]
 
 
 @op("FillBackward2", input=lambda g, input_shape: zeros_as(g, input_shape))

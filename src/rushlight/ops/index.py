@@ -59,12 +59,14 @@ def getitem(self: Tensor, index: Any) -> Tensor:
             raise ValueError("step must be greater than zero")
         which = (0, index.start, index.stop, step)
         return shown(self, array[index], ((Slice, array.shape, which),), slice_along, 2)
+    if kind is Tensor and index.array.ndim and index.array.dtype == np.int64 and array.ndim:
+        return _index(self, (index.array.copy(),))
     items = index if kind is tuple else _as_items(index)
     for item in items:
         kind = type(item)
         if kind is not int and kind is not slice and item is not None and item is not Ellipsis:
             basic, positions = _separate(array.shape, items)
-            part = _basic(self, basic, 3)
+            part = self if all(item == WHOLE for item in basic) else _basic(self, basic, 3)
             return part if positions is None else _index(part, positions)
     return _basic(self, items, 3)
 
@@ -292,7 +294,11 @@ def _check_positions(shape: tuple, positions: tuple) -> tuple:
     input=lambda g, input_shape, positions: _index_put(zeros_as(g, input_shape), positions, g, True),
 )
 def _index(input, positions):
-    return np.asarray(input[_check_positions(input.shape, positions)])
+    try:
+        return np.asarray(input[tuple(WHOLE if p is None else p for p in positions)])
+    except IndexError:
+        _check_positions(input.shape, positions)
+        raise
 
 
 # Writing

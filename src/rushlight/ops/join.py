@@ -66,7 +66,11 @@ def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     tensors=lambda g, dim, tensors_shape, types: _cut(g, dim, tensors_shape, types),
 )
 def _cat(tensors, dim, types):
-    # the empty vector joins with everything
+    if len(set(types)) == 1:
+        try:
+            return np.concatenate(tensors, dim)
+        except ValueError:  # the error is found below, and that the empty vector joins with everything
+            pass
     arrays = [array for array in tensors if array.shape != (0,)] or list(tensors[:1])
     shape = arrays[0].shape
     if not all(array.ndim for array in tensors):

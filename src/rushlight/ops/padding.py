@@ -140,6 +140,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
             f"  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     _check_border(input.array.shape, pad, mode)
+    if mode == "circular" and min(pad) < 0:  # it continues what is left after cutting
+        input, pad = constant_pad_nd(input, tuple(min(n, 0) for n in pad)), tuple(max(n, 0) for n in pad)
     return BORDERS[mode, axes](input, pad)
 
 
@@ -198,7 +200,7 @@ def _col2im(input: np.ndarray, size: tuple, kernel: tuple, dilation: tuple, padd
     """Patches (N, C * kernel, places) added up to images (N, C, H, W)."""
     rows, columns = _windows(size, kernel, dilation, padding, stride)
     n = input.shape[0]
-    patches = input.reshape(n, -1, *kernel, rows, columns)
+    patches = input.reshape(n, input.shape[1] // (kernel[0] * kernel[1]), *kernel, rows, columns)
     out = np.zeros((n, patches.shape[1], size[0] + 2 * padding[0], size[1] + 2 * padding[1]), input.dtype)
     for i, j in itertools.product(*map(range, kernel)):
         top, left = i * dilation[0], j * dilation[1]
