@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..tensor import Tensor, wrap
 from .define import op
-from .fast import binary, unary
+from .fast import OPERANDS, binary, unary
 from .promotion import as_type, raw
 
 __all__ = [
@@ -86,31 +85,16 @@ def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> A
     return call
 
 
-OPERANDS = (Tensor, np.ndarray, bool, int, float, complex, np.generic)
-
-
 def operator(operation: Any, swapped: bool = False) -> Any:
-    """An operation as a Python operator, which leaves operands that it does not know to their own methods.
+    """An operation as a Python operator, which leaves operands that it does not know to their own methods."""
+    if not swapped and hasattr(operation, "operator"):
+        return operation.operator
 
-    That is asked only off the fast path, which stays the operation's own: the function is the same but for its `spec`.
-    """
-    if swapped or "spec" not in operation.__code__.co_freevars:
+    def form(self: Any, other: Any) -> Any:
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return operation(other, self) if swapped else operation(self, other)
 
-        def form(self: Any, other: Any) -> Any:
-            if not isinstance(other, OPERANDS):
-                return NotImplemented
-            return operation(other, self) if swapped else operation(self, other)
-
-        return form
-    spec = operation.op
-
-    def slow(args: tuple, kwargs: dict, frame: Any) -> Any:
-        return spec(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
-
-    cells = zip(operation.__code__.co_freevars, operation.__closure__)
-    closure = tuple(CellType(slow) if name == "spec" else cell for name, cell in cells)
-    form = FunctionType(operation.__code__, operation.__globals__, operation.__name__, operation.__defaults__, closure)
-    form.__kwdefaults__ = operation.__kwdefaults__
     return form
 
 

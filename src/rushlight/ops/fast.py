@@ -29,7 +29,7 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
     def compute(input: Any) -> Any:
         return value(input)
 
-    compute.__name__ = compute.__qualname__ = getattr(value, "__name__", name.removesuffix("Backward0").lower())
+    compute.__name__ = compute.__qualname__ = name[: name.index("Backward")].lower()
     spec = Op(name, compute, {"input": rule}, elementwise=True, promote=promote)
 
     class Fast(ElementwiseBackward):
@@ -127,7 +127,7 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
     def compute(input: Any, other: Any) -> Any:
         return value(input, other)
 
-    compute.__name__ = compute.__qualname__ = getattr(value, "__name__", name)
+    compute.__name__ = compute.__qualname__ = name[: name.index("Backward")].lower()
     spec = Op(name, compute, {"input": by_input, "other": by_other}, elementwise=True, promote=promote)
 
     class Fast(ElementwiseBackward):
@@ -174,87 +174,106 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
     Fast.__name__ = Fast.__qualname__ = name
     spec.node = Fast
 
-    def call(input: Any, other: Any, *, out: Any = None) -> Any:
-        kind = type(input)
-        if (kind is Tensor or kind is Parameter) and out is None:
-            a = input.array
-            dtype = a.dtype
-            if dtype is float32 or dtype is float64:
-                kind = type(other)
-                if kind is Tensor or kind is Parameter:
-                    b = other.array
-                    fast = b.dtype is dtype
-                else:
-                    fast = kind is float or kind is int
-                    if fast:
-                        b = (constants32 if dtype is float32 else constants64).get(other)
-                        if b is None:
-                            b = constant(other, dtype)
-                if fast:
-                    try:
-                        y = value(a, b, out=...)
-                    except ValueError as error:
-                        raise broadcast_error(error, (a, b)) from None
-                    result = new(Tensor)
-                    result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
-                    if recording.get():
-                        result.version = [0]
-                        edge_a = input.node
-                        if input._view is not None:
-                            edge_a = view_edge(input)
-                        elif edge_a is None and input.leaf:
-                            edge_a = input
-                        if kind is float or kind is int:
-                            edge_b, cell_b = None, CONSTANT
-                        else:
-                            cell_b = other.version
-                            edge_b = other.node
-                            if other._view is not None:
-                                edge_b = view_edge(other)
-                            elif edge_b is None and other.leaf:
-                                edge_b = other
-                        if edge_a is not None or edge_b is not None:
-                            node = Fast()
-                            node.number, node.edges, node.hooks = next_number(), (edge_a, edge_b), None
-                            if keeps:
-                                cell_a = input.version
-                                if edge_b is None:
-                                    keep_a, keep_b = input_needs_input, input_needs_other
-                                elif edge_a is None:
-                                    keep_a, keep_b = other_needs_input, other_needs_other
-                                else:
-                                    keep_a = keep_b = True
-                                node.saved = (
-                                    a if keep_a else None, cell_a, cell_a[0] if keep_a else 0,
-                                    b if keep_b else None, cell_b, cell_b[0] if keep_b else 0,
-                                )  # fmt: skip
-                            else:
-                                node.saved = ()
-                            if cell_b is CONSTANT or a.shape == b.shape:
-                                node.fit = None
-                            else:
-                                node.fit = ((a.shape, dtype), (b.shape, dtype))
-                            frame = current_frame(1)
-                            code = frame.f_code
-                            if code is latest.code:
-                                node.code, node.instruction = code, frame.f_lasti
-                            else:
-                                node.code, node.instruction = place(frame, code)
-                            result.node = node
-                            return result
-                    else:
-                        result.version = inference_cell if inferring.get() else [0]
-                    result.node = None
-                    return result
-        if kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype:
-            if input.dtype is float32 or input.dtype is float64:
-                return value(input, other)  # in a rule: bare arrays in, bare arrays out
-        return spec((input, other), {} if out is None else {"out": out}, current_frame(1))
+    def form(slow: Callable) -> Callable:
+        """The operation, with the way that everything else than plain tensors and numbers goes."""
 
+        def call(input: Any, other: Any, *, out: Any = None) -> Any:
+            kind = type(input)
+            if (kind is Tensor or kind is Parameter) and out is None:
+                a = input.array
+                dtype = a.dtype
+                if dtype is float32 or dtype is float64:
+                    kind = type(other)
+                    if kind is Tensor or kind is Parameter:
+                        b = other.array
+                        fast = b.dtype is dtype
+                    else:
+                        fast = kind is float or kind is int
+                        if fast:
+                            b = (constants32 if dtype is float32 else constants64).get(other)
+                            if b is None:
+                                b = constant(other, dtype)
+                    if fast:
+                        try:
+                            y = value(a, b, out=...)
+                        except ValueError as error:
+                            raise broadcast_error(error, (a, b)) from None
+                        result = new(Tensor)
+                        result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
+                        if recording.get():
+                            result.version = [0]
+                            edge_a = input.node
+                            if input._view is not None:
+                                edge_a = view_edge(input)
+                            elif edge_a is None and input.leaf:
+                                edge_a = input
+                            if kind is float or kind is int:
+                                edge_b, cell_b = None, CONSTANT
+                            else:
+                                cell_b = other.version
+                                edge_b = other.node
+                                if other._view is not None:
+                                    edge_b = view_edge(other)
+                                elif edge_b is None and other.leaf:
+                                    edge_b = other
+                            if edge_a is not None or edge_b is not None:
+                                node = Fast()
+                                node.number, node.edges, node.hooks = next_number(), (edge_a, edge_b), None
+                                if keeps:
+                                    cell_a = input.version
+                                    if edge_b is None:
+                                        keep_a, keep_b = input_needs_input, input_needs_other
+                                    elif edge_a is None:
+                                        keep_a, keep_b = other_needs_input, other_needs_other
+                                    else:
+                                        keep_a = keep_b = True
+                                    node.saved = (
+                                        a if keep_a else None, cell_a, cell_a[0] if keep_a else 0,
+                                        b if keep_b else None, cell_b, cell_b[0] if keep_b else 0,
+                                    )  # fmt: skip
+                                else:
+                                    node.saved = ()
+                                if cell_b is CONSTANT or a.shape == b.shape:
+                                    node.fit = None
+                                else:
+                                    node.fit = ((a.shape, dtype), (b.shape, dtype))
+                                frame = current_frame(1)
+                                code = frame.f_code
+                                if code is latest.code:
+                                    node.code, node.instruction = code, frame.f_lasti
+                                else:
+                                    node.code, node.instruction = place(frame, code)
+                                result.node = node
+                                return result
+                        else:
+                            result.version = inference_cell if inferring.get() else [0]
+                        result.node = None
+                        return result
+            if kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype:
+                if input.dtype is float32 or input.dtype is float64:
+                    return value(input, other)  # in a rule: bare arrays in, bare arrays out
+            return slow((input, other), {} if out is None else {"out": out}, current_frame(1))
+
+        call.__name__ = call.__qualname__ = spec.name
+        call.__doc__ = doc
+        return call
+
+    call = form(spec.__call__)
     call.op = spec  # type: ignore[attr-defined]
-    call.__name__ = call.__qualname__ = spec.name
-    call.__doc__ = doc
+    call.operator = form(known_only(spec))  # type: ignore[attr-defined]
     return call
+
+
+OPERANDS = (Tensor, ndarray, bool, int, float, complex, np.generic)
+
+
+def known_only(spec: Op) -> Callable:
+    """An operation as a Python operator, which leaves operands that it does not know to their own methods."""
+
+    def slow(args: tuple, kwargs: dict, frame: Any) -> Any:
+        return spec(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
+
+    return slow
 
 
 CONSTANT = [0]
