@@ -29,7 +29,7 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
     def compute(input: Any) -> Any:
         return value(input)
 
-    compute.__name__ = compute.__qualname__ = name[: name.index("Backward")].lower()
+    compute.__name__ = compute.__qualname__ = name.split("Backward")[0].lower()
     spec = Op(name, compute, {"input": rule}, elementwise=True, promote=promote)
 
     class Fast(ElementwiseBackward):
@@ -127,7 +127,7 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
     def compute(input: Any, other: Any) -> Any:
         return value(input, other)
 
-    compute.__name__ = compute.__qualname__ = name[: name.index("Backward")].lower()
+    compute.__name__ = compute.__qualname__ = name.split("Backward")[0].lower()
     spec = Op(name, compute, {"input": by_input, "other": by_other}, elementwise=True, promote=promote)
 
     class Fast(ElementwiseBackward):
