@@ -38,10 +38,8 @@ def median_index(x: np.ndarray, skip_nan: bool) -> np.ndarray:
         return kth_index(x, (length + 1) // 2)
     present = length - missing.sum(-1)
     ranked = np.argsort(x, -1, kind="stable")
-    if skip_nan:
-        middle = np.maximum(present - 1, 0) // 2
-    else:
-        middle = np.where(present == length, (length - 1) // 2, present)
+    lower = np.maximum(present - 1, 0) // 2
+    middle = lower if skip_nan else np.where(present == length, lower, present)
     return np.take_along_axis(ranked, np.expand_dims(middle, -1), -1)[..., 0]
 
 

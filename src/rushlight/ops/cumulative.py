@@ -13,7 +13,7 @@ from .convert import to_dtype
 from .define import inplace, op
 from .pick import put
 from .promotion import is_half, raw
-from .reduce import as_asked, to_out, widened, written
+from .reduce import as_asked, called, to_out, widened, written
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "trapezoid", "trapz",
@@ -114,7 +114,7 @@ cummin = _running_extreme("cummin", np.minimum, "smallest")
 
 
 def _logcumsumexp_gradient(g: Any, input: Any, result: Any, dim: int) -> Any:
-    """Each element weighs exp(input - result) in every sum behind it; added up as logarithms, so that none overflows."""
+    """Each element weighs exp(input - result) in every sum behind it; added as logarithms, so that none overflows."""
     from . import exp, log, where
 
     if not raw(g).ndim:
@@ -145,12 +145,8 @@ def _logcumsumexp(input, dim):
 def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
     """The logarithm of the running sum of the exponentials along an axis, safe from overflow."""
     if raw(input).dtype.kind in "biu":
-        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{_called(input)}\'')
+        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{called(input)}\'')
     return _logcumsumexp(input, dim, **to_out(out))
-
-
-def _called(input: Any) -> str:
-    return dtypes.CASED[dtypes.of(raw(input).dtype)]
 
 
 # Differences and integrals

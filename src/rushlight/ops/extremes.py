@@ -7,19 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
 from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axes, axis
 from .define import op
 from .pick import pick, put_selected
 from .promotion import raw
-from .reduce import along, kept, to_out, unreduced, widened, written
+from .reduce import along, called, kept, require_real, to_out, unreduced, widened, written
 from .sorting import sort
 
 __all__ = [
-    "amax", "amin", "aminmax", "argmax", "argmin", "kthvalue", "max", "median", "min", "mode", "nanmedian", "nanquantile",
-    "quantile",
+    "amax", "amin", "aminmax", "argmax", "argmin", "kthvalue", "max", "median", "min", "mode", "nanmedian",
+    "nanquantile", "quantile",
 ]  # fmt: skip
 
 
@@ -29,27 +28,21 @@ def require_elements(name: str, x: np.ndarray, dim: Any = None) -> None:
         return
     if dim is None or dim == () or dim == []:
         raise RuntimeError(
-            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with the "
-            f"'dim' argument."
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            f"the 'dim' argument."
         )
     for reduced in axes(dim, x.ndim) or ():
         if x.shape[reduced] == 0:
             raise IndexError(f"{name}(): Expected reduction dim {reduced} to have non-zero size.")
 
 
-def require_real(name: str, x: np.ndarray) -> None:
-    """Refuse complex numbers, which have no order."""
-    if x.dtype.kind == "c":
-        raise RuntimeError(f"{name}: complex numbers have no order: input of type {dtypes.of(x.dtype)} is not supported")
-
-
 def require_same_type(input: Any, out: Any) -> None:
     """Refuse to write into a tensor of another type."""
     for target in (out if isinstance(out, (tuple, list)) else () if out is None else (out,)):
         if target.dtype is not input.dtype:
-            have, want = (dtypes.CASED[t.dtype] for t in (input, target))
             raise RuntimeError(
-                f"Expected the dtype for input and out to match, but got {have} for input's dtype and {want} for out's dtype."
+                f"Expected the dtype for input and out to match, but got {called(input)} for input's dtype and "
+                f"{called(target)} for out's dtype."
             )
 
 
@@ -128,7 +121,9 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
 def _aminmax(input, dim, keepdim):
     require_real("aminmax", input)
     if dim is None and not input.size:
-        raise RuntimeError("aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity.")
+        raise RuntimeError(
+            "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity."
+        )
     require_elements("aminmax", input, dim)
     dims = along(dim, input.ndim)
     return np.minimum.reduce(input, dims, None, None, keepdim), np.maximum.reduce(input, dims, None, None, keepdim)
@@ -177,10 +172,10 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
         return along_axis(input, dim, keepdim, **to_out(out))
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"""The {joined} element of all; with an axis ``dim``, the {joined} of each line along it and its index.
+    function.__doc__ = f"""The {joined} element of all; with an axis ``dim``, that of each line along it, and its index.
 
-    With a second tensor: the {joined} of both, element by element. Over all elements the gradient is shared evenly among
-    equals; along an axis it goes to the element at the index.
+    With a second tensor: the {joined} of both, element by element. Over all elements the gradient is shared evenly
+    among equals; along an axis it goes to the element at the index.
 
     Raises:
         RuntimeError: there are no elements.
@@ -204,7 +199,7 @@ def _place(name: str, position: Any, joined: str) -> Any:
         return position(widened(input), line, keepdims=keepdim)
 
     compute.__name__ = compute.__qualname__ = name
-    compute.__doc__ = f"The index of the {joined} element, of all in order or along the axis ``dim``; the first of equals."
+    compute.__doc__ = f"The index of the {joined} element, of all or along the axis ``dim``; the first of equals."
     return op()(compute)
 
 
@@ -260,7 +255,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: A
     shape = raw(input).shape
     length = shape[axis(dim, len(shape))] if shape else 1
     if not 1 <= k <= length:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: got {k}, lines have {length}")
+        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: got {k} of {length}")
     return _kthvalue(input, dim, keepdim, k, **to_out(out))
 
 

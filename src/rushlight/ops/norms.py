@@ -14,7 +14,7 @@ from .axes import axes, axis
 from .define import op
 from .extremes import amax, amin, even_weights
 from .promotion import conj, fit, raw
-from .reduce import along, converted, to_out, unreduced, widened, written
+from .reduce import along, called, converted, to_out, unreduced, widened, written
 from .reduce import sum as add_up
 
 __all__ = ["cdist", "cosine_similarity", "dist", "norm", "pairwise_distance", "pdist", "renorm"]
@@ -73,15 +73,15 @@ def _vector_norm(input, ord, dim, keepdim):
     if input.dtype.kind in "biu":
         raise RuntimeError(
             f"linalg.vector_norm: Expected a floating point or complex tensor as input. "
-            f"Got {dtypes.CASED[dtypes.of(input.dtype)]}"
+            f"Got {called(input)}"
         )
     dims = along(dim, input.ndim)
     if ord < 0 or ord == math.inf:
         reduced = range(input.ndim) if dims is None else (dims,) if type(dims) is int else dims
         if builtins.any(input.shape[i] == 0 for i in reduced):
             raise RuntimeError(
-                f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not have "
-                f"an identity"
+                f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not "
+                f"have an identity"
             )
     found = norm_of(widened(input), ord, dims, keepdim)
     return found.astype(input.real.dtype, copy=False)
@@ -117,8 +117,8 @@ def _check_dtype(name: str, x: np.ndarray, dtype: dtypes.dtype) -> None:
         raise RuntimeError(f"{name}: dtype should be {kind} for {kind} inputs, but got {dtypes.CASED[dtype]}")
     if dtypes.promote_types(have, dtype) is not dtype:
         raise RuntimeError(
-            f"{name}: the dtype of the input ({dtypes.CASED[have]}) should be convertible without narrowing to the specified "
-            f"dtype ({dtypes.CASED[dtype]})"
+            f"{name}: the dtype of the input ({dtypes.CASED[have]}) should be convertible without narrowing to the "
+            f"specified dtype ({dtypes.CASED[dtype]})"
         )
 
 
@@ -131,8 +131,8 @@ def matrix_norm(
     """The norm of the matrices in the two axes ``dim``.
 
     Args:
-        ord: "fro" (of all elements as a vector), "nuc" (the sum of the singular values), 1 or -1 (the largest or smallest
-            column sum), inf or -inf (of row sums), 2 or -2 (the largest or smallest singular value).
+        ord: "fro" (of all elements as a vector), "nuc" (the sum of the singular values), 1 or -1 (the largest or
+            smallest column sum), inf or -inf (of row sums), 2 or -2 (the largest or smallest singular value).
 
     Raises:
         RuntimeError: there are fewer than two axes, or no such norm.
@@ -175,7 +175,9 @@ def _spectral_norm(A: Any, ord: Any, rows: int, columns: int, keepdim: bool) -> 
     return found
 
 
-def linalg_norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
+def linalg_norm(
+    A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None
+) -> Any:
     """A vector or matrix norm: a matrix norm if ``dim`` has two axes, or the tensor has two and ``ord`` is given.
 
     >>> import rushlight as torch
@@ -198,7 +200,7 @@ def linalg_norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False,
 def norm(
     input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
 ) -> Any:
-    """The vector norm of all elements, or of the vectors along the axes ``dim``; "nuc" for the nuclear norm of matrices.
+    """The vector norm of all elements, or of the vectors along the axes ``dim``; "nuc" for that norm of matrices.
 
     >>> import rushlight as torch
     >>> torch.norm(torch.tensor([3.0, 4.0]))
@@ -252,13 +254,13 @@ def _check_points(name: str, p: float, *sets: Any) -> None:
             raise RuntimeError(f"{name} only supports at least 2D tensors, X{place} got: {points.ndim}D")
         if raw(points).dtype.kind != "f":
             raise RuntimeError(
-                f"{name} only supports floating-point dtypes, X{place} got: {dtypes.CASED[dtypes.of(raw(points).dtype)]}"
+                f"{name} only supports floating-point dtypes, X{place} got: {called(points)}"
             )
     if p < 0:
         raise RuntimeError(f"{name} only supports non-negative p values")
 
 
-def _cdist_gradient(g: Any, x1: Any, x2: Any, result: Any, p: float, compute_mode: Any, needs: tuple) -> tuple:
+def _cdist_gradient(g: Any, x1: Any, x2: Any, result: Any, p: float, needs: tuple) -> tuple:
     difference = x1.reshape((*x1.shape[:-1], 1, x1.shape[-1])) - x2.reshape((*x2.shape[:-2], 1, *x2.shape[-2:]))
     grad = norm_gradient(g.reshape((*g.shape, 1)), difference, result.reshape((*result.shape, 1)), p, -1, True)
     return (
@@ -267,9 +269,7 @@ def _cdist_gradient(g: Any, x1: Any, x2: Any, result: Any, p: float, compute_mod
     )
 
 
-@op("CdistBackward0", **{
-    "x1, x2": lambda g, x1, x2, result, p, compute_mode, needs: _cdist_gradient(g, x1, x2, result, p, compute_mode, needs)
-})  # fmt: skip
+@op("CdistBackward0", **{"x1, x2": lambda g, x1, x2, result, p, needs: _cdist_gradient(g, x1, x2, result, p, needs)})
 def cdist(x1, x2, p=2.0, compute_mode=None):
     """The distance of every row of ``x1``, shape (..., P, M), to every row of ``x2``, (..., R, M): shape (..., P, R).
 

@@ -103,12 +103,23 @@ def written(result: Any, out: Any) -> Any:
     return out
 
 
+def called(x: Any) -> str:
+    """The name of the type of a tensor's or an array's elements in PyTorch's messages."""
+    return dtypes.CASED[dtypes.of(raw(x).dtype)]
+
+
+def require_real(name: str, x: np.ndarray) -> None:
+    """Refuse complex numbers, which have no order."""
+    if x.dtype.kind == "c":
+        raise RuntimeError(f"{name}: complex numbers have no order: {dtypes.of(x.dtype)} is not supported")
+
+
 def require_inexact(name: str, x: np.ndarray, dtype: dtypes.dtype | None = None) -> None:
     """Refuse integers where PyTorch does."""
     if dtype is None and x.dtype.kind in "biu":
         raise RuntimeError(
             f"{name}(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {dtypes.CASED[dtypes.of(x.dtype)]}"
+            f"Got: {called(x)}"
         )
     if dtype is not None and dtype.category < dtypes.FLOATING:
         raise RuntimeError(
@@ -416,7 +427,9 @@ def _spread_function(operation: Any, name: str, doc: str, pair: bool = False) ->
 
 var = _spread_function(
     _var, "var",
-    """The variance of all elements, or along the axes ``dim``: squared deviations over ``n - correction`` (1 if not given).
+    """The variance of all elements, or along the axes ``dim``.
+
+    It is the sum of the squared deviations from the mean over ``n - correction``; ``correction`` is 1 if not given.
 
     >>> import rushlight as torch
     >>> torch.tensor([1.0, 2.0, 3.0]).var()
@@ -445,8 +458,9 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
     from . import exp, where
 
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
-    weights = exp(input - where(abs(result) == math.inf, 0.0, result) if raw(result).dtype.kind != "c" else input - result)
-    return g * weights.conj()
+    if raw(result).dtype.kind != "c":
+        result = where(abs(result) == math.inf, 0.0, result)
+    return g * exp(input - result).conj()
 
 
 @op(
@@ -462,7 +476,7 @@ def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -
 
     >>> import rushlight as torch
     >>> torch.logsumexp(torch.tensor([1000.0, 1000.0]), 0)
-    tensor(1000.6931)
+    tensor(1000.6932)
     """
     if raw(input).dtype.kind in "biu":
         input = to_dtype(input, dtypes.get_default_dtype().numpy)

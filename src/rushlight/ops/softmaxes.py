@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
 from ..tensor import Tensor
 from .axes import axis
 from .define import op
 from .powers import exp
 from .promotion import is_half, raw
-from .reduce import converted, to_out, widened
+from .reduce import called, converted, to_out, widened
 from .reduce import sum as add_up
 
 __all__ = ["log_softmax", "softmax"]
@@ -22,7 +21,7 @@ __all__ = ["log_softmax", "softmax"]
 def _shifted(x: np.ndarray, dim: int, name: str) -> np.ndarray:
     """The elements less the largest of their line."""
     if x.dtype.kind not in "fV":
-        raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{dtypes.CASED[dtypes.of(x.dtype)]}'")
+        raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{called(x)}'")
     if not x.ndim:
         axis(dim, 0)
         return widened(x) - widened(x)

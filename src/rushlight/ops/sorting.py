@@ -7,27 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
 from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .define import op
-from .promotion import raw
 from .pick import put
-from .reduce import to_out, widened, written
+from .promotion import raw
+from .reduce import called, require_real, to_out, widened, written
 
 __all__ = [
     "argsort", "bucketize", "isin", "msort", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
 ]  # fmt: skip
 
 
-def _require_real(name: str, x: np.ndarray) -> None:
-    if x.dtype.kind == "c":
-        raise RuntimeError(f"{name}: complex numbers have no order: input of type {dtypes.of(x.dtype)} is not supported")
-
-
 def _sorting(x: np.ndarray, dim: int, descending: bool) -> np.ndarray:
-    _require_real("sort", x)
+    require_real("sort", x)
     line = axis(dim, x.ndim)
     if not x.ndim:
         return np.zeros((), np.int64)
@@ -94,7 +88,7 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     >>> torch.topk(torch.tensor([1, 3, 2]), 2).values
     tensor([3, 2])
     """
-    _require_real("topk", input)
+    require_real("topk", input)
     line = axis(dim, input.ndim)
     if not 0 <= k <= (input.shape[line] if input.ndim else 1):
         raise RuntimeError(f"selected index k out of range: got {k} along dimension {dim} of shape {list(input.shape)}")
@@ -113,7 +107,11 @@ def _distinct(input: Any, results: tuple, wanted: tuple) -> Any:
 
 
 def unique(
-    input: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
+    input: Tensor,
+    sorted: bool = True,
+    return_inverse: bool = False,
+    return_counts: bool = False,
+    dim: int | None = None,
 ) -> Any:
     """The distinct elements in order, or the distinct slices along ``dim``.
 
@@ -129,7 +127,7 @@ def unique(
     x = input.array
     if dim is not None:
         return _unique_slices(input, axis(dim, x.ndim), True, (return_inverse, return_counts))
-    _require_real("unique", x)
+    require_real("unique", x)
     flat = x.reshape(-1)
     ranked = np.argsort(widened(flat), kind="stable")
     starts = _starts(flat[ranked][:, None])
@@ -208,15 +206,19 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     if side not in (None, "left", "right"):
         raise RuntimeError(f"torch.searchsorted(): side can only be 'left' or 'right' but got {side}")
     if side == "left" and right:
-        raise RuntimeError("torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True")
+        raise RuntimeError(
+            "torch.searchsorted(): side and right can't be set to opposites, got side of left while right was True"
+        )
     if sorted_sequence.ndim == 0:
-        raise RuntimeError("torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension")
+        raise RuntimeError(
+            "torch.searchsorted(): boundaries tensor should have positive dimension, but got 0 dimension"
+        )
     values = np.asarray(input)
     if sorted_sequence.ndim > 1 and sorted_sequence.shape[:-1] != values.shape[:-1]:
         raise RuntimeError(
-            f"torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries tensor "
-            f"and input value tensor must match, but we got boundaries tensor {list(sorted_sequence.shape)} and input value "
-            f"tensor {list(values.shape)}"
+            f"torch.searchsorted(): boundaries tensor should be 1 dimension or the first N-1 dimensions of boundaries "
+            f"tensor and input value tensor must match, but we got boundaries tensor {list(sorted_sequence.shape)} and "
+            f"input value tensor {list(values.shape)}"
         )
     if sorter is not None:
         if sorter.shape != sorted_sequence.shape:
@@ -225,7 +227,9 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
                 f"{list(sorted_sequence.shape)} and got sorter tensor {list(sorter.shape)}"
             )
         if sorter.dtype != np.int64:
-            raise RuntimeError(f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {sorter.dtype}")
+            raise RuntimeError(
+                f"torch.searchsorted(): sorter must be a tensor of long dtype but got dtype {called(sorter)}"
+            )
         sorted_sequence = np.take_along_axis(sorted_sequence, sorter, -1)
     return _search(sorted_sequence, values, out_int32, right or side == "right")
 

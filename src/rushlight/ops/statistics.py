@@ -11,7 +11,7 @@ from ..tensor import Tensor
 from .convert import to_dtype
 from .define import op
 from .promotion import raw
-from .reduce import mean
+from .reduce import called, mean
 from .reduce import sum as add_up
 
 __all__ = ["bincount", "corrcoef", "cov", "histc", "histogram", "histogramdd"]
@@ -44,7 +44,7 @@ def histc(input, bins=100, min=0, max=0):
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
     if input.dtype.kind not in "f":
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{called(input)}'")
     low, high = _limits("histc", input, min, max)
     x = input.reshape(-1)
     inside = x[(x >= low) & (x <= high)]
@@ -95,7 +95,7 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
     tensor([2., 1.])
     """
     if input.dtype.kind != "f":
-        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+        raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{called(input)}'")
     if isinstance(bins, np.ndarray):
         if bins.dtype != input.dtype:
             raise RuntimeError("torch.histogram(): input tensor and bins tensors should have the same dtype")
@@ -104,8 +104,8 @@ def histogram(input, bins, *, range=None, weight=None, density=False):
         edges = _edges(input, bins, range)
     if weight is not None and weight.shape != input.shape:
         raise RuntimeError(
-            f"torch.histogram(): if weight tensor is provided it should have the same shape as the input tensor excluding its "
-            f"innermost dimension, but got input with shape {list(input.shape)} and weight with shape {list(weight.shape)}"
+            f"torch.histogram(): if weight tensor is provided it should have the same shape as the input tensor, but "
+            f"got input with shape {list(input.shape)} and weight with shape {list(weight.shape)}"
         )
     return _dense(input.reshape(-1, 1), [edges], weight, density), edges.copy()
 
@@ -124,7 +124,10 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Any = No
     dims = points.shape[1]
     bins = [bins] * dims if isinstance(bins, int) else list(bins)
     if len(bins) != dims:
-        raise RuntimeError(f"histogramdd: The size of bins must be equal to the innermost dimension of the input: {dims}, got {len(bins)}")
+        raise RuntimeError(
+            f"histogramdd: The size of bins must be equal to the innermost dimension of the input: {dims}, but got "
+            f"{len(bins)}"
+        )
     ranges = [None] * dims if range is None else list(zip(range[::2], range[1::2], strict=True))
     edges = [
         raw(b).reshape(-1) if isinstance(b, Tensor) else _edges(column, b, span)
@@ -146,7 +149,7 @@ def bincount(input, weights=None, minlength=0):
     tensor([0, 2, 0, 1])
     """
     if input.dtype.kind not in "iu":
-        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
+        raise NotImplementedError(f"\"bincount_cpu\" not implemented for '{called(input)}'")
     if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if input.ndim != 1 or (input.size and input.min() < 0):
@@ -179,7 +182,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
             [-1.,  1.]])
     """
     if input.ndim > 2:
-        raise RuntimeError(f"cov(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise _too_many_axes("cov", "input", input)
     if raw(input).dtype == bool:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     x = input if input.ndim == 2 else input.reshape((1, -1))
@@ -199,10 +202,15 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
         free = total - correction
     off = x - mid
     weighted = off if weights is None else off * weights
-    free = max(float(raw(free)), 0.0) if isinstance(free, Tensor) and not free.requires_grad else free
     product = off @ weighted.mT.conj()
-    free = max(free, 0) if isinstance(free, (int, float)) else free
-    return (product / free if free != 0 else product / float("nan") * 1).squeeze()
+    return (product / (free.clamp_min(0) if isinstance(free, Tensor) else max(free, 0))).squeeze()
+
+
+def _too_many_axes(function: str, name: str, given: Any, most: str = "two") -> RuntimeError:
+    return RuntimeError(
+        f"{function}(): expected {name} to have {most} or fewer dimensions but got an {name} with {given.ndim} "
+        f"dimensions"
+    )
 
 
 def _weights(count: int, fweights: Any, aweights: Any) -> Any:
@@ -210,13 +218,16 @@ def _weights(count: int, fweights: Any, aweights: Any) -> Any:
         if given is None:
             continue
         if given.ndim > 1:
-            raise RuntimeError(f"cov(): expected {name} to have one or fewer dimensions but got {name} with {given.ndim} dimensions")
+            raise _too_many_axes("cov", name, given, "one")
         integral = raw(given).dtype.kind in "iu"
         if integral != (name == "fweights"):
             kind = "integral" if name == "fweights" else "floating point"
             raise RuntimeError(f"cov(): expected {name} to have {kind} dtype but got {name} with {given.dtype} dtype")
         if raw(given).size != count:
-            raise RuntimeError(f"cov(): expected {name} to have the same numel as there are observations in the input but got {raw(given).size} != {count}")
+            raise RuntimeError(
+                f"cov(): expected {name} to have the same numel as there are observations in the input but got "
+                f"{raw(given).size} != {count}"
+            )
         if count and raw(given).min() < 0:
             raise RuntimeError(f"cov(): {name} cannot be negative")
     if fweights is None or aweights is None:
@@ -233,7 +244,7 @@ def corrcoef(input: Tensor) -> Tensor:
             [-1.,  1.]])
     """
     if input.ndim > 2:
-        raise RuntimeError(f"corrcoef(): expected input to have two or fewer dimensions but got an input with {input.ndim} dimensions")
+        raise _too_many_axes("corrcoef", "input", input)
     c = cov(input)
     if c.ndim == 0:
         return c / c
