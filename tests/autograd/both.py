@@ -19,7 +19,6 @@ Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
 is being modified inplace in normal mode
-A view was created in no_grad mode
 Cannot set version_counter for inference tensor
 Expected allow_unused to be True or not passed
 Expects all inputs to be Tensor
@@ -34,6 +33,9 @@ appears to not have been used in the graph. Set allow_unused=True if this is the
 One of the differentiated Tensors does not require grad
 Output 0 of
 Output 1 of
+must match the size of tensor b
+is a view and its base or another view of its base has been modified inplace
+was created in no_grad mode
 Setting requires_grad=True on inference tensor outside InferenceMode
 This view is the output of a function that returns multiple views
 This view was created inside a custom Function
@@ -41,7 +43,6 @@ Trying to backward through the graph a second time
 You must implement either the backward or vjp method
 You must implement the forward function
 a leaf Variable that requires grad
-a view of a leaf Variable that requires grad
 `inputs` argument to `backward()` cannot be empty
 `inputs` argument to `grad()` cannot be empty
 Can't detach views in-place
@@ -127,7 +128,7 @@ def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()}
     if value is None or isinstance(value, (bool, int, float, complex, str, np.ndarray, Exception)):
         return value
-    return value.name() if hasattr(value, "next_functions") else str(value)
+    return type(value).__name__ if hasattr(value, "next_functions") else str(value)
 
 
 def assert_same(program: Program, rtol: float = 1e-6) -> None:

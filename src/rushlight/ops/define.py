@@ -23,7 +23,7 @@ import numpy as np
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
-from .nodes import OUTPUT, Backward, ElementwiseBackward, MultiBackward, Rule, Saved, make_node, make_slot, named, parameters_of
+from .nodes import OUTPUT, Backward, ElementwiseBackward, MultiBackward, Rule, Saved, cut, make_node, make_slot, named, parameters_of
 from .promotion import broadcast_error, float32, is_half, promoted, raw, shapes
 from .returns import named as named_returns
 from .writing import bump, check_fits, check_writable, rewrite_history, show, write_out
@@ -297,19 +297,25 @@ class Op:
         target = args[0]
         values: Any = ()
         edges = None
-        if self.places and recording.get():
+        if recording.get():
             values = self.values(args, kwargs)
             edges = self.edges(values)
         check_writable(target, f"{self.name}_", edges is not None)
         value = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
         check_fits(target.array, value)
-        original = None
-        if edges is not None and any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
-            original = target.array.copy()
+        node = None
+        if edges is not None:
+            original = None
+            if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
+                original = target.array.copy()
+            node = self.record(values, edges, ((target.array, target.version),), frame, original)
+        elif recording.get() and target.requires_grad:
+            node = make_node(cut(self.name), (edge_of(target),), {"shape": target.array.shape}, frame)
         np.copyto(target.array, value, casting="unsafe")
         bump(target)
-        if edges is not None:
-            rewrite_history(target, self.record(values, edges, ((target.array, target.version),), frame, original))
+        if node is not None:
+            node.written()
+            rewrite_history(target, node)
         return target
 
     def into(self, args: tuple, kwargs: dict) -> Any:

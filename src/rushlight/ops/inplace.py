@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node
+from ..autograd.node import Node, Slot
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone
 from .define import inplace, op
 from .nodes import make_node
+from .place import zeros_as
 from .promotion import as_type, fit
 from .strided import Geometry, as_strided_within
+from .writing import set_history
 
 
 class CopySlices(Node):
@@ -62,10 +64,10 @@ def rebase(target: Tensor, node: Any) -> None:
         show = view.replay
     slices = make_node(CopySlices, (edge_of(base), *node.edges[1:]), (node, show, whole_alone), None)
     slices.code, slices.instruction = node.code, node.instruction
-    base.node, base.leaf = slices, False
+    set_history(base, slices)
     if base._view is not None:
         base._view.seen = base._version
-    rederive(target)
+    show_anew(target)
 
 
 def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
@@ -76,50 +78,66 @@ def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
 def rederive(target: Tensor) -> None:
     """Derive the history of a view anew from that of its base."""
     view: Any = target._view
+    if edge_of(view.base) is None:
+        view.seen = target._version
+        return
+    if view.made != View.DEFAULT:
+        refuse(target, "its base or another view of its base has been modified inplace")
+    show_anew(target)
+
+
+def show_anew(target: Tensor) -> None:
+    """Make a view come from its base as it is now."""
+    view: Any = target._view
     view.seen = target._version
     edge = edge_of(view.base)
-    if edge is None:
-        return
     if view.replay is not None:
-        target.node = view.replay(view.base).node
+        set_history(target, view.replay(view.base).node)
         return
     parts = Geometry.of(target.array), Geometry.of(view.base.array)
-    target.node = make_node(as_strided_within.node, (edge,), (view.base.array.shape, parts), None)
-    target.leaf = False
+    node = make_node(as_strided_within.node, (edge,), (view.base.array.shape, parts), None)
     if isinstance(edge, Node):
-        target.node.code, target.node.instruction = edge.code, edge.instruction
+        node.code, node.instruction = edge.code, edge.instruction
+    set_history(target, node)
 
 
-UNRECORDED = {View.NO_GRAD: ("no_grad", "with grad mode enabled"), View.INFERENCE: ("inference_mode", "in normal mode")}
+REASONS = {
+    View.NO_GRAD: (
+        "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either both "
+        "inside the no_grad block, so that the change is not recorded, or both outside, so that it is."
+    ),
+    View.INFERENCE: (
+        "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either both "
+        "inside the inference_mode block, so that the change is not recorded, or both outside, so that it is."
+    ),
+    View.MULTI_OUTPUT: (
+        "This view is the output of a function that returns multiple views. Such functions do not allow the output views to "
+        "be modified inplace. Use an out-of-place operation instead, or take the parts by indexing."
+    ),
+    View.CUSTOM: (
+        "This view was created inside a custom Function (or because an input was returned as-is): changing it in place would "
+        "bypass the backward of that Function. Clone the output of the Function first."
+    ),
+}
+UNRECORDED = {
+    View.NO_GRAD: ("no_grad mode", "modified inplace with grad mode enabled"),
+    View.INFERENCE: ("inference mode", "modified inplace in normal mode"),
+}
 
 
-def refuse(target: Tensor, name: str) -> None:
+def refuse(target: Tensor, what: str) -> None:
     """The error for an in-place operation on a view that cannot take one."""
-    view: Any = target._view
-    made_by = target.grad_fn.name() if target.grad_fn is not None else "a view operation"
-    if view.made in UNRECORDED:
-        mode, now = UNRECORDED[view.made]
-        raise RuntimeError(
-            f"A view was created in {mode} mode and is being modified inplace {now}. Given that this use case is ambiguous "
-            f"and error-prone, it is forbidden. You can clarify your code by moving both the view and the inplace either both "
-            f"inside the {mode} block (if you don't want the inplace to be tracked) or both outside (if you want the inplace "
-            f"to be tracked). The operation is {name}."
-        )
-    if view.made == View.MULTI_OUTPUT:
-        raise RuntimeError(
-            f"Output {target.output_nr} of {made_by} is a view and is being modified inplace. This view is the output of a "
-            f"function that returns multiple views. Such functions do not allow the output views to be modified inplace. You "
-            f"should replace the inplace operation by an out-of-place one."
-        )
-    raise RuntimeError(
-        f"Output {target.output_nr} of {made_by} is a view and is being modified inplace. This view was created inside a "
-        f"custom Function (or because an input was returned as-is) and the autograd logic to handle view+inplace would "
-        f"override the custom backward associated with the custom Function, leading to incorrect gradients. This behavior is "
-        f"forbidden. You can fix this by cloning the output of the custom Function."
-    )
+    made = target._view.made  # type: ignore[union-attr]
+    node = target.node
+    made_by = "" if node is None else f"Output {target.output_nr} of {(node.edges[0] if type(node) is Slot else node).name()}"
+    if made in UNRECORDED:
+        mode, change = UNRECORDED[made]
+        start = f"{made_by} is a view of a view which" if made_by else "A view"
+        raise RuntimeError(f"{start} was created in {mode} and {what.replace('modified inplace', change)}. {REASONS[made]}")
+    raise RuntimeError(f"{made_by or 'This tensor'} is a view and {what}. {REASONS[made]}")
 
 
-@op("CopyBackwards", input=lambda g: None, src=lambda g, src_shape, src_dtype: fit(g, src_shape, src_dtype))
+@op("CopyBackwards", input=lambda g, input_shape: zeros_as(g, input_shape), src=lambda g, src_shape, src_dtype: fit(g, src_shape, src_dtype))
 def copy(input, src, non_blocking=False):
     """The values of ``src``, broadcast and converted to the shape and type of ``input``."""
     try:

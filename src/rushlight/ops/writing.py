@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import inferring, recording
-from ..autograd.node import Node
 from ..tensor import Tensor, View, inference_cell
 
 ndarray = np.ndarray
@@ -38,23 +37,23 @@ def compose(first: Callable | None, second: Callable | None) -> Callable | None:
 def check_writable(target: Tensor, name: str, recorded: bool) -> None:
     """Refuse what must not be overwritten, before anything is changed."""
     array = target.array
-    if recording.get():
+    if recording.get() and (recorded or target.requires_grad):
+        view = target._view
+        if view is not None:
+            if view.made != View.DEFAULT:
+                from .inplace import refuse
+
+                refuse(target, f"is being modified inplace by {name}")
+            if target.requires_grad and view.base.is_leaf:
+                raise RuntimeError(
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation. "
+                    "Use torch.no_grad() around the change, or change a .clone()."
+                )
         if target.leaf:
             raise RuntimeError(
                 "a leaf Variable that requires grad is being used in an in-place operation. "
                 "Use torch.no_grad() around the change, or change .data or a .clone()."
             )
-        view = target._view
-        if view is not None:
-            if view.base.leaf:
-                raise RuntimeError(
-                    "a view of a leaf Variable that requires grad is being used in an in-place operation. "
-                    "Use torch.no_grad() around the change, or change a .clone()."
-                )
-            if view.made != View.DEFAULT and (recorded or target.requires_grad):
-                from .inplace import refuse
-
-                refuse(target, name)
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
@@ -112,7 +111,12 @@ def rewrite_history(target: Tensor, node: Any) -> None:
 
         rebase(target, node)
         return
-    hooks = None if not isinstance(target.node, Node) else target.node.hooks
+    set_history(target, node)
+
+
+def set_history(target: Tensor, node: Any) -> None:
+    """Make a tensor come from another node; ``retain_grad`` goes with it."""
+    hooks = None if target.node is None else target.node.hooks
     if hooks is not None and hooks.retain is not None and hooks.retain() is target:
         node._hooks().retain, hooks.retain = hooks.retain, None
     target.node, target.leaf = node, False
