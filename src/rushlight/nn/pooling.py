@@ -317,12 +317,13 @@ class _FractionalMaxPool(Layer):
     def forward(self, input: Tensor) -> Any:
         """Take the maximum of each window, and with `return_indices` also where it is."""
         sizes = input.shape[-self.axes :]
-        output = self.output_size or tuple(int(n * r) for n, r in zip(sizes, self.output_ratio, strict=True))
+        output = self.output_size or tuple(int(n * r) for n, r in zip(sizes, self.output_ratio or (), strict=True))
         self._check_sizes(sizes, output)
         flat = input.reshape(-1, input.size(-self.axes - 1), math.prod(sizes))
         samples = self._random_samples
         if samples is None:
             samples = ops.rand(*flat.shape[:2], self.axes, dtype=input.dtype)
+        samples = samples[: flat.size(0)]
         places = self._places(samples.flip(-1) if self.axes == 2 else samples, sizes, output)
         windows = flat.gather(2, places.flatten(2)).reshape(places.shape)
         values, which = windows.max(-1)
