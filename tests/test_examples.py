@@ -45,7 +45,7 @@ def test_regression():
     ours, theirs = (run(launcher, "regression.py", *steps) for launcher in (RUSHLIGHT, PYTORCH))
     assert numbers(ours, "loss") == pytest.approx(numbers(theirs, "loss"), abs=2e-5)
     assert numbers(ours, "fitted") == pytest.approx(numbers(theirs, "fitted"), abs=2e-4)
-    assert numbers(ours, "fitted") == pytest.approx(numbers(ours, "least squares "), abs=0.02)
+    assert numbers(ours, "fitted") == pytest.approx(numbers(ours, "least squares "), abs=0.05)
 
 
 def test_pinn():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from . import torch_imports
 from .version import __version__
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+IMPORT_MACHINERY = ("<frozen importlib", "<frozen runpy", importlib.__file__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -130,4 +132,4 @@ def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
 def is_own(frame: FrameType) -> bool:
     """Whether a frame runs Rushlight's code or Python's import machinery."""
     filename = frame.f_code.co_filename
-    return filename.startswith((PACKAGE, "<frozen importlib", "<frozen runpy"))
+    return filename.startswith((PACKAGE, *IMPORT_MACHINERY))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pkgutil import iter_modules
@@ -127,9 +128,13 @@ def suggest_nearest(module: ModuleType) -> None:
     def __getattr__(name: str) -> object:
         if fallback is not None:
             try:
-                return fallback(name)
+                found = fallback(name)
             except AttributeError:
                 pass
+            else:
+                if isinstance(found, ModuleType):
+                    suggest_nearest(found)
+                return found
         message = f"module {torch_name(module)!r} has no attribute {name!r}"
         # The name given and no object: Python would otherwise print a suggestion of its own behind this one.
         raise AttributeError(message if name.startswith("__") else message + hint(module, name), name=name)
@@ -154,8 +159,10 @@ def nearest(module: ModuleType, name: str) -> str | None:
     from difflib import get_close_matches
 
     for home in HOMES:
-        if name in vars(sys.modules.get(home, module)):
-            return f"{torch_name(sys.modules.get(home, module))}.{name}"
+        # Where importing a part of the library is what failed, that part has nothing to offer.
+        with suppress(ImportError):
+            if name in vars(importlib.import_module(home)):
+                return f"{home.replace('rushlight', 'torch', 1)}.{name}"
     names = {*dir(module), *(found.name for found in iter_modules(getattr(module, "__path__", [])))}
     public = [other for other in names if not other.startswith("_")]
     # Of names that differ in case only, as a module and its class do, the last one counts.
