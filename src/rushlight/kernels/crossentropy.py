@@ -17,17 +17,17 @@ def unrowed(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1))
 
 
-def row_weights(target: np.ndarray, weight: np.ndarray | None, ignore: int, dtype: np.dtype) -> np.ndarray | None:
+def row_weights(target: np.ndarray, weight: np.ndarray | None, ignore: int | None, dtype: np.dtype) -> np.ndarray | None:
     """What each row counts for: nothing if its class is the ignored one, else its class's weight; None if all count 1."""
-    ignored = target == ignore
-    if weight is None:
-        return (~ignored).astype(dtype) if ignored.any() else None
-    return np.where(ignored, 0, weight[np.where(ignored, 0, target)]).astype(dtype, copy=False)
+    if ignore is None:
+        return None if weight is None else weight[target]
+    counted = target != ignore
+    return counted.astype(dtype) if weight is None else np.where(counted, weight[np.where(counted, target, 0)], 0)
 
 
 def log_normalised(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The logarithms of softmax, and softmax, of each row."""
-    shifted = rows - rows.max(1, keepdims=True)
+    shifted = rows - np.maximum.reduce(rows, 1, keepdims=True)
     exponentials = np.exp(shifted)
     sums = np.add.reduce(exponentials, 1, keepdims=True)
     exponentials /= sums

@@ -28,6 +28,10 @@ class Windows(NamedTuple):
         axes = zip(self.kernel, self.stride, self.padding, self.dilation, self.out, size)
         return [max(0, (o - 1) * s + d * (k - 1) + 1 - n - 2 * p) for k, s, p, d, o, n in axes]
 
+    def apart(self) -> bool:
+        """Whether no two windows share an element."""
+        return all(s > d * (k - 1) for k, s, d in zip(self.kernel, self.stride, self.dilation))
+
     def places(self) -> list[tuple[slice, ...]]:
         """For each element of the window, where on the padded input the windows have it."""
         return Geometry(self.stride, self.padding, self.dilation).places(self.kernel, self.out)
@@ -91,7 +95,7 @@ def _flat_places(which: np.ndarray, size: tuple[int, ...], by: Windows) -> np.nd
     rank = len(size)
     offsets = np.array(list(combinations(*map(range, by.kernel))), np.int64).reshape(-1, rank) * by.dilation
     steps = np.array([math.prod(size[axis + 1 :]) for axis in range(rank)])
-    flat = (offsets @ steps)[which]
+    flat = np.take(offsets @ steps, which)
     for axis in range(rank):
         shape = [1] * rank
         shape[axis] = -1
@@ -99,14 +103,18 @@ def _flat_places(which: np.ndarray, size: tuple[int, ...], by: Windows) -> np.nd
     return flat
 
 
-def scatter(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
-    """Zeros of the given last axes with each value added at its flat place."""
+def scatter(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...], unique: bool) -> np.ndarray:
+    """Zeros of the given last axes with each value added at its flat place; ``unique`` if no place occurs twice."""
     rank = len(size)
     lead, total = values.shape[: values.ndim - rank], math.prod(size)
     rows = math.prod(lead)
-    places = indices.reshape(rows, -1) + (np.arange(rows) * total)[:, None]
-    sums = np.bincount(places.ravel(), values.ravel(), rows * total)
-    return sums.astype(values.dtype).reshape(*lead, *size)
+    places = indices.reshape(rows, math.prod(indices.shape[len(lead) :])) + (np.arange(rows) * total)[:, None]
+    if unique:
+        sums = np.zeros(rows * total, values.dtype)
+        sums[places.reshape(-1)] = values.reshape(-1)
+    else:
+        sums = np.bincount(places.reshape(-1), values.reshape(-1), rows * total).astype(values.dtype)
+    return sums.reshape(*lead, *size)
 
 
 def gather(values: np.ndarray, indices: np.ndarray, rank: int) -> np.ndarray:

@@ -44,10 +44,10 @@ def _rows(input: np.ndarray) -> np.ndarray:
     return rows.astype(np.float32) if rows.dtype.itemsize == 2 else rows
 
 
-def _in_range(target: np.ndarray, ignore_index: int) -> np.ndarray:
+def _in_range(target: np.ndarray, ignore_index: int | None) -> np.ndarray:
     """The classes flat, the ignored ones as class 0."""
     flat = target.reshape(-1)
-    return np.where(flat == ignore_index, 0, flat) if (flat == ignore_index).any() else flat
+    return flat if ignore_index is None else np.where(flat == ignore_index, 0, flat)
 
 
 def _log_likelihood(name: str) -> Any:
@@ -126,8 +126,8 @@ def _likelihood(input, target, weight, reduction, ignore_index):
     return chosen(input, target, weight, reduction, ignore_index)
 
 
-def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> None:
-    """Refuse a target that names no class of the input."""
+def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | None:
+    """Refuse a target that names no class of the input; give ``ignore_index`` back if it occurs, else None."""
     x, t = raw(input), raw(target)
     if x.ndim == 0 or (x.ndim == 1 and t.ndim > 0 and t.shape[:1] != (1,)):
         raise ValueError(f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size ({t.shape[0] if t.ndim else 1}).")
@@ -146,10 +146,13 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> None:
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
             f"{list(raw(weight).shape)}"
         )
-    if t.size and (t.max() >= classes or t.min() < 0):
+    low, high = (np.minimum.reduce(t, None), np.maximum.reduce(t, None)) if t.size else (0, 0)
+    if low < 0 or high >= classes:
         wrong = t[(t != ignore_index) & ((t >= classes) | (t < 0))]
         if wrong.size:
             raise IndexError(f"Target {wrong.flat[0]} is out of bounds: there are {classes} classes, from 0 to {classes - 1}.")
+        return ignore_index
+    return ignore_index if 0 <= ignore_index < classes and (t == ignore_index).any() else None
 
 
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):
@@ -165,7 +168,7 @@ def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, r
     """
     reduction = reduction_of(size_average, reduce, reduction)
     _floating("nll_loss_out_frame", raw(input))
-    _check(input, target, weight, ignore_index)
+    ignore_index = _check(input, target, weight, ignore_index)
     return _likelihood(input, target, weight, reduction, ignore_index)
 
 
@@ -194,7 +197,7 @@ def cross_entropy(
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    _check(input, target, weight, ignore_index)
+    ignore_index = _check(input, target, weight, ignore_index)
     if label_smoothing:
         return _smoothed(input, target, weight, reduction, ignore_index, label_smoothing)
     chosen = _by_shape(_cross_entropy, _cross_entropy_2d, _cross_entropy_nd, input, reduction)
@@ -225,7 +228,7 @@ def _smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
     hard = _likelihood(log_probabilities, target, weight, reduction, ignore_index)
     if weight is not None:
         log_probabilities = log_probabilities * _across_classes(weight, input)
-    counted = target != ignore_index
+    counted = target == target if ignore_index is None else target != ignore_index
     even = ops.where(counted, -log_probabilities.sum(classes), 0.0)
     if reduction == "mean":
         if weight is None:

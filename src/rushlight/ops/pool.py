@@ -20,14 +20,14 @@ __all__ = [
 # Values at places: what maxima are and what their gradients do
 
 
-@op("GatherBackward0", input=lambda g, indices, rank, input_shape: _scatter(g, indices, tuple(input_shape[-rank:])))
+@op("GatherBackward0", input=lambda g, indices, rank, input_shape: _scatter(g, indices, tuple(input_shape[-rank:]), False))
 def _gather(input, indices, rank):
     return kernels.gather(input, indices, rank)
 
 
 @op("ScatterBackward0", input=lambda g, indices, size: _gather(g, indices, len(size)))
-def _scatter(input, indices, size):
-    return kernels.scatter(input, indices, size)
+def _scatter(input, indices, size, unique):
+    return kernels.scatter(input, indices, size, unique)
 
 
 def _maximal(name: str, compute: Any) -> Any:
@@ -35,7 +35,9 @@ def _maximal(name: str, compute: Any) -> Any:
 
     @op(
         name,
-        input=lambda g, indices, by, input_shape: _scatter(g, indices, tuple(input_shape[len(input_shape) - _rank(by) :])),
+        input=lambda g, indices, by, input_shape: _scatter(
+            g, indices, tuple(input_shape[len(input_shape) - _rank(by) :]), isinstance(by, Windows) and by.apart()
+        ),
         outputs=("out", "indices"),
         nondifferentiable=("indices",),
     )
