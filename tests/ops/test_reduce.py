@@ -132,7 +132,10 @@ NAN, INF = np.nan, np.inf
 
 
 @pytest.mark.parametrize("array", [[1.0, NAN, 3.0], [NAN, NAN, NAN], [-INF, -INF, -INF], [INF, 1, 2]])
-@pytest.mark.parametrize("name", ["max", "argmax", "median", "nanmedian", "nansum", "nanmean", "sort", "logsumexp", "cummax"])
+@pytest.mark.parametrize("name", [
+    "max", "argmax", "median", "nanmedian", "nansum",
+    "nanmean", "sort", "logsumexp", "cummax",
+])  # fmt: skip
 def test_nan_and_infinities(name, array):
     args = (0,) if name in ("sort", "logsumexp", "cummax") else ()
     expected, got = (plain(getattr(lib, name)(made(lib, np.array(array)), *args)) for lib in SIDES)
@@ -205,3 +208,16 @@ def test_ways_to_correct_a_variance(unbiased):
     expected, got = (plain(made(lib).var(1, **unbiased)) for lib in SIDES)
     np.testing.assert_allclose(got, expected, rtol=1e-6)
     assert made(rushlight).var(False).item() == pytest.approx(made(torch).var(False).item())
+
+
+@pytest.mark.parametrize("name", [
+    "sum", "mean", "prod", "var", "std", "amax", "max",
+    "argmin", "all", "softmax", "cumsum", "sort", "logsumexp",
+])  # fmt: skip
+def test_numpy_names_of_arguments(name):
+    expected, got = (getattr(made(lib), name)(axis=1) for lib in SIDES)
+    if isinstance(expected, tuple):
+        expected, got = expected[0], got[0]
+    np.testing.assert_allclose(got.numpy(), expected.numpy(), rtol=1e-6)
+    if name in ("sum", "mean", "var", "amax", "all"):
+        assert getattr(made(rushlight), name)(axis=1, keepdims=True).shape == (2, 1)

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
+
+
+def numpy_names(function: Callable) -> Callable:
+    """A function that also takes ``axis`` for ``dim`` and ``keepdims`` for ``keepdim``, as PyTorch's do."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and ("axis" in kwargs or "keepdims" in kwargs):
+            kwargs = {NUMPY_NAMES.get(key, key): value for key, value in kwargs.items()}
+        return function(*args, **kwargs)
+
+    return call
+
 
 def axes(dim, ndim: int) -> tuple[int, ...] | None:
     """The axes that ``dim`` names, counted from the front; None for all.

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import factors, scans
-from .axes import axis
+from .axes import axis, numpy_names
 from .convert import to_dtype
 from .define import inplace, op
 from .pick import put
@@ -42,6 +42,7 @@ def _cumsum(input, dim):
     return _accumulated(np.add, input, dim)
 
 
+@numpy_names
 def cumsum(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """The running sum along an axis; integers are added as int64.
 
@@ -82,6 +83,7 @@ def _cumprod(input, dim):
     return _accumulated(np.multiply, input, dim)
 
 
+@numpy_names
 def cumprod(input: Any, dim: int, *, dtype: Any = None, out: Any = None) -> Any:
     """The running product along an axis; integers are multiplied as int64."""
     return as_asked(_cumprod, input, dim, dtype=dtype, out=out)
@@ -142,6 +144,7 @@ def _logcumsumexp(input, dim):
     return scans.log_sum_exp(widened(input), line).astype(input.dtype, copy=False)
 
 
+@numpy_names
 def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
     """The logarithm of the running sum of the exponentials along an axis, safe from overflow."""
     if raw(input).dtype.kind in "biu":
@@ -152,6 +155,7 @@ def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
 # Differences and integrals
 
 
+@numpy_names
 def diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, out: Any = None) -> Any:
     """The differences of neighbours along an axis, taken ``n`` times.
 

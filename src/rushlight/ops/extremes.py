@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels import lines, order
 from ..tensor import Tensor, wrap
-from .axes import axes, axis
+from .axes import axes, axis, numpy_names
 from .define import op
 from .pick import pick, put_selected
 from .promotion import raw
@@ -92,6 +92,7 @@ _max, _amax = _extremes(np.maximum, "max")
 _min, _amin = _extremes(np.minimum, "min")
 
 
+@numpy_names
 def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
     """The largest element, or the largest along the axes ``dim``; the gradient is shared evenly among equals.
 
@@ -106,6 +107,7 @@ def amax(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
     return _amax(input, dim, keepdim, **to_out(out))
 
 
+@numpy_names
 def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -> Any:
     """The smallest element, or the smallest along the axes ``dim``; the gradient is shared evenly among equals."""
     require_same_type(input, out)
@@ -129,6 +131,7 @@ def _aminmax(input, dim, keepdim):
     return np.minimum.reduce(input, dims, None, None, keepdim), np.maximum.reduce(input, dims, None, None, keepdim)
 
 
+@numpy_names
 def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: Any = None) -> Any:
     """The smallest and the largest element, of all or along the axis ``dim``."""
     require_same_type(input, out)
@@ -180,7 +183,7 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
     Raises:
         RuntimeError: there are no elements.
     """
-    return function
+    return numpy_names(function)
 
 
 max = _line_end("max", np.maximum, np.argmax, "largest")
@@ -200,7 +203,7 @@ def _place(name: str, position: Any, joined: str) -> Any:
 
     compute.__name__ = compute.__qualname__ = name
     compute.__doc__ = f"The index of the {joined} element, of all or along the axis ``dim``; the first of equals."
-    return op()(compute)
+    return numpy_names(op()(compute))
 
 
 argmax = _place("argmax", np.argmax, "largest")
@@ -240,6 +243,7 @@ _median_along = _by_rank("median", lambda x, rank: order.median_index(x, skip_na
 _nanmedian_along = _by_rank("nanmedian", lambda x, rank: order.median_index(x, skip_nan=True))
 
 
+@numpy_names
 def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The ``k``-th smallest element of each line along an axis, counted from 1, and its index.
 
@@ -259,6 +263,7 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: A
     return _kthvalue(input, dim, keepdim, k, **to_out(out))
 
 
+@numpy_names
 def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -> Any:
     """The most frequent element of each line along an axis, the smallest of several such, and an index of it."""
     return _mode(input, dim, keepdim, None, **to_out(out))
@@ -282,7 +287,7 @@ def _median_function(name: str, whole: Any, along_axis: Any, doc: str) -> Any:
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return numpy_names(function)
 
 
 median = _median_function(
@@ -356,6 +361,7 @@ def _ranks(ordered: np.ndarray, points: Tensor, skip_nan: bool) -> Tensor:
     return where(wrap(missing > 0), float(last), points * float(last))
 
 
+@numpy_names
 def quantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
 ) -> Any:
@@ -376,6 +382,7 @@ def quantile(
     return written(_quantile("quantile", input, q, dim, keepdim, interpolation, False), out)
 
 
+@numpy_names
 def nanquantile(
     input: Any, q: Any, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear", out: Any = None
 ) -> Any:

@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..kernels import factors
 from ..tensor import Tensor
-from .axes import axes, axis
+from .axes import axes, axis, numpy_names
 from .convert import to_dtype
 from .define import op
 from .promotion import float32, float64, is_half, raw
@@ -141,6 +141,7 @@ def _sum_along(input, dim, keepdim):
     return added(input, along(dim, input.ndim), keepdim)
 
 
+@numpy_names
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum of all elements, or along the axes ``dim``.
 
@@ -187,6 +188,7 @@ def _nansum(input, dim, keepdim):
     return added(np.where(input == input, input, input.dtype.type(0)), along(dim, input.ndim), keepdim)
 
 
+@numpy_names
 def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The sum of all elements, or along ``dim``, with NaN counted as zero.
 
@@ -222,6 +224,7 @@ def _mean_along(input, dim, keepdim):
     return _mean_of(input, dim, keepdim)
 
 
+@numpy_names
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The mean of all elements, or along the axes ``dim``.
 
@@ -241,6 +244,7 @@ def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     return _mean(input) if dim is None and not keepdim else _mean_along(input, dim, keepdim)
 
 
+@numpy_names
 def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The mean of the elements that are not NaN.
 
@@ -264,7 +268,7 @@ def _prod_gradient(g: Any, input: np.ndarray, result: np.ndarray, dim: int | Non
     g, result = (np.asarray(unreduced(v, input.shape, dim, keepdim)) for v in (g, result))
     if np.all(input):
         return g * (result / input).conj()
-    return g * factors.of_others(input, None if dim is None else axis(dim, input.ndim)).conj()
+    return g * factors.of_others(input, None if dim is None or not input.ndim else axis(dim, input.ndim)).conj()
 
 
 def _prod_by_halves(input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
@@ -311,6 +315,7 @@ def _prod_along(input, dim, keepdim):
     return _multiplied(input, along(dim, input.ndim), keepdim)
 
 
+@numpy_names
 def prod(input: Any, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None, out: Any = None) -> Any:
     """The product of all elements, or along the axis ``dim``; integers are multiplied as int64.
 
@@ -422,7 +427,7 @@ def _spread_function(operation: Any, name: str, doc: str, pair: bool = False) ->
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
-    return function
+    return numpy_names(function)
 
 
 var = _spread_function(
@@ -450,7 +455,8 @@ def log_sum_exp(x: np.ndarray, dims: Any, keepdims: bool) -> np.ndarray:
         return np.log(np.add.reduce(x, dims, None, None, keepdims))
     top = np.maximum.reduce(x.real, dims, None, None, True)
     top = np.where(np.isfinite(top), top, top.dtype.type(0))
-    total = np.log(np.add.reduce(np.exp(x - top), dims, None, None, True)) + top
+    with np.errstate(divide="ignore"):  # of nothing but zeros the logarithm is -inf
+        total = np.log(np.add.reduce(np.exp(x - top), dims, None, None, True)) + top
     return total if keepdims else total.squeeze(dims)
 
 
@@ -471,6 +477,7 @@ def _logsumexp(input, dim, keepdim):
     return log_sum_exp(widened(input), along(dim, input.ndim), keepdim).astype(input.dtype, copy=False)
 
 
+@numpy_names
 def logsumexp(input: Any, dim: Any, keepdim: bool = False, *, out: Any = None) -> Any:
     """The logarithm of the sum of the exponentials along the axes ``dim``, safe from overflow.
 
@@ -493,7 +500,7 @@ def _logical(ufunc: np.ufunc, name: str, doc: str) -> Any:
 
     compute.__name__ = compute.__qualname__ = name
     compute.__doc__ = doc
-    return op()(compute)
+    return numpy_names(op()(compute))
 
 
 all = _logical(np.logical_and, "all", "Whether all elements, or all along the axes ``dim``, are other than zero.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .axes import axis
+from .axes import axis, numpy_names
 from .define import op
 from .powers import exp
 from .promotion import is_half, raw
@@ -52,7 +52,7 @@ def _softmax(input, dim):
 @op("LogSoftmaxBackward0", input=lambda g, result, dim: g - exp(result) * add_up(g, dim, True))
 def _log_softmax(input, dim):
     shifted = np.asarray(_shifted(input, dim, "log_softmax"))
-    if shifted.ndim:
+    if shifted.ndim and shifted.size:
         shifted -= np.log(np.add.reduce(np.exp(shifted), dim, None, None, True))
     return shifted.astype(input.dtype) if is_half(input.dtype) else shifted
 
@@ -66,6 +66,7 @@ def _implicit_dim(name: str, ndim: int) -> int:
     return 0 if ndim in (0, 1, 3) else 1
 
 
+@numpy_names
 def softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Any = None) -> Any:
     """Exponentials over their sum along an axis: positive numbers that add up to one.
 
@@ -83,6 +84,7 @@ def softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stackleve
     return _softmax(input, dim, **to_out(out)) if out is not None else _softmax(input, dim)
 
 
+@numpy_names
 def log_softmax(input: Any, dim: int | None = None, dtype: Any = None, *, _stacklevel: int = 3, out: Any = None) -> Any:
     """The logarithm of `softmax`, without its rounding to zero.
 

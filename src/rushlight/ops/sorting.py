@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels import lines, order
 from ..tensor import Tensor, wrap
-from .axes import axis
+from .axes import axis, numpy_names
 from .define import op
 from .pick import put
 from .promotion import raw
@@ -47,6 +47,7 @@ def _sorter(node: str) -> Any:
 _sort, _stable_sort = _sorter("SortBackward0"), _sorter("SortBackward1")
 
 
+@numpy_names
 def sort(
     input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None
 ) -> Any:

@@ -17,12 +17,12 @@ from .reduce import sum as add_up
 __all__ = ["bincount", "corrcoef", "cov", "histc", "histogram", "histogramdd"]
 
 
-def _limits(name: str, x: np.ndarray, low: float, high: float) -> tuple[float, float]:
-    """The range of a histogram: that of the data where none is given, and never empty."""
+def _limits(name: str, x: np.ndarray, low: float, high: float, widen: float) -> tuple[float, float]:
+    """The range of a histogram: that of the data where none is given, and ``widen`` to both sides if it is empty."""
     if low == high and x.size:
         low, high = float(x.min()), float(x.max())
     if low == high:
-        low, high = low - 1, high + 1
+        low, high = low - widen, high + widen
     if not (np.isfinite(low) and np.isfinite(high)):
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
     if low > high:
@@ -45,7 +45,7 @@ def histc(input, bins=100, min=0, max=0):
         raise RuntimeError(f"bins must be > 0, but got {bins}")
     if input.dtype.kind not in "f":
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{called(input)}'")
-    low, high = _limits("histc", input, min, max)
+    low, high = _limits("histc", input, min, max, 1)
     x = input.reshape(-1)
     inside = x[(x >= low) & (x <= high)]
     places = ((inside - input.dtype.type(low)) * bins / input.dtype.type(high - low)).astype(np.int64)
@@ -56,7 +56,7 @@ def _edges(x: np.ndarray, bins: int, range: Any) -> np.ndarray:
     low, high = range if range is not None else (0, 0)
     if bins <= 0:
         raise RuntimeError(f"torch.histogram(): bins must be > 0, but got {bins}")
-    low, high = _limits("torch.histogram()", x, low, high) if x.size or range is not None else (0, 1)
+    low, high = _limits("torch.histogram()", x, low, high, 0.5) if x.size or range is not None else (0, 1)
     return np.linspace(low, high, bins + 1, dtype=x.dtype)
 
 
