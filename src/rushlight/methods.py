@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ops import activation, along, bounds, compare, complexes, convert, cumulative, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
+from .ops import activation, along, bounds, compare, complexes, convert, cumulative, decompositions, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
 from .ops import random as randoms
 from .ops.define import inplace
 from .tensor import Tensor
@@ -63,12 +63,13 @@ METHODS = {
     randoms: "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ uniform_",
     products: "addbmm addmm addmv addr baddbmm bmm dot ger inner matmul matrix_power mm mv outer trace vdot",
     linalg: "cross kron",
+    decompositions: "det inverse logdet matrix_exp pinverse slogdet",
 }
 """The methods that are a module's function of the same name."""
 
 INPLACE = {
     elementwise: (
-        "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative "
+        "add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative "
         "reciprocal remainder sgn sign sub subtract true_divide"
     ),
     powers: "exp exp2 expm1 log log10 log1p log2 rsqrt sqrt square xlogy",

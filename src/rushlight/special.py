@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .ops.bessel import FUNCTIONS as _BESSEL
 from .ops.powers import exp2, expm1, log1p, xlogy
 from .ops.reduce import logsumexp
 from .ops.rounding import round
@@ -37,5 +38,6 @@ psi = digamma
 __all__ = [
     "digamma", "entr", "erf", "erfc", "erfcx", "erfinv", "exp2", "expit", "expm1", "gammainc", "gammaincc", "gammaln", "i0",
     "i0e", "i1", "i1e", "log1p", "log_ndtr", "log_softmax", "logit", "logsumexp", "multigammaln", "ndtr", "ndtri",
-    "polygamma", "psi", "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta",
+    "polygamma", "psi", "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta", *_BESSEL,
 ]  # fmt: skip
+globals().update(_BESSEL)

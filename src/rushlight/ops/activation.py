@@ -43,7 +43,7 @@ def elementwise(name: str, rule: Callable, integers: bool = False) -> Callable:
                 return compute(input.astype(float32), *args, **kwargs).astype(dtype)
             return compute(input, *args, **kwargs)
 
-        operation = op(name, input=rule)(compute)
+        operation = op(name, elementwise=True, input=rule)(compute)
         operation.op.compute = converted
         return operation
 

@@ -206,6 +206,8 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
 
 def _where_of(self: Tensor, condition: Tensor, other: Any) -> Tensor:
     """The tensor where ``condition`` holds, else ``other``."""
+    if not isinstance(self, Tensor):
+        raise TypeError(f"descriptor 'where' for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object")
     return where(condition, self, other)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor, wrap
-from .define import op
+from .define import inplace, op
 from .fast import OPERANDS, binary, unary
 from .promotion import as_type, raw
 
@@ -138,6 +138,7 @@ def with_alpha(name: str, first: int, second: int, check: Any) -> Any:
             raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
         if alpha is True and input.dtype != bool:
             raise RuntimeError("Boolean alpha only supported for Boolean results.")
+        alpha = as_type(alpha, other.dtype)
         if second == -1:
             return input - alpha * other if first == 1 else other - alpha * input
         return input + other if alpha == 1 else input + alpha * other
@@ -181,7 +182,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 )  # fmt: skip
 def tensor_rsub(input, other, *, alpha=1):
     """``other - alpha * input`` of two tensors."""
-    return other - (input if alpha == 1 else alpha * input)
+    return other - (input if alpha == 1 else as_type(alpha, input.dtype) * input)
 
 
 before(tensor_rsub, refuse_bools)
@@ -352,6 +353,20 @@ abs = before(
 absolute = abs
 
 
+_abs_in_place = inplace(abs)
+
+
+def abs_(self: Tensor) -> Tensor:
+    """The absolute value in place.
+
+    Raises:
+        RuntimeError: the numbers are complex.
+    """
+    if self.array.dtype.kind == "c":
+        raise RuntimeError("In-place abs is not supported for complex tensors.")
+    return _abs_in_place(self)
+
+
 def _sign_of(input: Any) -> Any:
     if input.dtype.kind == "f":
         return np.sign(np.where(input != input, 0, input))
@@ -508,6 +523,6 @@ OPERATORS = {
     "__rsub__": operator(plain_rsub), "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(plain_div),
     "__rtruediv__": _reversed_div, "__rdiv__": _reversed_div, "__floordiv__": operator(floor_divide),
     "__rfloordiv__": _reversed(floor_divide), "__mod__": operator(remainder), "__rmod__": _reversed(remainder),
-    "__neg__": neg, "__pos__": positive, "__abs__": abs,
+    "__neg__": neg, "__pos__": positive, "__abs__": abs, "abs_": abs_, "absolute_": abs_,
 }  # fmt: skip
 """The Python operators of arithmetic."""

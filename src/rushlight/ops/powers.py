@@ -34,7 +34,10 @@ rsqrt = unary(
     "RsqrtBackward0", lambda x: 1 / np.sqrt(x), lambda g, _x, y: g * (y * y * y * -0.5), promote="float",
     doc="``1 / sqrt(x)``.",
 )  # fmt: skip
-square = unary("PowBackward0", np.square, lambda g, x, _y: g * (2 * x), doc="``x * x``.")
+square = promoted_by(
+    unary("PowBackward0", np.square, lambda g, x, _y: g * (2 * x), doc="``x * x``."),
+    lambda input: np.square(input if input.dtype != bool else input.astype(np.int64)),
+)
 exp2 = promoted_by(
     unary("Exp2Backward0", np.exp2, lambda g, _x, y: g * (y * LN2), promote="float", doc="2 to the power of each element."),
     lambda input: np.exp(input * LN2) if input.dtype.kind == "c" else np.exp2(input),
@@ -149,7 +152,8 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
 def _logaddexp(input: Any, other: Any, out: Any = None) -> Any:
     if input.dtype.kind != "c":
         return np.logaddexp(input, other, out=out)
-    larger, smaller = np.where(input.real >= other.real, (input, other), (other, input))
+    swapped = input.real < other.real
+    larger, smaller = np.where(swapped, other, input), np.where(swapped, input, other)
     same = (larger == smaller) & ~np.isfinite(larger.real)
     return np.where(same, larger, larger + np.log1p(np.exp(smaller - larger)))
 
