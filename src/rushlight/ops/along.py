@@ -97,8 +97,13 @@ def index_add(input, dim, index, source, *, alpha=1):
     _check_source("index_add_", input, dim, index, source)
     wide = np.float32 if input.dtype.itemsize == 2 and input.dtype.kind in "fV" else None
     out = input.astype(wide or input.dtype)
-    kernels.add_rows(_front(out, dim), index, _times(_front(source, dim), alpha).astype(out.dtype, copy=False))
+    kernels.add_rows(_front(out, dim), index, _times(_front(source, dim), _alpha(alpha, out.dtype)).astype(out.dtype, copy=False))
     return out.astype(input.dtype, copy=False)
+
+
+def _alpha(alpha: Any, dtype: np.dtype) -> Any:
+    """A factor for whole numbers of a type, wrapped around as they are."""
+    return as_type(np.array(alpha), dtype) if dtype.kind in "iu" and alpha != 1 else alpha
 
 
 def _times(value: Any, alpha: Any) -> Any:

@@ -203,7 +203,9 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
         ValueError: its strides are negative, or its bytes in foreign order.
     """
     if not isinstance(ndarray, np.ndarray):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+        kind = type(ndarray)
+        place = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
+        raise TypeError(f"expected np.ndarray (got {place}{kind.__name__})")
     dtypes.of(ndarray.dtype)
     if not ndarray.dtype.isnative:
         raise ValueError(
@@ -508,10 +510,10 @@ def arange(
         else:
             dtype = dtypes.int64
     if dtype.category == dtypes.INTEGRAL:
-        start, end, step = int(start), int(end), int(step)
-        if step == 0:
+        count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
+        if int(step) == 0:
             raise RuntimeError("step must be nonzero")
-        array = np.arange(start, end, step).astype(dtype.numpy)
+        array = (int(start) + int(step) * np.arange(count)).astype(dtype.numpy)
     else:
         count = math.ceil((end - start) / step)
         array = _progression(start, step, count, dtype)
@@ -607,6 +609,8 @@ def logspace(
     """
     target = _range_dtype(_as_number(start), _as_number(end), dtype, out)
     work = target if target.category > dtypes.INTEGRAL and target.itemsize > 2 else dtypes.float64
+    if target.category == dtypes.INTEGRAL:
+        start, end = int(_end_point("logspace", "start", start)), int(_end_point("logspace", "end", end))
     powers = _spaced("logspace", start, end, steps, work, None)
     if target.category == dtypes.INTEGRAL:
         array = np.power(powers.dtype.type(base), powers).astype(target.numpy)

@@ -15,14 +15,12 @@ from .promotion import as_type, raw
 __all__ = ["fill", "fill_", "zero_"]
 
 
-@op("FillBackward2", input=lambda g, input_shape: zeros_as(g, input_shape))
 def _fill_number(input, value):
     if isinstance(value, complex) and input.dtype.kind != "c":
         raise RuntimeError(f"value cannot be converted to type {dtypes.of(input.dtype)} without overflow")
     return np.full_like(input, as_type(np.array(value), input.dtype))
 
 
-@op("FillBackward1", input=lambda g, input_shape: zeros_as(g, input_shape), value=lambda g, value_dtype: _total(g, value_dtype))
 def _fill_tensor(input, value):
     if value.ndim:
         raise RuntimeError(
@@ -39,18 +37,25 @@ def _total(g: Any, dtype: np.dtype) -> Any:
     return total if raw(total).dtype == dtype else to_dtype(total, dtype)
 
 
+NUMBER = {"input": lambda g, input_shape: zeros_as(g, input_shape)}
+TENSOR = {**NUMBER, "value": lambda g, value_dtype: _total(g, value_dtype)}
+_number, _tensor = op("FillBackward0", **NUMBER)(_fill_number), op("FillBackward1", **TENSOR)(_fill_tensor)
+_number_in, _tensor_in = (
+    inplace(op("FillBackward2", **NUMBER)(_fill_number)), inplace(op("FillBackward3", **TENSOR)(_fill_tensor))
+)  # fmt: skip
+
+
 @op("ZeroBackward0", input=lambda g, input_shape: zeros_as(g, input_shape))
 def _zero(input):
     return np.zeros_like(input)
 
 
-_fill_number_in, _fill_tensor_in = inplace(_fill_number), inplace(_fill_tensor)
 zero_ = inplace(_zero)
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor of this shape and type with one value in every place."""
-    return (_fill_tensor if isinstance(value, Tensor) else _fill_number)(input, value)
+    return (_tensor if isinstance(value, Tensor) else _number)(input, value)
 
 
 def fill_(input: Tensor, value: Any) -> Tensor:
@@ -60,7 +65,7 @@ def fill_(input: Tensor, value: Any) -> Tensor:
     >>> torch.zeros(2).fill_(3)
     tensor([3., 3.])
     """
-    return (_fill_tensor_in if isinstance(value, Tensor) else _fill_number_in)(input, value)
+    return (_tensor_in if isinstance(value, Tensor) else _number_in)(input, value)
 
 
 def fill_diagonal_(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

@@ -19,6 +19,7 @@ from ..tensor import Tensor, wrap
 from .define import inplace, op
 from .promotion import as_type, fit, raw
 from .writing import bump, check_writable
+from .filling import fill_
 from .inplace import copy_
 from .place import zeros_as
 from .showing import shown
@@ -136,18 +137,15 @@ def _as_items(index: Any) -> tuple:
     if isinstance(index, list) and any(
         item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, Tensor)) for item in index
     ):
-        if any(item is None or item is Ellipsis or isinstance(item, (slice, Tensor)) for item in index):
-            warnings.warn(
-                "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; "
-                "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
-                "x[torch.tensor(seq)], which will result either in an error or a different result.",
-                UserWarning,
-                stacklevel=3,
-            )
-            return tuple(index)
-    elif isinstance(index, tuple):
+        warnings.warn(
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; "
+            "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+            "x[torch.tensor(seq)], which will result either in an error or a different result.",
+            UserWarning,
+            stacklevel=3,
+        )
         return tuple(index)
-    return (index,)
+    return tuple(index) if isinstance(index, tuple) else (index,)
 
 
 def _out_of_range(shape: tuple, items: tuple) -> Exception:
@@ -295,7 +293,7 @@ def _check_positions(shape: tuple, positions: tuple) -> tuple:
 )
 def _index(input, positions):
     try:
-        return np.asarray(input[tuple(WHOLE if p is None else p for p in positions)])
+        return np.asarray(input[tuple(WHOLE if p is None else p for p in positions)], order="C")
     except IndexError:
         _check_positions(input.shape, positions)
         raise
@@ -312,13 +310,16 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         RuntimeError: the value does not fit, or the tensor must not be changed in place.
         TypeError: the value is neither a number nor a tensor.
     """
-    if not isinstance(value, Tensor):
+    given = isinstance(value, Tensor)
+    if not given:
         value = _as_value(self, value)
     items = index if type(index) is tuple else _as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
         return _recorded_setitem(self, items, value)
     check_writable(self, "index_put_", False)
     basic, positions = _separate(self.array.shape, items)
+    if positions is not None and given and not _is_fill(items, value):
+        _check_same_type(self, value)
     _check_steps(basic)
     try:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
@@ -380,20 +381,10 @@ def _check_expands(value: ndarray, shape: tuple) -> None:
             )
 
 
-def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
-    check_writable(self, "index_put_", True)
-    basic, positions = _separate(self.array.shape, items)
-    part = self if all(item is Ellipsis or item == WHOLE for item in basic) else _basic(self, basic, 4)
-    if positions is not None:
-        index_put_in(part, positions, as_same_type(value, part))
-        return
-    lead = value.array.ndim - part.array.ndim
-    if lead > 0 and value.array.shape[:lead] == (1,) * lead:
-        from .views import reshape
-
-        value = reshape(value, value.array.shape[lead:])
-    _check_expands(value.array, part.array.shape)
-    copy_(part, value)
+def _is_fill(items: tuple, value: Tensor) -> bool:
+    """Whether one value goes where a single mask is set, for which any type will do."""
+    mask = raw(items[0]) if len(items) == 1 else None
+    return value.array.ndim == 0 and isinstance(mask, ndarray) and mask.dtype == np.bool_
 
 
 def as_same_type(value: Tensor, like: Tensor) -> Tensor:
@@ -403,12 +394,33 @@ def as_same_type(value: Tensor, like: Tensor) -> Tensor:
     return value if value.array.dtype == like.array.dtype else to_dtype(value, like.array.dtype)
 
 
+def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
+    basic, positions = _separate(self.array.shape, items)
+    part = self if all(item is Ellipsis or item == WHOLE for item in basic) else _basic(self, basic, 4)
+    if positions is not None:
+        if _is_fill(items, value):
+            value = as_same_type(value, part)
+        _check_same_type(part, value)
+        index_put_in(part, positions, value)
+        return
+    lead = value.array.ndim - part.array.ndim
+    if lead > 0 and value.array.shape[:lead] == (1,) * lead:
+        from .views import reshape
+
+        value = reshape(value, value.array.shape[lead:])
+    _check_expands(value.array, part.array.shape)
+    if value.array.ndim or not part.array.ndim:
+        copy_(part, value)
+    else:
+        fill_(part, value)
+
+
 @op(
     "IndexPutBackward0",
     input=lambda g, positions, accumulate: g if accumulate else _index_put(g, positions, zeros_as(g, ()), False),
     values=lambda g, positions, values_shape, values_dtype: fit(_index(g, positions), values_shape, values_dtype),
 )
-def _index_put(input, positions, values, accumulate):
+def _index_put(input, positions, values, accumulate=False):
     out = np.array(input, order="K")
     write(out, positions, values, accumulate)
     return out
@@ -609,7 +621,7 @@ def _masked_scatter_backward(g: Any, mask: Any, shape: tuple) -> Any:
 @op(None)
 def _nonzero(input):
     positions = np.atleast_1d(input).nonzero()
-    return np.stack(positions, axis=1) if input.ndim else np.empty((int(input != 0), 0), np.int64)
+    return np.array(positions).T if input.ndim else np.empty((int(input != 0), 0), np.int64)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None) -> Any:
