@@ -163,14 +163,14 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
     whole, pairwise = (_max, "maximum") if name == "max" else (_min, "minimum")
 
     def function(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None, out: Any = None) -> Any:
+        if not isinstance(input, (Tensor, np.ndarray)):
+            kinds = ", ".join(type(v).__name__ for v in (input, dim, other) if v is not None)
+            raise TypeError(f"{name}() received an invalid combination of arguments - got ({kinds})")
         if dim is None and other is None:
-            return whole(input) if out is None else whole(input, out=out)
+            return whole(input, **to_out(out))
         if other is not None or isinstance(dim, Tensor):
             from .. import ops
 
-            if not isinstance(input, Tensor):
-                kinds = f"({type(input).__name__}, {type(dim).__name__})"
-                raise TypeError(f"{name}() received an invalid combination of arguments - got {kinds}")
             return getattr(ops, pairwise)(input, dim if other is None else other, **to_out(out))
         return along_axis(input, dim, keepdim, **to_out(out))
 

@@ -166,7 +166,7 @@ def matrix_norm(
 
 
 def _spectral_norm(A: Any, ord: Any, rows: int, columns: int, keepdim: bool) -> Any:
-    from .linalg import svdvals
+    from .decompositions import svdvals
 
     values = svdvals(A.movedim((rows, columns), (-2, -1)))
     found = add_up(values, -1) if ord == "nuc" else amax(values, -1) if ord == 2 else amin(values, -1)
