@@ -51,13 +51,12 @@ from ..ops.margin import (
     multi_margin_loss,
     multilabel_margin_loss,
     multilabel_soft_margin_loss,
-    pairwise_distance,
     soft_margin_loss,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
 from ..ops.norm import batch_norm, group_norm, instance_norm, layer_norm, local_response_norm, rms_norm
-from ..ops.norms import cosine_similarity, normalize, pdist
+from ..ops.norms import cosine_similarity, normalize, pairwise_distance, pdist
 from ..ops.padding import fold, pad, unfold
 from ..ops.pool import (
     adaptive_avg_pool1d,

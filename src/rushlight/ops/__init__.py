@@ -14,6 +14,7 @@ from .convert import *
 from .creation import *
 from .crossentropy import *
 from .cumulative import *
+from .decompositions import *
 from .dropouts import *
 from .elementwise import *
 from .extremes import *

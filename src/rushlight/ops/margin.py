@@ -8,8 +8,9 @@ from .. import ops
 from .activation import logsigmoid
 from .define import op
 from .loss import reduced, reduction_of, share
+from .norms import pairwise_distance
 
-__all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "pairwise_distance", "triplet_margin_loss"]
+__all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "triplet_margin_loss"]
 
 
 def hinge_embedding_loss(input, target, margin=1.0, size_average=None, reduce=None, reduction="mean"):
@@ -56,11 +57,6 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, size_average=None,
     near = ops.where(target == 1, 1 - cosines, 0.0)
     apart = ops.where(target == -1, (cosines - margin).clamp_min(0), 0.0)
     return reduced(near + apart, reduction)
-
-
-def pairwise_distance(x1, x2, p=2.0, eps=1e-6, keepdim=False):
-    """The p-norm of x1 - x2 + eps along the last axis."""
-    return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 
 def triplet_margin_loss(

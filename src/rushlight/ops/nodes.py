@@ -155,7 +155,8 @@ class MultiBackward(Backward):
     outputs: list[tuple[tuple, np.dtype]]
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
-        g = [zeros(meta) if g.get(i) is None else g[i] for i, meta in enumerate(self.outputs)]
+        recorded = any(isinstance(part, Tensor) for part in g.values())
+        g = [zeros(meta, recorded) if g.get(i) is None else g[i] for i, meta in enumerate(self.outputs)]
         return super().apply(g, kept)
 
 
@@ -198,9 +199,9 @@ def restore(array: ndarray, cell: list, place: Any) -> Tensor:
     return tensor
 
 
-def zeros(meta: tuple[tuple, np.dtype]) -> ndarray:
+def zeros(meta: tuple[tuple, np.dtype], recorded: bool) -> Any:
     """A gradient that did not arrive."""
-    return np.zeros(*meta)
+    return wrap(np.zeros(*meta)) if recorded else np.zeros(*meta)
 
 
 def through_composite(node: Backward, g: Any) -> tuple:

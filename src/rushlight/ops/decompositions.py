@@ -1,0 +1,407 @@
+"""Inverses, solutions of linear systems, determinants and decompositions of matrices, and of stacks of them.
+
+Derivatives after Giles, "Collected matrix derivative results for forward and reverse mode algorithmic
+differentiation", 2008, unless another source is named.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..kernels import decompositions as kernels
+from ..tensor import Tensor, wrap
+from .define import op
+from .linalg import into
+from .products import adjoint, cased, conj, summed_to
+from .promotion import raw
+
+__all__ = ["det", "inverse", "logdet", "matrix_exp", "pinverse", "slogdet"]
+
+
+class LinAlgError(RuntimeError):
+    """A matrix that an operation cannot take: singular, or not positive definite."""
+
+
+def _check(name: str, a: Any, square: bool = True) -> None:
+    x = raw(a)
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    if square and x.shape[-1] != x.shape[-2]:
+        raise RuntimeError(
+            f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices"
+        )
+    if x.dtype.kind not in "fc" or x.dtype.itemsize == 2:
+        raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {cased(x)}")
+
+
+def _like(g: Any, array: np.ndarray) -> Any:
+    """An array as what g is: a Tensor, or an array."""
+    return wrap(array) if isinstance(g, Tensor) else array
+
+
+def _part(x: Any, mask: np.ndarray) -> Any:
+    """The elements under a mask of numbers."""
+    return x * _like(x, mask.astype(raw(x).dtype))
+
+
+def _square(x: Any, triangle: Any, k: int = 0) -> Any:
+    """A triangle of each square matrix."""
+    n = x.shape[-1]
+    return _part(x, triangle(np.ones((n, n)), k))
+
+
+def _singular(name: str, a: np.ndarray) -> LinAlgError:
+    where = next((i for i in np.ndindex(a.shape[:-2]) if np.linalg.matrix_rank(a[i]) < a.shape[-1]), ())
+    place = f"(Batch element {where[0]}): " if where else ""
+    return LinAlgError(f"{name}: {place}The diagonal element {a.shape[-1]} is zero, the inversion could not be completed because the input matrix is singular.")
+
+
+# Inverses and solutions
+
+
+@op("LinalgInvExBackward0", A=lambda g, result: -(adjoint(result) @ g @ adjoint(result)))
+def _inv(A):
+    try:
+        return np.linalg.inv(A)
+    except np.linalg.LinAlgError:
+        raise _singular("linalg.inv", A) from None
+
+
+def inv(A, *, out=None):
+    """The inverse of a square matrix.
+
+    Raises:
+        LinAlgError: it is singular.
+
+    >>> import rushlight as torch
+    >>> torch.linalg.inv(torch.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
+    _check("linalg.inv", A)
+    return into(out, _inv(A))
+
+
+inverse = inv
+
+
+@op(
+    "LinalgSolveExBackward0",
+    A=lambda g, A, result: summed_to(-(_solve(adjoint(A), g) @ adjoint(result)), A.shape),
+    B=lambda g, A, B_shape: summed_to(_solve(adjoint(A), g), B_shape),
+)
+def _solve(A, B):
+    try:
+        return np.linalg.solve(A, B)
+    except np.linalg.LinAlgError:
+        raise LinAlgError(
+            "torch.linalg.solve: The solver failed because the input matrix is singular."
+        ) from None
+
+
+def solve(A, B, *, left=True, out=None):
+    """X of A @ X = B, or of X @ A = B without ``left``; B may be a vector or a stack of vectors.
+
+    Raises:
+        LinAlgError: A is singular.
+        RuntimeError: the shapes do not fit.
+    """
+    _check("linalg.solve", A)
+    if A.dtype != B.dtype:
+        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {cased(raw(A))} and B of type {cased(raw(B))} instead")
+    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(A.shape[:-1]) == tuple(B.shape))
+    if vector:
+        if not left:
+            raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False.")
+        return into(out, _solve(A, B.unsqueeze(-1)).squeeze(-1))
+    if A.shape[-1] != B.shape[-2 if left else -1]:
+        raise RuntimeError(
+            f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({A.shape[-2]}x"
+            f"{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+        )
+    return into(out, _solve(A, B) if left else _solve(A.mT, B.mT).mT)
+
+
+@op(
+    "LinalgSolveTriangularBackward0",
+    A=lambda g, A, result, upper, unitriangular: _triangle_gradient(g, A, result, upper, unitriangular),
+    B=lambda g, A, B_shape, upper, unitriangular: summed_to(_triangular(adjoint(A), g, not upper, unitriangular), B_shape),
+)
+def _triangular(A, B, upper, unitriangular):
+    return kernels.triangular_solution(A, B, upper, unitriangular)
+
+
+def _triangle_gradient(g, A, result, upper, unitriangular):
+    whole = summed_to(-(_triangular(adjoint(A), g, not upper, unitriangular) @ adjoint(result)), A.shape)
+    return _square(whole, np.triu if upper else np.tril, (1 if upper else -1) if unitriangular else 0)
+
+
+def solve_triangular(A, B, *, upper, left=True, unitriangular=False, out=None):
+    """X of A @ X = B for a triangular A, of which only that triangle is read.
+
+    Raises:
+        RuntimeError: the shapes do not fit.
+    """
+    _check("linalg.solve_triangular", A)
+    if left:
+        return into(out, _triangular(A, B, upper, unitriangular))
+    return into(out, _triangular(A.mT, B.mT, not upper, unitriangular).mT)
+
+
+def _pinv_gradient(g, A, result):
+    """Golub and Pereyra, "The differentiation of pseudo-inverses and nonlinear least squares problems", 1973."""
+    p, ph, gh = result, adjoint(result), adjoint(g)
+    if A.shape[-2] <= A.shape[-1]:
+        k = gh @ p
+        kph = k @ ph
+        return kph - adjoint(p @ k) - (A @ p) @ kph + (ph @ p) @ (gh - k @ A)
+    k = p @ gh
+    phk = ph @ k
+    return phk - adjoint(k @ p) + (gh - A @ k) @ p @ ph - (phk @ p) @ A
+
+
+@op("LinalgPinvBackward0", A=_pinv_gradient)
+def _pinv(A, atol, rtol, hermitian):
+    if A.size == 0:
+        return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
+    if hermitian:  # only the lower triangle counts
+        A = np.tril(A) + np.tril(A, -1).mT.conj()
+    u, s, vh = np.linalg.svd(A, full_matrices=False)
+    rtol = np.finfo(A.dtype).eps * max(A.shape[-2:]) if rtol is None and atol is None else 0.0 if rtol is None else rtol
+    floor = np.maximum(0.0 if atol is None else np.asarray(atol)[..., None], np.asarray(rtol)[..., None] * s.max(-1, keepdims=True))
+    inverse = np.divide(1, s, out=np.zeros_like(s), where=s > floor)
+    return (vh.mT.conj() * inverse[..., None, :]) @ u.mT.conj()
+
+
+def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None):
+    """The pseudo-inverse; singular values up to max(atol, rtol · the largest) count as zero."""
+    _check("linalg.pinv", A, square=hermitian)
+    return into(out, _pinv(A, atol, rtol, hermitian))
+
+
+def pinverse(input, rcond=1e-15):
+    """`linalg.pinv` under its old name; ``rcond`` is its ``rtol``."""
+    return pinv(input, rtol=rcond)
+
+
+# Determinants
+
+
+@op("LinalgDetBackward0", A=lambda g, A: g[..., None, None] * _cofactors(A))
+def _det(A):
+    return np.linalg.det(A)
+
+
+@op("LinalgDetBackward0Backward0", A=lambda g, A: _cofactors_gradient(g, A))
+def _cofactors(A):
+    return kernels.cofactors(A)
+
+
+def _cofactors_gradient(g, A):
+    w = adjoint(_inv(A))
+    inner = (conj(w) * g).sum((-2, -1))[..., None, None]
+    return conj(_det(A))[..., None, None] * (inner * w - w @ adjoint(g) @ w)
+
+
+def det(A, *, out=None):
+    """The determinant of a square matrix."""
+    _check("linalg.det", A)
+    return into(out, _det(A))
+
+
+def _slogdet_gradient(g, A):
+    return g[1][..., None, None] * adjoint(_inv(A))
+
+
+@op("LinalgSlogdetBackward0", A=_slogdet_gradient, outputs=("sign", "logabsdet"))
+def _slogdet(A):
+    return tuple(np.linalg.slogdet(A))
+
+
+def slogdet(A, *, out=None):
+    """The sign of the determinant and the logarithm of its absolute value."""
+    _check("linalg.slogdet", A)
+    return _slogdet(A) if out is None else _slogdet(A, out=out)
+
+
+def logdet(input):
+    """The logarithm of the determinant; NaN if that is negative."""
+    _check("logdet", input)
+    sign, logabsdet = _slogdet(input)
+    from .compare import where
+
+    return where(sign == -1, float("nan"), logabsdet)
+
+
+# Decompositions
+
+
+def _cholesky_gradient(g, result, upper):
+    """Murray, "Differentiation of the Cholesky decomposition", 2016."""
+    lower, g = (adjoint(result), adjoint(g)) if upper else (result, g)
+    n = lower.shape[-1]
+    phi = _part(adjoint(lower) @ g, np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
+    inverse = _inv(lower)
+    s = adjoint(inverse) @ phi @ inverse
+    return (s + adjoint(s)) * 0.5
+
+
+@op("LinalgCholeskyExBackward0", A=_cholesky_gradient)
+def _cholesky(A, upper):
+    try:
+        lower = np.linalg.cholesky(A)
+    except np.linalg.LinAlgError:
+        raise LinAlgError(
+            "linalg.cholesky: The factorization could not be completed because the input is not positive-definite."
+        ) from None
+    return lower.mT.conj() if upper else lower
+
+
+def cholesky(A, *, upper=False, out=None):
+    """The lower triangular L of a positive definite A = L @ Lᴴ; its conjugate transpose with ``upper``.
+
+    Raises:
+        LinAlgError: A is not positive definite.
+    """
+    _check("linalg.cholesky", A)
+    return into(out, _cholesky(A, upper))
+
+
+def _qr_gradient(g, Q, R, mode):
+    """Walter and Lehmann, "On algorithmic differentiation of the QR decomposition", 2018."""
+    if mode != "reduced":
+        raise RuntimeError(f"The derivative of linalg.qr is not implemented for mode='{mode}'; use mode='reduced'")
+    of_q, of_r = g
+    k = R.shape[-2]
+    square, rest = R[..., :k], R[..., k:]
+    of_square, of_rest = of_r[..., :k], of_r[..., k:]
+    wide = k < R.shape[-1]
+    if wide:  # the last columns are Q @ rest: their gradient goes to rest, and through Q to the first ones
+        of_q = of_q + (Q @ rest) @ adjoint(of_rest)
+    m = square @ adjoint(of_square) - adjoint(of_q) @ Q
+    below = _square(m, np.tril, -1)
+    symmetric = below + adjoint(below) + _part(m, np.eye(k))
+    first = (of_q + Q @ symmetric) @ adjoint(_inv(square))
+    return _side_by_side(first, Q @ of_rest) if wide else first
+
+
+def _side_by_side(a, b):
+    from .join import cat
+
+    return cat([a, b], -1)
+
+
+@op("LinalgQrBackward0", A=_qr_gradient, outputs=("Q", "R"))
+def _qr(A, mode):
+    if mode == "r":
+        r = np.linalg.qr(A, "r")
+        return np.empty(0, A.dtype), r
+    return tuple(np.linalg.qr(A, mode))
+
+
+def qr(A, mode="reduced", *, out=None):
+    """A = Q @ R with orthonormal columns in Q and an upper triangular R.
+
+    Args:
+        mode: "reduced", "complete" (a square Q; not differentiable), or "r" (R alone; not differentiable).
+    """
+    _check("linalg.qr", A, square=False)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+    return _qr(A, mode) if out is None else _qr(A, mode, out=out)
+
+
+def _eigh_gradient(g, eigenvalues, eigenvectors):
+    of_values, of_vectors = g
+    n = eigenvalues.shape[-1]
+    gaps = eigenvalues[..., None, :] - eigenvalues[..., :, None]
+    unit = np.eye(n)
+    inner = _part((adjoint(eigenvectors) @ of_vectors) / (gaps + _like(gaps, unit.astype(raw(gaps).dtype))), 1 - unit)
+    inner = inner + of_values[..., None] * _like(inner, unit.astype(raw(inner).dtype))
+    return eigenvectors @ inner @ adjoint(eigenvectors)
+
+
+@op("LinalgEighBackward0", A=_eigh_gradient, outputs=("eigenvalues", "eigenvectors"))
+def _eigh(A, UPLO):
+    return tuple(np.linalg.eigh(A.mT.conj() if UPLO in "Uu" else A))
+
+
+def eigh(A, UPLO="L", *, out=None):
+    """Eigenvalues, ascending, and eigenvectors, as columns, of a symmetric or Hermitian matrix.
+
+    Args:
+        UPLO: the triangle that is read, "L" or "U".
+    """
+    _check("linalg.eigh", A)
+    if UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    return _eigh(A, UPLO) if out is None else _eigh(A, UPLO, out=out)
+
+
+def eigvalsh(A, UPLO="L", *, out=None):
+    """The eigenvalues of a symmetric or Hermitian matrix, ascending."""
+    return into(out, eigh(A, UPLO)[0])
+
+
+def _svd_gradient(g, U, S, Vh):
+    """Townsend, "Differentiating the singular value decomposition", 2016."""
+    of_u, of_s, of_vh = g
+    k = S.shape[-1]
+    U, Vh, of_u, of_vh = U[..., :k], Vh[..., :k, :], of_u[..., :k], of_vh[..., :k, :]
+    v, of_v = adjoint(Vh), adjoint(of_vh)
+    unit = np.eye(k)
+    squares = S * S
+    gaps = squares[..., None, :] - squares[..., :, None]
+    f = _part(1 / (gaps + _like(gaps, unit.astype(raw(gaps).dtype))), 1 - unit)
+    left, right = adjoint(U) @ of_u, adjoint(v) @ of_v
+    inner = ((left - adjoint(left)) * f) * S[..., None, :] + S[..., :, None] * ((right - adjoint(right)) * f)
+    inner = inner + of_s[..., None] * _like(inner, unit.astype(raw(inner).dtype))
+    result = U @ inner @ Vh
+    if U.shape[-2] > k:
+        result = result + ((of_u - U @ left) / S[..., None, :]) @ Vh
+    if Vh.shape[-1] > k:
+        result = result + (U / S[..., None, :]) @ adjoint(of_v - v @ right)
+    return result
+
+
+@op("LinalgSvdBackward0", A=_svd_gradient, outputs=("U", "S", "Vh"))
+def _svd(A, full_matrices):
+    return tuple(np.linalg.svd(A, full_matrices))
+
+
+def svd(A, full_matrices=True, *, driver=None, out=None):
+    """A = U @ diag(S) @ Vh with orthonormal columns in U and rows in Vh; S descending."""
+    _check("linalg.svd", A, square=False)
+    return _svd(A, full_matrices) if out is None else _svd(A, full_matrices, out=out)
+
+
+def svdvals(A, *, driver=None, out=None):
+    """The singular values, descending."""
+    _check("linalg.svdvals", A, square=False)
+    return into(out, _svd(A, False)[1])
+
+
+# Functions
+
+
+@op("LinalgMatrixExpBackward0", A=lambda g, A: _exp_gradient(g, A))
+def _matrix_exp(A):
+    return kernels.exponential(A)
+
+
+def _exp_gradient(g, A):
+    """The corner of the exponential of [[Aᴴ, g], [0, Aᴴ]]: Mathias, "A chain rule for matrix functions", 1996."""
+    from .join import cat
+
+    n = A.shape[-1]
+    a = adjoint(A)
+    block = cat([cat([a, g], -1), cat([a * 0, a], -1)], -2)
+    return _matrix_exp(block)[..., :n, n:]
+
+
+def matrix_exp(A):
+    """Σ Aᵏ/k! of a square matrix."""
+    _check("linalg.matrix_exp", A)
+    return _matrix_exp(A)
