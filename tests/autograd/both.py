@@ -63,7 +63,9 @@ cannot register a hook on a tensor that doesn't require gradient
 corresponding forward input was not a Variable
 does not require grad and does not have a grad_fn
 doesn't match the broadcast shape
-dirty
+division by zero
+post accumulate grad hooks cannot be registered on non-leaf tensors
+expected Variable or None
 does not have a backward
 element 0 of tensors
 element 1 of tensors

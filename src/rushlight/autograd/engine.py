@@ -174,8 +174,7 @@ def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: An
     if captured is None:
         accumulate(leaf, g, recorded, make)
         if hooks is not None:
-            for hook in tuple(hooks.after.values()):
-                hook(leaf)
+            hooks.call_accumulated(leaf, g, recorded, make)
     elif leaf in targets:
         captured[leaf] = g
 

@@ -19,6 +19,14 @@ class FunctionCtx:
 
     def save_for_backward(self, *tensors: Any) -> None:
         """Keep tensors for backward; a change in place before then is noticed."""
+        from ..tensor import Tensor
+
+        for place, tensor in enumerate(tensors):
+            if tensor is not None and not isinstance(tensor, Tensor):
+                raise TypeError(
+                    f"save_for_backward can only save variables, but argument {place} is of type {type(tensor).__name__}; keep "
+                    f"other things as attributes of ctx"
+                )
         self._to_save = tensors
 
     def save_for_forward(self, *tensors: Any) -> None:
@@ -51,7 +59,7 @@ class FunctionNode(Node, FunctionCtx):
         self._non_differentiable: tuple = ()
         self._materialize = True
         self.needs_input_grad: tuple[bool, ...] = ()
-        self._outputs: list = []
+        self.outputs: list = []
         self._inputs: list = []
 
     @property
@@ -97,13 +105,13 @@ class FunctionNode(Node, FunctionCtx):
 
         arrived = g if type(g) is Bundle else {0: g}
         gradients = []
-        for index, meta in enumerate(self._outputs):
+        for index, meta in enumerate(self.outputs):
             if arrived.get(index) is not None:
                 gradients.append(as_tensor(arrived[index]))
             else:
-                gradients.append(wrap(np.zeros(*meta)) if self._materialize else None)
+                gradients.append(wrap(np.zeros(*meta)) if self._materialize and meta is not None else None)
         parts = self.function._backward()(self, *gradients)
-        return self.checked(parts if isinstance(parts, (tuple, list)) else (parts,))
+        return self.checked(parts if isinstance(parts, tuple) else (parts,))
 
     def checked(self, parts: Any) -> tuple:
         """The gradients that backward returned, one for each input, in the shapes and types of the inputs."""
@@ -128,8 +136,8 @@ class FunctionNode(Node, FunctionCtx):
                 result.append(None)
                 continue
             if not isinstance(part, Tensor):
-                raise TypeError(
-                    f"function {self.name()} expected a Tensor or None as gradient number {index}, got {type(part).__name__}"
+                raise RuntimeError(
+                    f"function {self.name()}: expected Variable or None (got {type(part).__name__}) as gradient number {index}"
                 )
             result.append(part if (part.array.shape, part.array.dtype) == meta else self._fitted(part, index, meta, fit))
         return tuple(result)
@@ -246,7 +254,7 @@ class Function:
 def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
     """Put the outputs of a custom operation into the graph and keep what it asked to be saved."""
     from ..ops.nodes import OUTPUT, Saved, make_slot
-    from ..ops.writing import rewrite_history, show
+    from ..ops.writing import bump, rewrite_history, show
     from ..tensor import Tensor, View, alias, edge_of, wrap
 
     differentiable = [
@@ -257,9 +265,9 @@ def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
     for index, (out, counts) in enumerate(zip(outputs, differentiable)):
         if not isinstance(out, Tensor):
             linked.append(out)
-            node._outputs.append(((), np.dtype("float32")))
+            node.outputs.append(None)
             continue
-        node._outputs.append((out.array.shape, out.array.dtype))
+        node.outputs.append((out.array.shape, out.array.dtype))
         if not counts:
             linked.append(alias(out) if _among(out, args) and not _among(out, node._dirty) else out)
             continue
@@ -267,14 +275,15 @@ def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
         if _among(out, node._dirty):
             if out.leaf and out.node is None:
                 raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+            bump(out)
             rewrite_history(out, end)
         else:
             if _among(out, args):
                 shown = out
                 out = wrap(out.array)
                 show(out, shown, View.CUSTOM)
-            elif out.view is not None:
-                out.view.made = View.CUSTOM
+            elif out._view is not None:
+                out._view.made = View.CUSTOM
             elif out.node is not None:
                 out = alias(out)
             out.node, out.leaf = end, False

@@ -59,7 +59,10 @@ def backward(
     found = engine.run(roots, starts, keep_graph=keep, recorded=create_graph, targets=targets, make=wrap_grad)
     for tensor, target in zip(inputs or (), targets or ()):
         if target in found:
-            engine.accumulate(tensor, found.pop(target), create_graph, wrap_grad)
+            gradient = found.pop(target)
+            engine.accumulate(tensor, gradient, create_graph, wrap_grad)
+            if target is tensor and tensor._hooks is not None:
+                tensor._hooks.call_accumulated(tensor, gradient, create_graph, wrap_grad)
 
 
 def grad(

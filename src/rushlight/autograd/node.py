@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -89,39 +90,53 @@ class Slot(Node):
     index: int
 
     def run(self, g: Any) -> tuple:
-        return (Bundle({self.index: g}),)
+        return (Bundle(len(self.edges[0].outputs), {self.index: g}),)
 
     run_recorded = run
 
 
 class Bundle(dict):
-    """The gradients of an operation's outputs that have arrived, by index."""
+    """The gradients of an operation's outputs that have arrived, by index; ``count`` is the number of outputs."""
 
-    __slots__ = ()
+    __slots__ = ("count",)
+
+    def __init__(self, count: int, parts: Any) -> None:
+        super().__init__(parts)
+        self.count = count
 
     def __add__(self, other: Bundle) -> Bundle:
-        sums = Bundle(self)
+        sums = Bundle(self.count, self)
         for index, g in other.items():
             sums[index] = sums[index] + g if index in sums else g
         return sums
 
 
 class AccumulateGrad(Node):
-    """The end of the graph at a leaf, made when somebody asks to see it."""
+    """The end of the graph at a leaf, made when somebody asks to see it; its hooks are kept by the leaf."""
 
     __slots__ = ("variable",)
     variable: Any
+
+    def _hooks(self) -> Hooks:
+        if self.variable._hooks is None:
+            self.variable._hooks = Hooks()
+        return self.variable._hooks
+
+    def register_hook(self, hook: Any) -> Any:
+        """Call ``hook((), (gradient,))`` after the gradient has been accumulated."""
+        return self._hooks().add("accumulated", hook)
 
 
 class Hooks:
     """What the user wants called when a gradient passes: on the tensor, before the node, after it."""
 
-    __slots__ = ("after", "before", "metadata", "retain", "tensor")
+    __slots__ = ("accumulated", "after", "before", "metadata", "retain", "tensor")
 
     def __init__(self) -> None:
         self.tensor: dict[int, Any] = {}
         self.before: dict[int, Any] = {}
         self.after: dict[int, Any] = {}
+        self.accumulated: dict[int, Any] = {}
         self.retain: Any = None  # a weak reference to the tensor whose .grad is to be kept
         self.metadata: dict = {}
 
@@ -146,27 +161,34 @@ class Hooks:
                 retained._grad = g if retained._grad is None else retained._grad + g
             g = g if recorded else g.array
         for hook in tuple(self.before.values()):
-            shown = tuple(_shown(part, recorded, make) for part in (g if several else [g]))
-            replaced = hook(shown)
+            replaced = hook(_shown(g, recorded, make))
             if replaced is not None:
                 parts = replaced if isinstance(replaced, tuple) else (replaced,)
-                parts = [part if recorded or part is None else part.array for part in parts]
-                g = parts if several else parts[0]
+                parts = tuple(part if recorded or part is None else part.array for part in parts)
+                g = Bundle(len(parts), {i: part for i, part in enumerate(parts) if part is not None}) if several else parts[0]
         return g
+
+    def call_accumulated(self, leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
+        """The hooks of a leaf whose gradient has been accumulated."""
+        for hook in tuple(self.after.values()):
+            hook(leaf)
+        for hook in tuple(self.accumulated.values()):
+            hook((), _shown(g, recorded, make))
 
     def call_after(self, parts: tuple, g: Any, recorded: bool, make: Callable) -> tuple:
         """The gradients of the inputs after the hooks that may replace them."""
         for hook in tuple(self.after.values()):
-            incoming = tuple(_shown(part, recorded, make) for part in (g if isinstance(g, list) else [g]))
-            replaced = hook(tuple(_shown(part, recorded, make) for part in parts), incoming)
+            replaced = hook(_shown(parts, recorded, make), _shown(g, recorded, make))
             if replaced is not None:
                 replaced = replaced if isinstance(replaced, tuple) else (replaced,)
                 parts = tuple(part if recorded or part is None else part.array for part in replaced)
         return parts
 
 
-def _shown(part: Any, recorded: bool, make: Callable) -> Any:
-    return part if recorded or part is None else make(np.asarray(part))
+def _shown(g: Any, recorded: bool, make: Callable) -> tuple:
+    """Gradients as hooks see them: a tuple of Tensors, with None for those that did not arrive."""
+    parts = tuple(g.get(i) for i in range(g.count)) if type(g) is Bundle else g if type(g) is tuple else (g,)
+    return tuple(part if recorded or part is None else make(np.asarray(part)) for part in parts)
 
 
 def _checked(replaced: Any, g: Any) -> Any:
@@ -211,9 +233,16 @@ def public_edge(edge: Any) -> tuple:
     return accumulator(edge), 0
 
 
+accumulators: WeakValueDictionary[int, AccumulateGrad] = WeakValueDictionary()
+"""Those that somebody holds, by the identity of their leaf: asked for again they are the same."""
+
+
 def accumulator(leaf: Any) -> AccumulateGrad:
     """The public face of a leaf as the end of the graph."""
-    node = AccumulateGrad.__new__(AccumulateGrad)
+    node = accumulators.get(id(leaf))
+    if node is not None:
+        return node
+    node = accumulators[id(leaf)] = AccumulateGrad.__new__(AccumulateGrad)
     node.number, node.edges, node.saved, node.fit = sys.maxsize, (), (), None
     node.hooks, node.code, node.instruction, node.variable = None, None, 0, leaf
     return node
