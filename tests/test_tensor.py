@@ -17,14 +17,21 @@ NAMES = {
 }
 
 SAME = """
-x.stride(); x.t().stride(); x[:, 1:].storage_offset(); x.t().is_contiguous(); x[:, 1].is_contiguous(); x[1:].is_contiguous(); x.element_size()
-x[0].data_ptr() == x.data_ptr(); x[1].data_ptr() - x.data_ptr(); x.detach().data_ptr() == x.data_ptr(); x.nbytes; x.ndim; x.dim(); x.numel(); len(x)
-x[0, 0].item(); x.long()[1, 2].item(); x.bool().tolist(); x.tolist(); x[0, 0].tolist(); float(x[0, 1]); int(x[1, 0]); bool(x[0, 1]); complex(x[0, 1])
-x.numpy(); np.asarray(x); x.__array__(np.float64); np.add(x.numpy(), 1); w.detach().numpy(); w.numpy(force=True); x.is_floating_point(); x.device
-x._is_view(); x[0]._is_view(); x[0]._base is x._base; w[0]._base is w; w.data.requires_grad; w.is_leaf; (w * 2).is_leaf; w.detach().requires_grad
-torch.from_dlpack(x); torch.from_dlpack(np.arange(3)); np.from_dlpack(x); torch.as_tensor(np.arange(3)); torch.asarray([1.5]); x.__dlpack_device__()[1]
+x.stride(); x.t().stride(); x[:, 1:].storage_offset(); x.t().is_contiguous(); x[:, 1].is_contiguous()
+x[1:].is_contiguous(); x.element_size()
+x[0].data_ptr() == x.data_ptr(); x[1].data_ptr() - x.data_ptr(); x.detach().data_ptr() == x.data_ptr(); x.nbytes
+x.ndim; x.dim(); x.numel(); len(x)
+x[0, 0].item(); x.long()[1, 2].item(); x.bool().tolist(); x.tolist(); x[0, 0].tolist(); float(x[0, 1])
+int(x[1, 0]); bool(x[0, 1]); complex(x[0, 1])
+x.numpy(); np.asarray(x); x.__array__(np.float64); np.add(x.numpy(), 1); w.detach().numpy(); w.numpy(force=True)
+x.is_floating_point(); x.device
+x._is_view(); x[0]._is_view(); x[0]._base is x._base; w[0]._base is w; w.data.requires_grad; w.is_leaf
+(w * 2).is_leaf; w.detach().requires_grad
+torch.from_dlpack(x); torch.from_dlpack(np.arange(3)); np.from_dlpack(x); torch.as_tensor(np.arange(3))
+torch.asarray([1.5]); x.__dlpack_device__()[1]
 torch.frombuffer(bytearray(b'abcd'), dtype=torch.uint8); torch.from_numpy(np.array(3.0)); x in {x}; f'{x[0, 1]:.2f}'
-x.size(); x.size(-1); x.shape.numel(); x.is_signed(); x.retains_grad; x.output_nr; x.grad; x.T.T.is_contiguous(); x.is_inference()
+x.size(); x.size(-1); x.shape.numel(); x.is_signed(); x.retains_grad; x.output_nr; x.grad; x.T.T.is_contiguous()
+x.is_inference()
 """
 
 
@@ -66,7 +73,10 @@ def test_sharing(code):
         ("bool(x[:0])", "Boolean value of Tensor with no values is ambiguous"),
         ("len(x[0, 0])", "len() of a 0-d tensor"),
         ("w.__dlpack__()", "Can't export tensors that require gradient, use tensor.detach()"),
-        ("copy.deepcopy(w * 2)", "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol"),
+        (
+            "copy.deepcopy(w * 2)",
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol",
+        ),
         ("x.size(2)", "Dimension out of range (expected to be in range of [-2, 1], but got 2)"),
     ],
 )
@@ -74,7 +84,9 @@ def test_errors(code, words):
     assert_same_error(code, words, copy=lambda torch: copy, **NAMES)
 
 
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda tensor: pickle.loads(pickle.dumps(tensor))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "duplicate", [copy.deepcopy, lambda tensor: pickle.loads(pickle.dumps(tensor))], ids=["deepcopy", "pickle"]
+)
 def test_duplicate_keeps_what_belongs_to_the_tensor(duplicate):
     tensor = rushlight.ones(2, 3, requires_grad=True)
     tensor.note = ["mine"]

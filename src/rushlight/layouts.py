@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format", "preserve_format", "strided"]
+__all__ = [
+    "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format", "preserve_format", "strided",
+]  # fmt: skip
 
 
 class layout:
@@ -70,7 +72,7 @@ class memory_format:
 
 
 def dense_copy(array: np.ndarray) -> np.ndarray:
-    """A copy with the array's own order of axes in memory; repeated elements get memory of their own, in plain order."""
+    """A copy with the array's own order of axes in memory; in plain order if elements share memory."""
     if array.flags.c_contiguous:
         return array.copy()
     repeated = any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))

@@ -12,8 +12,8 @@ from ..kernels import scatter as kernels
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .define import inplace, op
-from .promotion import as_type, raw
 from .place import zeros_as
+from .promotion import as_type, raw
 from .views import expand, reshape
 
 __all__ = [
@@ -76,7 +76,8 @@ def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, sou
         )
     if source.ndim and source.shape[:dim] + source.shape[dim + 1 :] != input.shape[:dim] + input.shape[dim + 1 :]:
         raise RuntimeError(
-            f"{name}(): source/destination tensor must have same slice shapes except along dim {dim}. Destination slice "
+            f"{name}(): source/destination tensor must have same slice shapes except along dim {dim}. Destination "
+            f"slice "
             f"shape: {list(input.shape)} and source slice shape: {list(source.shape)}"
         )
 
@@ -97,7 +98,8 @@ def index_add(input, dim, index, source, *, alpha=1):
     _check_source("index_add_", input, dim, index, source)
     wide = np.float32 if input.dtype.itemsize == 2 and input.dtype.kind in "fV" else None
     out = input.astype(wide or input.dtype)
-    kernels.add_rows(_front(out, dim), index, _times(_front(source, dim), _alpha(alpha, out.dtype)).astype(out.dtype, copy=False))
+    values = _times(_front(source, dim), _alpha(alpha, out.dtype))
+    kernels.add_rows(_front(out, dim), index, values.astype(out.dtype, copy=False))
     return out.astype(input.dtype, copy=False)
 
 
@@ -126,7 +128,7 @@ def index_copy(input, dim, index, source):
 
 def index_fill(input, dim, index, value):
     """The tensor with one value at the positions ``index`` of an axis."""
-    return _index_fill_tensor(input, dim, index, value) if isinstance(value, Tensor) else _index_fill(input, dim, index, value)
+    return (_index_fill_tensor if isinstance(value, Tensor) else _index_fill)(input, dim, index, value)
 
 
 @op("IndexFillBackward0", input=lambda g, dim, index: index_fill(g, dim, index, 0))
@@ -139,7 +141,8 @@ def _index_fill(input, dim, index, value):
         raise IndexError("index_fill_(): Expected dtype int64 for index.")
     if np.ndim(value):
         raise RuntimeError(
-            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} dimension(s)."
+            f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} "
+            f"dimension(s)."
         )
     out = input.copy()
     length = input.shape[dim] if input.ndim else 1
@@ -285,7 +288,8 @@ def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
 def _same_type(name: str, input: np.ndarray, src: np.ndarray) -> None:
     if input.dtype != src.dtype:
         raise RuntimeError(
-            f"{name}(): Expected self.dtype to be equal to src.dtype, got {dtypes.of(input.dtype)} and {dtypes.of(src.dtype)}"
+            f"{name}(): Expected self.dtype to be equal to src.dtype, got {dtypes.of(input.dtype)} and "
+            f"{dtypes.of(src.dtype)}"
         )
 
 
@@ -334,7 +338,8 @@ def _scatter_combining(input, dim, index, src, reduce):
         raise RuntimeError("reduce argument must be either add or multiply.")
     if isinstance(src, np.ndarray):
         warnings.warn(
-            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future PyTorch "
+            "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
+            "PyTorch "
             "release. Use torch.scatter_reduce instead for more reduction options.",
             UserWarning,
             stacklevel=6,
@@ -474,7 +479,8 @@ def _ones(like: Any) -> Any:
 
 def _flat_positions(name: str, index: np.ndarray, size: int) -> np.ndarray:
     if index.dtype.kind not in "iu" or index.dtype.itemsize < 8:
-        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {dtypes.CASED[dtypes.of(index.dtype)]}")
+        have = dtypes.CASED[dtypes.of(index.dtype)]
+        raise RuntimeError(f"{name}(): Expected a long tensor for index, but got {have}")
     if index.size and not size:
         raise IndexError(f"{name}(): tried to take from an empty tensor")
     if index.size and (index.min() < -size or index.max() >= size):
@@ -506,12 +512,14 @@ def put(input, index, source, accumulate=False):
     """The tensor with ``source`` written at, or added to, positions counted through the flattened tensor."""
     if input.dtype != source.dtype:
         raise RuntimeError(
-            f"put_(): self and source expected to have the same dtype, but got self.dtype = {dtypes.of(input.dtype)} and "
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = {dtypes.of(input.dtype)} "
+            f"and "
             f"source.dtype = {dtypes.of(source.dtype)}"
         )
     if index.size != source.size:
         raise RuntimeError(
-            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = {source.size}, "
+            f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
+            f"{source.size}, "
             f"index.numel() = {index.size}"
         )
     positions = _flat_positions("put_", index, input.size).reshape(-1)
@@ -527,7 +535,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
     """`gather` with the other axes broadcast; without ``dim``, from the flattened tensor."""
     options = {} if out is None else {"out": out}
     if raw(indices).dtype.kind not in "iu" or raw(indices).dtype.itemsize < 8:
-        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {dtypes.CASED[indices.dtype]}")
+        have = dtypes.CASED[indices.dtype]
+        raise RuntimeError(f"torch.take_along_dim(): dtype of indices should be Long but got {have}")
     if dim is None:
         return gather(reshape(input, (-1,)), 0, reshape(indices, (-1,)), **options)
     if input.array.ndim != indices.array.ndim:

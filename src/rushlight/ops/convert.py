@@ -73,8 +73,10 @@ def detach_(input: Tensor) -> Tensor:
     """
     if input._view is not None:
         raise RuntimeError(
-            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for training, "
-            "and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() cannot be "
+            "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
+            "training, "
+            "and gradient_as_bucket_view is set as True, gradients are views of DDP buckets, and hence detach_() "
+            "cannot be "
             "called on these gradients. To fix this error, please refer to the Optimizer.zero_grad() function in "
             "torch/optim/optimizer.py as the solution."
         )
@@ -153,7 +155,8 @@ def conversion(name: str, dtype_name: str) -> Any:
     """A method such as ``float()``: the tensor as that type."""
 
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
-        return converted(self, getattr(dtypes, dtype_name), format=None if memory_format is preserve_format else memory_format)
+        format = None if memory_format is preserve_format else memory_format
+        return converted(self, getattr(dtypes, dtype_name), format=format)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"The tensor as ``torch.{dtype_name}``: itself if it is that already."

@@ -17,7 +17,8 @@ from .writing import write_out
 
 __all__ = [
     "arange", "as_tensor", "asarray", "empty", "empty_like", "empty_permuted", "empty_strided", "eye", "from_dlpack",
-    "from_numpy", "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range", "scalar_tensor",
+    "from_numpy", "frombuffer", "full", "full_like", "linspace", "logspace", "ones", "ones_like", "range",
+    "scalar_tensor",
     "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
 
@@ -42,7 +43,7 @@ def to_array(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
         data = np.asarray(data)
     if isinstance(data, (np.ndarray, np.generic)):
         target = dtypes.of(data.dtype) if dtype is None else dtype
-        return np.array(as_type(np.array(data), target.numpy) if data.dtype.kind != "b" else data, target.numpy, order="C")
+        return np.array(as_type(np.asarray(data), target.numpy), order="C")
     try:
         array = np.array(data)
     except (ValueError, OverflowError) as error:
@@ -214,13 +215,16 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
         )
     if any(stride < 0 for stride, n in zip(ndarray.strides, ndarray.shape) if n > 1):
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently "
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
+            "currently "
             "supported. (You can probably work around this by making a copy of your array with array.copy().)"
         )
     if not ndarray.flags.writeable:
         warnings.warn(
-            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means writing to "
-            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or make it "
+            "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means "
+            "writing to "
+            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or "
+            "make it "
             "writable before converting it to a tensor.",
             UserWarning,
             stacklevel=2,
@@ -240,7 +244,9 @@ def frombuffer(
     if size == 0 or count == 0:
         raise ValueError(f"both buffer length ({size}) and count ({count}) must not be 0")
     if not 0 <= offset < size:
-        raise ValueError(f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1")
+        raise ValueError(
+            f"offset ({offset} bytes) must be non-negative and no greater than buffer length ({size} bytes) minus 1"
+        )
     if count < 0 and (size - offset) % dtype.itemsize:
         raise ValueError(
             f"buffer length ({size - offset} bytes) after offset ({offset} bytes) must be a multiple of element size "
@@ -248,14 +254,17 @@ def frombuffer(
         )
     if count > 0 and offset + count * dtype.itemsize > size:
         raise ValueError(
-            f"requested buffer length ({count} * {dtype.itemsize} bytes) after offset ({offset} bytes) must not be greater than "
+            f"requested buffer length ({count} * {dtype.itemsize} bytes) after offset ({offset} bytes) must not be "
+            f"greater than "
             f"actual buffer length ({size} bytes)"
         )
     array = np.frombuffer(buffer, dtype.numpy, count, offset)
     if not array.flags.writeable:
         warnings.warn(
-            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can write to "
-            "the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to protect its "
+            "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can "
+            "write to "
+            "the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to "
+            "protect its "
             "data or make it writable before converting it to a tensor.",
             UserWarning,
             stacklevel=2,
@@ -309,8 +318,9 @@ def filled(name: str, make: Any, doc: str) -> Any:
     """A creation function of a shape: ``zeros``, ``ones`` or ``empty``."""
 
     def create(
-        *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None, requires_grad: bool = False,
-        pin_memory: bool = False, memory_format: Any = None, names: Any = None, **named: Any,
+        *size: Any, out: Any = None, dtype: Any = None, layout: Any = None, device: Any = None,
+        requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None, names: Any = None,
+        **named: Any,
     ) -> Tensor:  # fmt: skip
         if named:
             size = (named.pop("size"),) if "size" in named else size
@@ -368,7 +378,9 @@ def _number(name: str, value: Any, position: int) -> Any:
     if isinstance(value, Tensor) and value.array.size == 1:
         return value.item()
     if not isinstance(value, (int, float, complex, np.generic)):
-        raise TypeError(f"{name}(): argument 'fill_value' (position {position}) must be Number, not {type(value).__name__}")
+        raise TypeError(
+            f"{name}(): argument 'fill_value' (position {position}) must be Number, not {type(value).__name__}"
+        )
     return value
 
 
@@ -406,14 +418,18 @@ ones_like = like("ones_like", 1, "Ones of another tensor's shape and type.")
 empty_like = like("empty_like", None, "An uninitialised tensor of another tensor's shape and type.")
 
 
-def full_like(input: Tensor, fill_value: Any, *, dtype: Any = None, memory_format: Any = None, **options: Any) -> Tensor:
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Any = None, memory_format: Any = None, **options: Any
+) -> Tensor:
     """One number in every place of another tensor's shape, in its type."""
     out = empty_like(input, dtype=dtype, memory_format=memory_format, **options)
     out.array[...] = as_type(np.array(_number("full_like", fill_value, 2)), out.array.dtype)
     return out
 
 
-def empty_strided(size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Tensor:
+def empty_strided(
+    size: Any, stride: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
+) -> Tensor:
     """An uninitialised tensor of a shape with these strides, counted in elements."""
     from .strided import Geometry
 
@@ -429,7 +445,8 @@ def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
     size, order = shape_of((size,)), shape_of((physical_layout,))
     if len(size) != len(order) or sorted(order) != list(_range(len(size))):
         raise RuntimeError(
-            f"Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = {len(size)} is not "
+            f"Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
+            f"{len(size)} is not "
             f"equal to len(physical_layout) = {len(order)}, or it is no order of the axes"
         )
     requires_grad = options.pop("requires_grad", False)
@@ -448,26 +465,33 @@ def new_of(name: str, create: Any) -> Any:
     return method
 
 
-def new_tensor(self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Tensor:
+def new_tensor(
+    self: Tensor, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
+) -> Tensor:
     """A tensor with a copy of the data in this tensor's type."""
     return finish(to_array(data, self.dtype if dtype is None else dtype), device, requires_grad)
 
 
 def new(self: Tensor, *data: Any) -> Tensor:
     """A tensor of this tensor's type from data, or uninitialised of a shape."""
-    if len(data) == 1 and not isinstance(data[0], int) and not type(data[0]).__name__ == "Size":
+    if len(data) == 1 and not isinstance(data[0], int) and type(data[0]).__name__ != "Size":
         return new_tensor(self, data[0])
     return empty(*(data or (0,)), dtype=self.dtype)
 
 
-NEW = {f"new_{function.__name__}": new_of(f"new_{function.__name__}", function) for function in (zeros, ones, empty, full, empty_strided)}
+NEW = {
+    f"new_{function.__name__}": new_of(f"new_{function.__name__}", function)
+    for function in (zeros, ones, empty, full, empty_strided)
+}
 """The methods that create a tensor of the same type."""
 
 
 # From ranges
 
 
-def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any) -> Tensor:
+def scalar_tensor(
+    s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
+) -> Tensor:
     """A 0-dim tensor of a number, of the default type if none is asked for."""
     return finish(to_array(s, dtypes.get_default_dtype() if dtype is None else dtype), device, requires_grad)
 
@@ -525,10 +549,13 @@ def _progression(start: Any, step: Any, count: int, dtype: dtypes.dtype) -> np.n
     return (start + step * np.arange(count, dtype=np.float64)).astype(dtype.numpy)
 
 
-def range(start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, **options: Any) -> Tensor:
+def range(
+    start: Any = 0, end: Any = None, step: Any = 1, *, out: Any = None, dtype: Any = None, **options: Any
+) -> Tensor:
     """Numbers from ``start`` up to and including ``end``; deprecated in favour of `arange`."""
     warnings.warn(
-        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with Python's "
+        "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
+        "Python's "
         "range builtin. Instead, use torch.arange, which produces values in [start, end).",
         UserWarning,
         stacklevel=2,
@@ -582,7 +609,8 @@ def _spaced(name: str, start: Any, end: Any, steps: int, dtype: Any, out: Any) -
 def _end_point(name: str, which: str, value: Any) -> Any:
     if isinstance(value, Tensor) and value.array.ndim:
         raise RuntimeError(
-            f"{name} only supports 0-dimensional start and end tensors, but got {which} with {value.array.ndim} dimension(s)."
+            f"{name} only supports 0-dimensional start and end tensors, but got {which} with {value.array.ndim} "
+            f"dimension(s)."
         )
     return _as_number(value)
 
@@ -590,7 +618,8 @@ def _end_point(name: str, which: str, value: Any) -> Any:
 def _range_dtype(start: Any, end: Any, dtype: Any, out: Any) -> dtypes.dtype:
     if dtype is not None:
         if not dtype.is_complex and (isinstance(start, complex) or isinstance(end, complex)):
-            raise RuntimeError(f"inferred dtype {dtypes.default_complex()} can't be safely cast to passed dtype {dtype}")
+            have = dtypes.default_complex()
+            raise RuntimeError(f"inferred dtype {have} can't be safely cast to passed dtype {dtype}")
         return dtype
     if isinstance(start, complex) or isinstance(end, complex):
         return dtypes.default_complex()
@@ -648,11 +677,17 @@ def _triangle(find: Any, row: int, col: int, offset: int, dtype: Any, device: An
     return finish(np.stack(find(row, offset, col)).astype(target.numpy), device)
 
 
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: bool = False) -> Tensor:
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """The rows and columns of the lower triangle of a matrix, row by row."""
     return _triangle(np.tril_indices, row, col, offset, dtype, device)
 
 
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None, pin_memory: bool = False) -> Tensor:
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, layout: Any = None,
+    pin_memory: bool = False,
+) -> Tensor:  # fmt: skip
     """The rows and columns of the upper triangle of a matrix, row by row."""
     return _triangle(np.triu_indices, row, col, offset, dtype, device)

@@ -69,8 +69,8 @@ def _embedding_backward(g: Any, shape: tuple, indices: Any, padding_idx: int, by
 
 
 def embedding(
-    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
-    scale_grad_by_freq: bool = False, sparse: bool = False,
+    input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None,
+    norm_type: float = 2.0, scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Tensor:  # fmt: skip
     """The rows of ``weight`` that the numbers in ``input`` name.
 
@@ -116,7 +116,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Each number as a row of zeros with a one in its place.
 
     Raises:
-        RuntimeError: a number is negative or not smaller than ``num_classes``, which is by default the largest plus one.
+        RuntimeError: a number is negative or not smaller than ``num_classes``, by default the largest plus one.
 
     >>> import rushlight as torch
     >>> torch.nn.functional.one_hot(torch.tensor([0, 2]))

@@ -1,7 +1,7 @@
 """Indexing: ``x[...]`` and ``x[...] = y`` with every form of index, and what goes by masks and tuples of positions.
 
-Whole numbers, slices, None and Ellipsis give a view, in one step of NumPy and as many nodes as PyTorch records. Tensors,
-lists and masks give a copy; they apply to the view that the others leave.
+Whole numbers, slices, None and Ellipsis give a view, in one step of NumPy and as many nodes as PyTorch records.
+Tensors, lists and masks give a copy; they apply to the view that the others leave.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..autograd.modes import recording
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
 from .define import inplace, op
-from .promotion import as_type, fit, raw
-from .writing import bump, check_writable
 from .filling import fill_
 from .inplace import copy_
 from .place import zeros_as
+from .promotion import as_type, fit, raw
 from .showing import shown
 from .views import alias, expand, mismatch, select, slice_along, unsqueeze
+from .writing import bump, check_writable
 
 __all__ = ["argwhere", "index_put", "masked_fill", "masked_scatter", "masked_select", "nonzero"]
 
@@ -138,7 +138,8 @@ def _as_items(index: Any) -> tuple:
         item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, Tensor)) for item in index
     ):
         warnings.warn(
-            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch 2.9; "
+            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
+            "2.9; "
             "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
             "x[torch.tensor(seq)], which will result either in an error or a different result.",
             UserWarning,
@@ -152,7 +153,8 @@ def _out_of_range(shape: tuple, items: tuple) -> Exception:
     """The error for what NumPy could not index."""
     if not shape and len(items) == 1 and type(items[0]) is int:
         return IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a 0-dim "
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+            "0-dim "
             "tensor to a number"
         )
     taken = [item for item in items if item is not None and item is not Ellipsis]
@@ -249,7 +251,9 @@ def _resolve(item: Any) -> Any:
             ) from None
     if array.dtype == np.uint8:
         warnings.warn(
-            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.", UserWarning, stacklevel=5
+            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
+            UserWarning,
+            stacklevel=5,
         )
         return array.astype(bool)
     if array.dtype.kind == "b":
@@ -313,6 +317,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     given = isinstance(value, Tensor)
     if not given:
         value = _as_value(self, value)
+    if index is False:
+        return None
     items = index if type(index) is tuple else _as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
         return _recorded_setitem(self, items, value)
@@ -357,7 +363,8 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
         value = np.broadcast_to(value, wanted)
     except ValueError:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of shape "
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
+            f"shape "
             f"{list(wanted)}"
         ) from None
     value = as_type(value, part.dtype)
@@ -370,14 +377,18 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
 def _check_expands(value: ndarray, shape: tuple) -> None:
     if value.ndim > len(shape):
         raise RuntimeError(
-            f"expand(torch.{dtypes.CASED[dtypes.of(value.dtype)]}Tensor{{{list(value.shape)}}}, size={list(shape)}): the number "
-            f"of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor ({value.ndim})"
+            f"expand(torch.{dtypes.CASED[dtypes.of(value.dtype)]}Tensor{{{list(value.shape)}}}, size={list(shape)}): "
+            f"the number "
+            f"of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({value.ndim})"
         )
     for back in range(1, value.ndim + 1):
         if value.shape[-back] not in (shape[-back], 1):
             raise RuntimeError(
-                f"The expanded size of the tensor ({shape[-back]}) must match the existing size ({value.shape[-back]}) at "
-                f"non-singleton dimension {len(shape) - back}.  Target sizes: {list(shape)}.  Tensor sizes: {list(value.shape)}"
+                f"The expanded size of the tensor ({shape[-back]}) must match the existing size "
+                f"({value.shape[-back]}) at "
+                f"non-singleton dimension {len(shape) - back}.  Target sizes: {list(shape)}.  Tensor sizes: "
+                f"{list(value.shape)}"
             )
 
 
@@ -450,7 +461,8 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
 def _check_same_type(input: Any, values: Any) -> None:
     if raw(input).dtype != raw(values).dtype:
         raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got {dtypes.CASED[dtypes.of(raw(input).dtype)]} for "
+            f"Index put requires the source and destination dtypes match, got "
+            f"{dtypes.CASED[dtypes.of(raw(input).dtype)]} for "
             f"the destination and {dtypes.CASED[dtypes.of(raw(values).dtype)]} for the source."
         )
 
@@ -490,9 +502,11 @@ def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
     mask = _mask("masked_fill_", mask)
     if np.ndim(value):
         raise RuntimeError(
-            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} dimension(s)."
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} "
+            f"dimension(s)."
         )
-    have, given = dtypes.of(input.dtype), dtypes.of(value.dtype) if isinstance(value, ndarray) else dtypes.of_scalar(value)
+    have = dtypes.of(input.dtype)
+    given = dtypes.of(value.dtype) if isinstance(value, ndarray) else dtypes.of_scalar(value)
     if given.category == dtypes.COMPLEX and have.category < dtypes.COMPLEX:
         raise RuntimeError("value cannot be converted to type without overflow")
     if input.shape == mask.shape:
@@ -599,7 +613,8 @@ def masked_scatter(input, mask, source):
     count = np.count_nonzero(mask)
     if count > source.size:
         raise RuntimeError(
-            f"masked_scatter: expected self and source to have same number of elements: the mask has {count} ones, source only "
+            f"masked_scatter: expected self and source to have same number of elements: the mask has {count} ones, "
+            f"source only "
             f"{source.size} elements; Number of elements of source < number of ones in mask"
         )
     out[mask] = source.reshape(-1)[:count]
@@ -633,7 +648,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
             [3]])
     """
     if as_tuple:
-        return tuple(wrap(position) for position in np.atleast_1d(input.array).nonzero())
+        return tuple(wrap(position.copy()) for position in np.atleast_1d(input.array).nonzero())
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 

@@ -16,7 +16,8 @@ from .promotion import as_type, raw
 from .views import expand, reshape, select, slice_along, unsqueeze
 
 __all__ = [
-    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "column_stack", "combinations", "concat",
+    "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "column_stack", "combinations",
+    "concat",
     "concatenate", "dstack", "hstack", "meshgrid", "row_stack", "stack", "vstack",
 ]  # fmt: skip
 
@@ -85,7 +86,8 @@ def _cat(tensors, dim, types):
         for i, (m, n) in enumerate(zip(shape, array.shape)):
             if m != n and i != dim:
                 raise RuntimeError(
-                    f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size {n} for tensor "
+                    f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size {n} for "
+                    f"tensor "
                     f"number {position} in the list."
                 )
     _, target = _common(list(tensors))
@@ -133,7 +135,8 @@ def _stack(tensors, dim, types):
     for position, array in enumerate(tensors):
         if array.shape != shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and {list(array.shape)} at entry "
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(array.shape)} at entry "
                 f"{position}"
             )
     return np.stack(_common(list(tensors))[0], axis(dim, len(shape) + 1))
@@ -240,7 +243,8 @@ def _block_diag(tensors, types):
     for position, array in enumerate(tensors):
         if array.ndim > 2:
             raise RuntimeError(
-                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {position} has {array.ndim} dimensions"
+                f"torch.block_diag: Input tensors must have 2 or fewer dimensions. Input {position} has {array.ndim} "
+                f"dimensions"
             )
     arrays = [np.atleast_2d(array) for array in tensors]
     out = np.zeros(np.sum([array.shape for array in arrays], axis=0), np.result_type(*_common(list(tensors))[0]))
@@ -292,7 +296,8 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     for tensor in tensors:
         if tensor.array.ndim > 1:
             raise RuntimeError(
-                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: one of shape {list(tensor.array.shape)}"
+                f"torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got: one of shape "
+                f"{list(tensor.array.shape)}"
             )
         if tensor.array.dtype != tensors[0].array.dtype:
             raise RuntimeError("torch.meshgrid expects all tensors to have the same dtype")

@@ -34,7 +34,8 @@ def constant_pad_nd(input, pad, value=0):
         raise RuntimeError(f"Length of pad must be even but instead it equals {len(pad)}")
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
-            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is {len(pad)} while "
+            f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
+            f"{len(pad)} while "
             f"the input has {input.ndim} dimensions."
         )
     pairs = _pairs(pad, input.ndim)
@@ -42,7 +43,8 @@ def constant_pad_nd(input, pad, value=0):
     for n, (a, b), wanted in zip(input.shape, pairs, shape):
         if wanted < 0:
             raise RuntimeError(
-                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which is invalid. "
+                f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which is "
+                f"invalid. "
                 f"Check dimension 0 of your input."
             )
     out = np.full(shape, value, input.dtype)
@@ -109,7 +111,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         value: what "constant" puts there; 0 by default.
 
     Raises:
-        RuntimeError: ``pad`` has an odd number of entries or more than two per axis, or is larger than mirroring allows.
+        RuntimeError: ``pad`` has an odd number of entries or more than two per axis, or is more than mirroring allows.
         NotImplementedError: the mode does not serve this number of axes.
 
     >>> import rushlight as torch
@@ -121,7 +123,8 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
         raise RuntimeError("Padding length must be divisible by 2")
     if len(pad) > 2 * ndim:
         raise RuntimeError(
-            f"Padding length should be less than or equal to two times the input dimension but got padding length {len(pad)} and "
+            f"Padding length should be less than or equal to two times the input dimension but got padding length "
+            f"{len(pad)} and "
             f"input of dimension {ndim}"
         )
     if mode == "constant":
@@ -153,11 +156,13 @@ def _check_border(shape: tuple, pad: tuple, mode: str) -> None:
             raise RuntimeError("Padding value causes wrapping around more than once.")
         if mode == "reflect" and max(before, after) >= length:
             raise RuntimeError(
-                f"Argument #{4 + 2 * back}: Padding size should be less than the corresponding input dimension, but got: padding "
+                f"Argument #{4 + 2 * back}: Padding size should be less than the corresponding input dimension, but "
+                f"got: padding "
                 f"({before}, {after}) at dimension {dim} of input {list(shape)}"
             )
         if length + before + after < 1:
-            raise RuntimeError(f"input (length: {length}) is too small, calculated output length: {length + before + after}")
+            padded = length + before + after
+            raise RuntimeError(f"input (length: {length}) is too small, calculated output length: {padded}")
 
 
 # Patches
@@ -178,9 +183,16 @@ def _windows(size: tuple, kernel: tuple, dilation: tuple, padding: tuple, stride
 def _check_windows(shape: tuple, windows: tuple, kernel: tuple, dilation: tuple, padding: tuple) -> None:
     if min(windows) < 1:
         raise RuntimeError(
-            f"Given input with spatial size {shape[-2:]}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
+            f"Given input with spatial size {shape[-2:]}, kernel_size={kernel}, dilation={dilation}, "
+            f"padding={padding}, "
             f"calculated shape of the array of sliding blocks as {windows}, but its components must be at least one."
         )
+
+
+def _seen(i: int, j: int, windows: tuple, dilation: tuple, stride: tuple) -> tuple[slice, ...]:
+    """What one element of a kernel sees of an image in all its places."""
+    starts = (i * dilation[0], j * dilation[1])
+    return tuple(slice(start, start + n * step, step) for start, n, step in zip(starts, windows, stride))
 
 
 def _im2col(input: np.ndarray, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple) -> np.ndarray:
@@ -191,20 +203,20 @@ def _im2col(input: np.ndarray, kernel: tuple, dilation: tuple, padding: tuple, s
     padded = np.pad(input, ((0, 0), (0, 0), *((p, p) for p in padding)))
     out = np.empty((n, c, *kernel, rows, columns), input.dtype)
     for i, j in itertools.product(*map(range, kernel)):
-        top, left = i * dilation[0], j * dilation[1]
-        out[:, :, i, j] = padded[:, :, top : top + rows * stride[0] : stride[0], left : left + columns * stride[1] : stride[1]]
+        out[:, :, i, j] = padded[(..., *_seen(i, j, windows, dilation, stride))]
     return out.reshape(n, c * kernel[0] * kernel[1], rows * columns)
 
 
-def _col2im(input: np.ndarray, size: tuple, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple) -> np.ndarray:
+def _col2im(
+    input: np.ndarray, size: tuple, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple
+) -> np.ndarray:
     """Patches (N, C * kernel, places) added up to images (N, C, H, W)."""
     rows, columns = _windows(size, kernel, dilation, padding, stride)
     n = input.shape[0]
     patches = input.reshape(n, input.shape[1] // (kernel[0] * kernel[1]), *kernel, rows, columns)
     out = np.zeros((n, patches.shape[1], size[0] + 2 * padding[0], size[1] + 2 * padding[1]), input.dtype)
     for i, j in itertools.product(*map(range, kernel)):
-        top, left = i * dilation[0], j * dilation[1]
-        out[:, :, top : top + rows * stride[0] : stride[0], left : left + columns * stride[1] : stride[1]] += patches[:, :, i, j]
+        out[(..., *_seen(i, j, (rows, columns), dilation, stride))] += patches[:, :, i, j]
     return out[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
 
 
@@ -216,7 +228,8 @@ def _col2im(input: np.ndarray, size: tuple, kernel: tuple, dilation: tuple, padd
 def _unfold(input, kernel, dilation, padding, stride):
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
         raise RuntimeError(
-            f"Expected 3D or 4D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but "
+            f"Expected 3D or 4D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            f"input, but "
             f"got: {list(input.shape)}"
         )
     images = input if input.ndim == 4 else input[None]
@@ -231,20 +244,24 @@ def _unfold(input, kernel, dilation, padding, stride):
 def _fold(input, output_size, kernel, dilation, padding, stride):
     if input.ndim not in (2, 3):
         raise RuntimeError(
-            f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for input, but "
+            f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
+            f"input, but "
             f"got: {list(input.shape)}"
         )
     area = kernel[0] * kernel[1]
     if input.shape[-2] % area:
         raise RuntimeError(
-            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got input.size(1)="
+            f"Expected size of input's dimension 1 to be divisible by the product of kernel_size, but got "
+            f"input.size(1)="
             f"{input.shape[-2]} and kernel_size={kernel}."
         )
     windows = _windows(output_size, kernel, dilation, padding, stride)
     if windows[0] * windows[1] != input.shape[-1] or min(windows) < 1:
         raise RuntimeError(
-            f"Given output_size={output_size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, stride={stride}, "
-            f"expected size of input's dimension 2 to match the calculated number of sliding blocks {windows[0]} * {windows[1]} "
+            f"Given output_size={output_size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
+            f"stride={stride}, "
+            f"expected size of input's dimension 2 to match the calculated number of sliding blocks {windows[0]} * "
+            f"{windows[1]} "
             f"= {windows[0] * windows[1]}, but got input.size(2)={input.shape[-1]}."
         )
     out = _col2im(input if input.ndim == 3 else input[None], output_size, kernel, dilation, padding, stride)

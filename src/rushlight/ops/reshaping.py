@@ -25,7 +25,8 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
             parameters = in_order(compute, parameters, options)
         if recording.get() and self.leaf:
             raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation. Use .{name[:-1]}() or do it under "
+                f"a leaf Variable that requires grad is being used in an in-place operation. Use .{name[:-1]}() or do "
+                f"it under "
                 f"torch.no_grad()."
             )
         before = self.array

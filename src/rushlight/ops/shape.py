@@ -18,8 +18,10 @@ from .promotion import as_type, raw
 from .views import diagonal, expand, flatten, reshape, select, sequence, slice_along, unsqueeze
 
 __all__ = [
-    "channel_shuffle", "diag", "diag_embed", "diagflat", "diagonal_scatter", "flip", "fliplr", "flipud", "pixel_shuffle",
-    "pixel_unshuffle", "repeat_interleave", "roll", "rot90", "select_scatter", "slice_scatter", "tile", "tril", "triu", "vander",
+    "channel_shuffle", "diag", "diag_embed", "diagflat", "diagonal_scatter", "flip", "fliplr", "flipud",
+    "pixel_shuffle",
+    "pixel_unshuffle", "repeat_interleave", "roll", "rot90", "select_scatter", "slice_scatter", "tile", "tril",
+    "triu", "vander",
 ]  # fmt: skip
 
 
@@ -146,7 +148,9 @@ def tile(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return _repeat(input, (1,) * (raw(input).ndim - len(repeats)) + repeats)
 
 
-def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None) -> Tensor:
+def repeat_interleave(
+    input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
     """Each position of an axis repeated: all equally often, or each as often as ``repeats`` says.
 
     Without ``dim``, of the flattened tensor. With ``repeats`` alone, the positions themselves.
@@ -170,7 +174,8 @@ def repeat_interleave(input: Tensor, repeats: Any = None, dim: int | None = None
         counts = _counts(repeats)
         if counts.size != input.array.shape[at]:
             raise RuntimeError(
-                f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and input.size(0) "
+                f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
+                f"input.size(0) "
                 f"= {input.array.shape[at]}"
             )
         return index_select(input, at, wrap(np.repeat(np.arange(counts.size), counts)))
@@ -315,8 +320,8 @@ def triu(input, diagonal=0):
 
 def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     """The matrix whose columns are powers of a vector, falling ones unless ``increasing``."""
-    from .cumulative import cumprod
     from .creation import ones
+    from .cumulative import cumprod
 
     if x.array.ndim != 1:
         raise RuntimeError("x must be a one-dimensional tensor.")
@@ -352,7 +357,8 @@ def pixel_shuffle(input, upscale_factor):
     *batch, c, h, w = input.shape
     if c % (r * r):
         raise RuntimeError(
-            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, but "
+            f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
+            f"but "
             f"input.size(-3)={c} is not divisible by {r * r}"
         )
     n = len(batch)
@@ -371,7 +377,8 @@ def pixel_unshuffle(input, downscale_factor):
     for length, word in ((h, "height"), (w, "width")):
         if length % r:
             raise RuntimeError(
-                f"pixel_unshuffle expects {word} to be divisible by downscale_factor, but input.size({-2 if word == 'height' else -1})"
+                f"pixel_unshuffle expects {word} to be divisible by downscale_factor, but "
+                f"input.size({-2 if word == 'height' else -1})"
                 f"={length} is not divisible by {r}"
             )
     n = len(batch)
@@ -393,4 +400,5 @@ def channel_shuffle(input, groups):
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {channels} channels and {groups} groups."
         )
-    return np.ascontiguousarray(input.reshape(batch, groups, channels // groups, *rest).swapaxes(1, 2)).reshape(input.shape)
+    split = input.reshape(batch, groups, channels // groups, *rest)
+    return np.ascontiguousarray(split.swapaxes(1, 2)).reshape(input.shape)

@@ -47,10 +47,13 @@ def _of_sizes(input: np.ndarray, split_sizes: Any, dim: int) -> tuple:
     if not input.ndim:
         raise RuntimeError("split expects at least a 1-dimensional tensor")
     if any(size < 0 for size in sizes):
-        raise RuntimeError(f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={list(sizes)}")
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes have only non-negative entries, but got split_sizes={list(sizes)}"
+        )
     if sum(sizes) != input.shape[dim]:
         raise RuntimeError(
-            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size at dimension "
+            f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size at "
+            f"dimension "
             f"{dim}), but got split_sizes={list(sizes)}"
         )
     return _pieces(input, np.cumsum(sizes).tolist(), dim)
@@ -80,7 +83,7 @@ def unsafe_split_with_sizes(input, split_sizes, dim=0):
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """Views of ``split_size_or_sections`` positions each along an axis, the last one maybe shorter, or of these lengths.
+    """Views of ``split_size_or_sections`` positions each along an axis, the last maybe shorter, or of these lengths.
 
     Raises:
         RuntimeError: the lengths do not add up to the axis, or one is negative.
@@ -134,7 +137,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     if isinstance(indices_or_sections, Tensor):
         if indices_or_sections.array.dtype != np.int64 or indices_or_sections.array.ndim > 1:
             raise RuntimeError(
-                f"tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor of long, "
+                f"tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor "
+                f"of long, "
                 f"but got a tensor with {indices_or_sections.array.ndim} dims of {indices_or_sections.dtype}"
             )
         indices_or_sections = indices_or_sections.tolist()
@@ -156,7 +160,8 @@ def _split_axis(name: str, input: Tensor, indices_or_sections: Any, dim: int, le
         )
     if isinstance(indices_or_sections, int) and indices_or_sections and input.array.shape[dim] % indices_or_sections:
         raise RuntimeError(
-            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension {input.array.shape[dim]} is "
+            f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
+            f"{input.array.shape[dim]} is "
             f"not divisible by the split_size {indices_or_sections}!"
         )
     return tensor_split(input, indices_or_sections, dim)

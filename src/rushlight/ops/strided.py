@@ -65,7 +65,8 @@ def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storag
     size, stride = tuple(map(int, size)), tuple(map(int, stride))
     if len(size) != len(stride):
         raise RuntimeError(
-            f"mismatch in length of strides and shape: got {len(size)} sizes {list(size)} and {len(stride)} strides {list(stride)}"
+            f"mismatch in length of strides and shape: got {len(size)} sizes {list(size)} and {len(stride)} strides "
+            f"{list(stride)}"
         )
     if any(step < 0 for step in stride):
         raise RuntimeError(
@@ -104,8 +105,10 @@ def as_strided_within(input, target, seen):
     storage = storage.reshape(-1, order="A").view(input.dtype)
     if target.extent() > storage.size or target.offset < 0:
         raise RuntimeError(
-            f"setStorage: sizes {list(target.size)}, strides {list(target.stride)}, storage offset {target.offset}, and "
-            f"itemsize {input.itemsize} requiring a storage size of {target.extent() * input.itemsize} are out of bounds for "
+            f"setStorage: sizes {list(target.size)}, strides {list(target.stride)}, storage offset {target.offset}, "
+            f"and "
+            f"itemsize {input.itemsize} requiring a storage size of {target.extent() * input.itemsize} are out of "
+            f"bounds for "
             f"storage of size {storage.nbytes}"
         )
     return target.of_flat(storage)

@@ -15,15 +15,15 @@ from ..size import Size
 from ..tensor import Tensor
 from .axes import axes, axis
 from .define import op
-from .promotion import raw
-from .writing import show
 from .place import place
 from .promotion import raw
 from .showing import viewing
 
 __all__ = [
-    "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim", "narrow",
-    "permute", "ravel", "reshape", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze",
+    "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim",
+    "narrow",
+    "permute", "ravel", "reshape", "select", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten",
+    "unsqueeze",
 ]  # fmt: skip
 
 
@@ -56,8 +56,10 @@ def expand(input, *size):
     lead = len(size) - input.ndim
     if lead < 0:
         raise RuntimeError(
-            f"expand(torch.{dtypes.CASED[dtypes.of(input.dtype)]}Tensor{{{list(input.shape)}}}, size={list(size)}): the number "
-            f"of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the tensor ({input.ndim})"
+            f"expand(torch.{dtypes.CASED[dtypes.of(input.dtype)]}Tensor{{{list(input.shape)}}}, size={list(size)}): "
+            f"the number "
+            f"of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the tensor "
+            f"({input.ndim})"
         )
     strides = [0] * len(size)
     shape = list(size)
@@ -73,7 +75,8 @@ def expand(input, *size):
             shape[i], strides[i] = have, input.strides[i - lead]
         elif have != 1:
             raise RuntimeError(
-                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton dimension {i}.  "
+                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
+                f"dimension {i}.  "
                 f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
             )
     if input.flags.c_contiguous and input.dtype.kind != "V":
@@ -115,7 +118,8 @@ def broadcast_shapes(*shapes: Any) -> Size:
         return Size(np.broadcast_shapes(*shapes))
     except ValueError:
         raise RuntimeError(
-            f"Shape mismatch: objects cannot be broadcast to a single shape, got {', '.join(map(str, map(list, shapes)))}"
+            f"Shape mismatch: objects cannot be broadcast to a single shape, got "
+            f"{', '.join(map(str, map(list, shapes)))}"
         ) from None
 
 
@@ -166,7 +170,8 @@ def resolve_size(size: tuple, numel: int) -> tuple[int, ...]:
         known = -known
         if known == 0 and numel == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size -1 can "
+                f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size "
+                f"-1 can "
                 f"be any value and is ambiguous"
             )
         if known and numel % known == 0:
@@ -299,7 +304,8 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
         if "invalid for input" not in str(error):
             raise
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} ({shape[at]}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {at} ({shape[at]}) in the "
+            f"input tensor"
         ) from None
     return view_as_shape(input, shape[:at] + sizes + shape[at + 1 :])
 
@@ -328,7 +334,8 @@ def permute(input, *dims):
     dims = sequence(dims)
     if len(dims) != input.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering "
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering "
             f"of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
         )
     order = tuple(axis(d, input.ndim) for d in dims)
@@ -392,7 +399,8 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     source, destination = sequence((source,)), sequence((destination,))
     if len(source) != len(destination):
         raise RuntimeError(
-            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same number of "
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same "
+            f"number of "
             f"dims as destination ({list(destination)} dims)"
         )
     sources, places = (tuple(axis(d, ndim) for d in dims) for dims in (source, destination))
@@ -433,7 +441,8 @@ def transposed(input: Tensor) -> Tensor:
     ndim = input.array.ndim
     if ndim != 2:
         warnings.warn(
-            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an "
             "error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             UserWarning,
