@@ -13,7 +13,7 @@ from .convert import to_dtype
 from .define import inplace, op
 from .pick import put
 from .promotion import is_half, raw
-from .reduce import as_asked, called, to_out, widened, written
+from .reduce import as_asked, called, fitted, to_out, widened, written
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "trapezoid", "trapz",
@@ -133,7 +133,7 @@ def _logcumsumexp_gradient(g: Any, input: Any, result: Any, dim: int) -> Any:
         return reached(g.conj()).conj()
     lowest = float(np.finfo(raw(g).dtype).min) if raw(g).dtype.kind == "f" else -3e38
     zero = g * 0
-    return reached(where(g > 0, g, zero)) - reached(where(g < 0, -g, zero))
+    return fitted(reached(where(g > 0, g, zero)) - reached(where(g < 0, -g, zero)), input)
 
 
 @op("LogcumsumexpBackward0", input=lambda g, input, result, dim: _logcumsumexp_gradient(g, input, result, dim))

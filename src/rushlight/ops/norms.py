@@ -13,8 +13,8 @@ from ..tensor import wrap
 from .axes import axes, axis
 from .define import op
 from .extremes import amax, amin, even_weights
-from .promotion import conj, fit, raw
-from .reduce import along, called, converted, to_out, unreduced, widened, written
+from .promotion import conj, raw
+from .reduce import along, called, converted, fitted, to_out, unreduced, widened, written
 from .reduce import sum as add_up
 
 __all__ = ["cdist", "cosine_similarity", "dist", "norm", "pairwise_distance", "pdist", "renorm"]
@@ -66,7 +66,7 @@ def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim
 @op(
     "LinalgVectorNormBackward0",
     input=lambda g, input, result, ord, dim, keepdim: (
-        norm_gradient(g, input, result, ord, dim, keepdim) if ord else None
+        fitted(norm_gradient(g, input, result, ord, dim, keepdim), input) if ord else None
     ),
 )
 def _vector_norm(input, ord, dim, keepdim):
@@ -224,8 +224,8 @@ def _difference_norm(difference: Any, p: float, dim: Any = None, keepdim: bool =
 
 @op(
     "DistBackward0",
-    input=lambda g, input, other, result, p: _fitted(norm_gradient(g, input - other, result, p, None, False), input),
-    other=lambda g, input, other, result, p: -_fitted(norm_gradient(g, input - other, result, p, None, False), other),
+    input=lambda g, input, other, result, p: fitted(norm_gradient(g, input - other, result, p, None, False), input),
+    other=lambda g, input, other, result, p: -fitted(norm_gradient(g, input - other, result, p, None, False), other),
 )
 def dist(input, other, p=2):
     """The norm of the difference of two tensors.
@@ -235,12 +235,6 @@ def dist(input, other, p=2):
     tensor(5.)
     """
     return norm_of(widened(input - other), p, None, False).astype(input.real.dtype, copy=False)
-
-
-def _fitted(g: Any, like: Any) -> Any:
-
-
-    return fit(g, tuple(like.shape), raw(like).dtype)
 
 
 def pairwise_distance(x1: Any, x2: Any, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Any:
@@ -264,8 +258,8 @@ def _cdist_gradient(g: Any, x1: Any, x2: Any, result: Any, p: float, needs: tupl
     difference = x1.reshape((*x1.shape[:-1], 1, x1.shape[-1])) - x2.reshape((*x2.shape[:-2], 1, *x2.shape[-2:]))
     grad = norm_gradient(g.reshape((*g.shape, 1)), difference, result.reshape((*result.shape, 1)), p, -1, True)
     return (
-        _fitted(add_up(grad, -2), x1) if needs[0] else None,
-        -_fitted(add_up(grad, -3), x2) if needs[1] else None,
+        fitted(add_up(grad, -2), x1) if needs[0] else None,
+        -fitted(add_up(grad, -3), x2) if needs[1] else None,
     )
 
 

@@ -14,7 +14,7 @@ from ..tensor import Tensor
 from .axes import axes, axis, numpy_names
 from .convert import to_dtype
 from .define import op
-from .promotion import float32, float64, is_half, raw
+from .promotion import fit, float32, float64, is_half, raw
 from .views import expand
 from .writing import write_out
 
@@ -59,6 +59,11 @@ def spread(g: Any, shape: tuple, dim: Any = None, keepdim: bool = False) -> Any:
     out = np.empty(shape, g.dtype)
     out[...] = g
     return out
+
+
+def fitted(g: Any, like: Any) -> Any:
+    """A gradient in the shape and type of what it belongs to."""
+    return fit(g, tuple(like.shape), raw(like).dtype)
 
 
 def converted(input: Any, dtype: dtypes.dtype | None) -> Any:
@@ -351,7 +356,8 @@ def _variance(x: np.ndarray, dim: Any, correction: float, keepdim: bool, name: s
 def _var_gradient(g: Any, input: Any, dim: Any, correction: float, keepdim: bool) -> Any:
     free = _freedom(input.shape, dim, correction)
     mid = sum(input, dim, True) / counted(input.shape, dim) if input.ndim else input
-    return unreduced(g, input.shape, dim, keepdim) * (2.0 / free if free else math.inf) * (input - mid)
+    g = unreduced(g, input.shape, dim, keepdim) * (2.0 / free if free else math.inf)
+    return fitted(g * (input - mid), input)
 
 
 def _std_gradient(g: Any, input: Any, result: Any, dim: Any, correction: float, keepdim: bool) -> Any:
@@ -466,7 +472,7 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
     if raw(result).dtype.kind != "c":
         result = where(abs(result) == math.inf, 0.0, result)
-    return g * exp(input - result).conj()
+    return fitted(g * exp(input - result).conj(), input)
 
 
 @op(
