@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -40,12 +40,20 @@ class View:
     __slots__ = ("base", "made", "replay", "seen", "where")
 
     DEFAULT, NO_GRAD, MULTI_OUTPUT, CUSTOM, INFERENCE = range(5)
+    # Derives the history of a view anew from its base's. Showing the base again is an op, so `ops.inplace` puts it here.
+    rederive: ClassVar[Callable[[Tensor], None]]
 
     def __init__(self, base: Tensor, replay: Callable | None, made: int, seen: int) -> None:
         self.base, self.replay, self.made, self.seen = base, replay, made, seen
 
 
-class Tensor:
+if TYPE_CHECKING:
+    Attached = Any  # to a type checker, the operators and methods that `methods` attaches may be anything
+else:
+    Attached = object
+
+
+class Tensor(Attached):
     """An n-dimensional array that remembers how it was computed.
 
     Make one with ``torch.tensor``; ``Tensor(2, 3)`` gives an uninitialised one of a shape, ``Tensor([1, 2])`` one of
@@ -340,7 +348,7 @@ class Tensor:
         """
         if self.array.size != 1:
             raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
-        return self.array.item() if self.array.dtype.kind != "V" else float(self.array)
+        return self.array.item() if self.array.dtype.kind != "V" else float(self.array.reshape(()))
 
     def tolist(self) -> Any:
         """Its elements as nested lists of Python numbers."""
@@ -546,12 +554,5 @@ def view_edge(tensor: Tensor) -> Any:
     """`edge_of` for a view, whose history an in-place change of its base or of another view may have rewritten."""
     view = tensor._view
     if view is not None and view.seen != tensor._version:
-        rederive(tensor)
+        View.rederive(tensor)
     return tensor if tensor.leaf else tensor.node
-
-
-def rederive(tensor: Tensor) -> None:
-    """Derive a view's history anew from its base's."""
-    from .ops.inplace import rederive  # showing the base again is an op, and ops are built on tensors
-
-    rederive(tensor)

@@ -86,6 +86,9 @@ def rederive(target: Tensor) -> None:
     show_anew(target)
 
 
+View.rederive = staticmethod(rederive)
+
+
 def show_anew(target: Tensor) -> None:
     """Make a view come from its base as it is now."""
     view: Any = target._view
