@@ -13,7 +13,7 @@ from .axes import axes, axis, numpy_names
 from .define import op
 from .pick import pick, put_selected
 from .promotion import raw
-from .reduce import along, called, kept, require_real, to_out, unreduced, widened, written
+from .reduce import add, along, called, kept, maximum, minimum, require_real, to_out, unreduced, widened, written
 from .sorting import sort
 
 __all__ = [
@@ -53,7 +53,7 @@ def even_weights(value: Any, result: Any, dim: Any = None) -> Any:
     """One over the number of elements that equal the reduced ``result``, at those elements, and zero elsewhere."""
     x, y = raw(value), raw(result)
     here = (x == y) | ((x != x) & (y != y))
-    weights = here / np.add.reduce(here, along(dim, x.ndim), None, None, True)
+    weights = here / add.reduce(here, along(dim, x.ndim), None, None, True)
     weights = np.asarray(weights, x.real.dtype)
     return weights if x is value else wrap(weights)
 
@@ -63,7 +63,7 @@ def _shared(g: Any, input: Any, result: Any, dim: Any = None, keepdim: bool = Fa
     return g * even_weights(input, result, dim)
 
 
-def _extreme(ufunc: np.ufunc, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+def _extreme(ufunc: Any, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
     if x.dtype.kind == "c":
         require_real(name, x)
     if not x.size:
@@ -128,7 +128,7 @@ def _aminmax(input, dim, keepdim):
         )
     require_elements("aminmax", input, dim)
     dims = along(dim, input.ndim)
-    return np.minimum.reduce(input, dims, None, None, keepdim), np.maximum.reduce(input, dims, None, None, keepdim)
+    return minimum.reduce(input, dims, None, None, keepdim), maximum.reduce(input, dims, None, None, keepdim)
 
 
 @numpy_names
@@ -309,7 +309,7 @@ nanmedian = _median_function(
 
 # Quantiles
 
-ROUNDED = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+ROUNDED: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 

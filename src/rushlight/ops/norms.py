@@ -14,7 +14,7 @@ from .axes import axes, axis
 from .define import op
 from .extremes import amax, amin, even_weights
 from .promotion import conj, raw
-from .reduce import along, called, converted, fitted, to_out, unreduced, widened, written
+from .reduce import add, along, called, converted, fitted, maximum, minimum, to_out, unreduced, widened, written
 from .reduce import sum as add_up
 
 __all__ = ["cdist", "cosine_similarity", "dist", "norm", "pairwise_distance", "pdist", "renorm"]
@@ -26,19 +26,19 @@ __all__ = ["cdist", "cosine_similarity", "dist", "norm", "pairwise_distance", "p
 def norm_of(x: np.ndarray, ord: float, dims: Any, keepdims: bool) -> np.ndarray:
     """The vector norm of an array."""
     if ord == 2 and x.dtype.kind == "f":
-        return np.sqrt(np.add.reduce(x * x, dims, None, None, keepdims))
+        return np.sqrt(add.reduce(x * x, dims, None, None, keepdims))
     size = np.abs(x)
     if ord == math.inf:
-        return np.maximum.reduce(size, dims, None, None, keepdims, 0)
+        return maximum.reduce(size, dims, None, None, keepdims, 0)
     if ord == -math.inf:
-        return np.minimum.reduce(size, dims, None, None, keepdims, math.inf)
+        return minimum.reduce(size, dims, None, None, keepdims, math.inf)
     if ord == 0:
-        return np.add.reduce(size != 0, dims, size.dtype, None, keepdims)
+        return add.reduce(size != 0, dims, size.dtype, None, keepdims)
     if ord == 1:
-        return np.add.reduce(size, dims, None, None, keepdims)
+        return add.reduce(size, dims, None, None, keepdims)
     if ord == 2:
-        return np.sqrt(np.add.reduce(size * size, dims, None, None, keepdims))
-    return np.add.reduce(size**ord, dims, None, None, keepdims) ** size.dtype.type(1 / ord)
+        return np.sqrt(add.reduce(size * size, dims, None, None, keepdims))
+    return add.reduce(size**ord, dims, None, None, keepdims) ** size.dtype.type(1 / ord)
 
 
 def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim: bool) -> Any:
@@ -344,13 +344,13 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     >>> torch.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]))
     tensor([0.7071])
     """
-    from . import broadcast_tensors, maximum
+    from . import broadcast_tensors, maximum as larger
 
     common = dtypes.promote_types(x1.dtype, x2.dtype)
     if common.category < dtypes.FLOATING:
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {dtypes.CASED[common]}")
     x1, x2 = broadcast_tensors(converted(x1, common), converted(x2, common))
-    lengths = [maximum(vector_norm(x, 2, dim, True), wrap(np.array(eps, raw(x).real.dtype))) for x in (x1, x2)]
+    lengths = [larger(vector_norm(x, 2, dim, True), wrap(np.array(eps, raw(x).real.dtype))) for x in (x1, x2)]
     return add_up(x1 / lengths[0] * (x2 / lengths[1]), dim)
 
 

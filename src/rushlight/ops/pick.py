@@ -12,14 +12,18 @@ from .promotion import raw
 from .reduce import unreduced
 
 
-@op("GatherBackward0", input=lambda g, input_shape, indices, dim: put(g, indices, dim, input_shape, False))
-def pick(input, indices, dim):
+@op("GatherBackward0", input=lambda g, input_shape, indices, dim: _put_back(g, indices, dim, input_shape))
+def pick(input: Any, indices: Any, dim: int) -> Any:
     """The elements at ``indices``, an array, along an axis."""
     return lines.taken(input, indices, dim) if input.ndim else input.copy()
 
 
+def _put_back(g: Any, indices: Any, dim: int, shape: tuple) -> Any:
+    return put(g, indices, dim, shape, False)
+
+
 @op("ScatterAddBackward0", g=lambda g, indices, dim: pick(g, indices, dim))
-def put(g, indices, dim, shape, distinct=True):
+def put(g: Any, indices: Any, dim: int, shape: tuple, distinct: bool = True) -> Any:
     """Zeros with values added at ``indices`` along an axis: the gradient of `pick`."""
     if not shape:
         return np.array(g.sum(), g.dtype)

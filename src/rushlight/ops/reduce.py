@@ -24,6 +24,10 @@ __all__ = [
 ]  # fmt: skip
 
 int64 = np.dtype("int64")
+add: Any = np.add  # NumPy's stubs know fewer forms of `reduce` than NumPy
+maximum: Any = np.maximum
+minimum: Any = np.minimum
+multiply: Any = np.multiply
 SMALL = 1 << 14  # elements up to which filling an array takes less time than making a view of one number
 
 
@@ -86,10 +90,10 @@ def added(x: np.ndarray, axis: Any, keepdims: bool = False) -> np.ndarray:
     """Sums, of integers as int64 and of half precision in float32."""
     dtype = x.dtype
     if dtype is float32 or dtype is float64:
-        return np.add.reduce(x, axis, None, None, keepdims)
+        return add.reduce(x, axis, None, None, keepdims)
     if dtype.kind in "biu":
-        return np.add.reduce(x, axis, int64, None, keepdims)
-    total = np.add.reduce(widened(x), axis, None, None, keepdims)
+        return add.reduce(x, axis, int64, None, keepdims)
+    total = add.reduce(widened(x), axis, None, None, keepdims)
     return total.astype(dtype) if is_half(dtype) else total
 
 
@@ -205,7 +209,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 
 
 def _mean_of(x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
-    total = np.add.reduce(widened(x), along(dim, x.ndim), None, None, keepdim)
+    total = add.reduce(widened(x), along(dim, x.ndim), None, None, keepdim)
     mean = np.true_divide(total, x.size if dim is None else counted(x.shape, dim), dtype=total.dtype)
     return mean if mean.dtype is x.dtype else mean.astype(x.dtype)
 
@@ -301,8 +305,8 @@ def _joined(parts: tuple) -> Any:
 
 def _multiplied(x: np.ndarray, axis: Any, keepdims: bool) -> np.ndarray:
     if x.dtype.kind in "biu":
-        return np.multiply.reduce(x, axis, int64, None, keepdims)
-    total = np.multiply.reduce(widened(x), axis, None, None, keepdims)
+        return multiply.reduce(x, axis, int64, None, keepdims)
+    total = multiply.reduce(widened(x), axis, None, None, keepdims)
     return total.astype(x.dtype) if is_half(x.dtype) else total
 
 
@@ -346,10 +350,10 @@ def _variance(x: np.ndarray, dim: Any, correction: float, keepdim: bool, name: s
         raise RuntimeError(f"{name} only support floating point and complex dtypes")
     wide = widened(x)
     dims = along(dim, x.ndim)
-    mean = np.add.reduce(wide, dims, None, None, True) / counted(x.shape, dim)
+    mean = add.reduce(wide, dims, None, None, True) / counted(x.shape, dim)
     off = wide - mean
     squares = off * off if x.dtype.kind != "c" else off.real * off.real + off.imag * off.imag
-    var = np.add.reduce(squares, dims, None, None, keepdim) / _freedom(x.shape, dim, correction)
+    var = add.reduce(squares, dims, None, None, keepdim) / _freedom(x.shape, dim, correction)
     return var.astype(squares.dtype, copy=False), mean.astype(wide.dtype) if keepdim else mean.reshape(var.shape)
 
 
@@ -458,11 +462,11 @@ std_mean = _spread_function(_std_mean, "std_mean", "The standard deviation, as o
 def log_sum_exp(x: np.ndarray, dims: Any, keepdims: bool) -> np.ndarray:
     """The logarithm of a sum of exponentials, safe from overflow."""
     if x.size == 0:
-        return np.log(np.add.reduce(x, dims, None, None, keepdims))
-    top = np.maximum.reduce(x.real, dims, None, None, True)
+        return np.log(add.reduce(x, dims, None, None, keepdims))
+    top = maximum.reduce(x.real, dims, None, None, True)
     top = np.where(np.isfinite(top), top, top.dtype.type(0))
     with np.errstate(divide="ignore"):  # of nothing but zeros the logarithm is -inf
-        total = np.log(np.add.reduce(np.exp(x - top), dims, None, None, True)) + top
+        total = np.log(add.reduce(np.exp(x - top), dims, None, None, True)) + top
     return total if keepdims else total.squeeze(dims)
 
 
@@ -521,4 +525,4 @@ def count_nonzero(input, dim=None):
     >>> torch.count_nonzero(torch.tensor([[0, 1], [2, 3]]), dim=0)
     tensor([1, 2])
     """
-    return np.add.reduce(input != 0, along(dim, input.ndim), int64)
+    return add.reduce(input != 0, along(dim, input.ndim), int64)

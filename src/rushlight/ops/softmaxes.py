@@ -12,7 +12,7 @@ from .axes import axis, numpy_names
 from .define import op
 from .powers import exp
 from .promotion import is_half, raw
-from .reduce import called, converted, to_out, widened
+from .reduce import add, called, converted, maximum, to_out, widened
 from .reduce import sum as add_up
 
 __all__ = ["log_softmax", "softmax"]
@@ -28,13 +28,13 @@ def _shifted(x: np.ndarray, dim: int, name: str) -> np.ndarray:
     wide = widened(x)
     if not -x.ndim <= dim < x.ndim:
         axis(dim, x.ndim)
-    return wide - np.maximum.reduce(wide, dim, None, None, True) if x.size else wide.copy()
+    return wide - maximum.reduce(wide, dim, None, None, True) if x.size else wide.copy()
 
 
 def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:
     weighted = g * result
     if type(weighted) is np.ndarray:
-        total = np.add.reduce(weighted, dim, None, None, True) if weighted.ndim else weighted
+        total = add.reduce(weighted, dim, None, None, True) if weighted.ndim else weighted
         weighted -= result * total
         return weighted
     return weighted - result * add_up(weighted, dim, True)
@@ -45,7 +45,7 @@ def _softmax(input, dim):
     e = np.asarray(_shifted(input, dim, "softmax"))
     np.exp(e, e)
     if e.ndim:
-        e /= np.add.reduce(e, dim, None, None, True)
+        e /= add.reduce(e, dim, None, None, True)
     return e.astype(input.dtype) if is_half(input.dtype) else e
 
 
@@ -53,7 +53,7 @@ def _softmax(input, dim):
 def _log_softmax(input, dim):
     shifted = np.asarray(_shifted(input, dim, "log_softmax"))
     if shifted.ndim and shifted.size:
-        shifted -= np.log(np.add.reduce(np.exp(shifted), dim, None, None, True))
+        shifted -= np.log(add.reduce(np.exp(shifted), dim, None, None, True))
     return shifted.astype(input.dtype) if is_half(input.dtype) else shifted
 
 
