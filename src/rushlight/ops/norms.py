@@ -344,7 +344,8 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     >>> torch.cosine_similarity(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0, 1.0]]))
     tensor([0.7071])
     """
-    from . import broadcast_tensors, maximum as larger
+    from . import broadcast_tensors
+    from . import maximum as larger
 
     common = dtypes.promote_types(x1.dtype, x2.dtype)
     if common.category < dtypes.FLOATING:
