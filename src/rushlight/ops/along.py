@@ -219,7 +219,8 @@ def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src:
     index = index.reshape(index.shape or (1,))
     shape = input.shape or (1,)
     within = name == "gather" or name.startswith("scatter")
-    for i, n in enumerate(index.shape):
+    for i in range(index.ndim):
+        n = index.shape[i]
         too_big = n > shape[i] and i != dim
         if src is not None:
             too_big = too_big or n > (src.shape or (1,))[i]

@@ -22,7 +22,6 @@ __all__ = [
     "tensor", "tril_indices", "triu_indices", "zeros", "zeros_like",
 ]  # fmt: skip
 
-_range = range  # the name becomes a function below
 
 
 # From data
@@ -443,12 +442,19 @@ def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
     from .views import inverse, permute
 
     size, order = shape_of((size,)), shape_of((physical_layout,))
-    if len(size) != len(order) or sorted(order) != list(_range(len(size))):
+    if len(size) != len(order):
         raise RuntimeError(
             f"Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "
-            f"{len(size)} is not "
-            f"equal to len(physical_layout) = {len(order)}, or it is no order of the axes"
+            f"{len(size)} is not equal to len(physical_layout) = {len(order)}"
         )
+    for position, d in enumerate(order):
+        if not 0 <= d < len(size):
+            raise RuntimeError(
+                f"Dimension out of range (expected to be between 0 and {len(size) - 1}, but got {d} at index "
+                f"{position})."
+            )
+        if d in order[:position]:
+            raise RuntimeError("Duplicate dim not allowed")
     requires_grad = options.pop("requires_grad", False)
     stored = empty(tuple(size[d] for d in order), **options)
     return finish(permute(stored.array, *inverse(order)), None, requires_grad)
@@ -536,7 +542,7 @@ def arange(
     if dtype.category == dtypes.INTEGRAL:
         count = -(-(end - start) // step) if whole else math.ceil((end - start) / step)
         if int(step) == 0:
-            raise RuntimeError("step must be nonzero")
+            raise ValueError(f"step must be nonzero: {step} is zero as {dtype}")
         array = (int(start) + int(step) * np.arange(count)).astype(dtype.numpy)
     else:
         count = math.ceil((end - start) / step)
@@ -587,6 +593,11 @@ def linspace(
 
 def _spaced(name: str, start: Any, end: Any, steps: int, dtype: Any, out: Any) -> np.ndarray:
     start, end = _end_point(name, "start", start), _end_point(name, "end", end)
+    if isinstance(steps, float):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got ({type(start).__name__}, "
+            f"{type(end).__name__}, float), but expected one of: (start, end, int steps)"
+        )
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     target = _range_dtype(start, end, dtype, out)
@@ -636,10 +647,11 @@ def logspace(
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    target = _range_dtype(_as_number(start), _as_number(end), dtype, out)
+    start, end = _end_point("logspace", "start", start), _end_point("logspace", "end", end)
+    target = _range_dtype(start, end, dtype, out)
     work = target if target.category > dtypes.INTEGRAL and target.itemsize > 2 else dtypes.float64
     if target.category == dtypes.INTEGRAL:
-        start, end = int(_end_point("logspace", "start", start)), int(_end_point("logspace", "end", end))
+        start, end = int(start), int(end)
     powers = _spaced("logspace", start, end, steps, work, None)
     if target.category == dtypes.INTEGRAL:
         array = np.power(powers.dtype.type(base), powers).astype(target.numpy)

@@ -88,6 +88,8 @@ def embedding(
     tensor([[3., 4.],
             [1., 2.]])
     """
+    if weight.array.ndim != 2:
+        raise RuntimeError(f"'weight' must be 2-D, got one of shape {list(weight.array.shape)}")
     rows = weight.array.shape[0]
     if padding_idx is None:
         padding_idx = -1

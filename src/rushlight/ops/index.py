@@ -110,7 +110,8 @@ def _one_by_one(self: Tensor, steps: tuple) -> Tensor:
 
 def _steps(shape: tuple, items: tuple) -> tuple:
     """The nodes to record for an index: their class, the shape each starts from, and its parameters."""
-    steps, dim = [], 0
+    steps: list[tuple] = []
+    dim = 0
     for position, item in enumerate(items):
         if item is None:
             steps.append((Unsqueeze, shape, (dim,)))

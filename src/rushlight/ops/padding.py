@@ -197,7 +197,8 @@ def _seen(i: int, j: int, windows: tuple, dilation: tuple, stride: tuple) -> tup
 
 def _im2col(input: np.ndarray, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple) -> np.ndarray:
     """The patches of images (N, C, H, W) as (N, C * kernel, places)."""
-    n, c, *size = input.shape
+    n, c = input.shape[:2]
+    size = input.shape[2:]
     rows, columns = windows = _windows(size, kernel, dilation, padding, stride)
     _check_windows(input.shape, windows, kernel, dilation, padding)
     padded = np.pad(input, ((0, 0), (0, 0), *((p, p) for p in padding)))

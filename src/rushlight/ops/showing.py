@@ -103,7 +103,8 @@ def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, dept
         edge = view_edge(of)
     if recorded and edge is not None:
         frame = current_frame(depth)
-        code, instruction = frame.f_code, frame.f_lasti
+        code: Any = frame.f_code
+        instruction = frame.f_lasti
         if inside.get(code.co_filename) is not False:
             code, instruction = user_place(frame)
         for cls, shape, parameters in steps:

@@ -158,7 +158,14 @@ def _split_axis(name: str, input: Tensor, indices_or_sections: Any, dim: int, le
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {least} dimension, but got a tensor with {ndim} dimensions!"
         )
-    if isinstance(indices_or_sections, int) and indices_or_sections and input.array.shape[dim] % indices_or_sections:
+    if not isinstance(indices_or_sections, (int, tuple, list)):
+        raise TypeError(
+            f"{name}() received an invalid combination of arguments - got (Tensor, "
+            f"{type(indices_or_sections).__name__}), but expected one of: (Tensor input, int sections), (Tensor input, tuple of ints indices)"
+        )
+    if isinstance(indices_or_sections, int) and (
+        indices_or_sections <= 0 or input.array.shape[dim] % indices_or_sections
+    ):
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
             f"{input.array.shape[dim]} is "
@@ -191,7 +198,7 @@ def unbind(input, dim=0):
     (tensor([1, 2]), tensor([3, 4]))
     """
     if not input.ndim:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     lead = (slice(None),) * axis(dim, input.ndim)
     return tuple(input[(*lead, i, ...)] for i in range(input.shape[axis(dim, input.ndim)]))
 
