@@ -16,7 +16,7 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if dtype.itemsize == 2 and dtype.kind in "fV":
         return product(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
     if a.ndim > 2 and b.ndim == 2:
-        return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[-1])
+        return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
     if a.ndim > 2 or b.ndim > 2:
         a, b = _for_blas(a), _for_blas(b)
     return np.matmul(a, b)
@@ -44,7 +44,7 @@ def contract(a: np.ndarray, b: np.ndarray, a_axes: str, b_axes: str, out_axes: s
     right = b.transpose([b_axes.index(x) for x in (*batch, *summed, *columns)]).reshape(stack, k, n)
     result = product(left[0], right[0]) if stack == 1 else product(left, right)
     order = (*batch, *rows, *columns)
-    result = result.reshape(*shapes[0], *shapes[1], *shapes[3])
+    result = result.reshape((*shapes[0], *shapes[1], *shapes[3]))
     return result.transpose([order.index(x) for x in out_axes])
 
 

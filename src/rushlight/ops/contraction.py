@@ -49,12 +49,13 @@ def einsum(*args):
     size: dict[str, int] = {}
     for position, (x, axes) in enumerate(zip(operands, inputs)):
         for letter, n in zip(axes, x.shape):
-            if n != 1 and size.setdefault(letter, n) != n:
+            if n != 1 and size.get(letter, 1) not in (1, n):
                 raise RuntimeError(
                     f"einsum(): subscript {letter} has size {n} for operand {position} which does not broadcast with "
                     f"previously seen size {size[letter]}"
                 )
-            size.setdefault(letter, 1) if n == 1 else None
+            if n != 1 or letter not in size:
+                size[letter] = n
     left, axes = _simplified(operands[0], inputs[0], "".join(inputs[1:]) + out, size)
     for position in range(1, len(operands)):
         later = "".join(inputs[position + 1 :]) + out

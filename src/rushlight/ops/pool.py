@@ -30,6 +30,11 @@ def _scatter(input, indices, size, unique):
     return kernels.scatter(input, indices, size, unique)
 
 
+def _named(kind: str, rank: int, more: str = "") -> str:
+    """The name of the last node; over one axis PyTorch pools over two and takes one away again."""
+    return "SqueezeBackward1" if rank == 1 else f"{kind}{rank}D{more}Backward0"
+
+
 def _maximal(name: str, compute: Any) -> Any:
     """An operation that picks elements: ``compute`` gives them and their flat places from (input, parameters)."""
 
@@ -51,24 +56,22 @@ def _rank(by: Any) -> int:
     return len(by.out if isinstance(by, Windows) else by)
 
 
-_largest = {rank: _maximal(f"MaxPool{max(rank, 2)}DWithIndicesBackward0", kernels.largest) for rank in (1, 2, 3)}
-_largest_of_parts = {
-    rank: _maximal(f"AdaptiveMaxPool{max(rank, 2)}DBackward0", kernels.largest_of_parts) for rank in (1, 2, 3)
-}
+_largest = {rank: _maximal(_named("MaxPool", rank, "WithIndices"), kernels.largest) for rank in (1, 2, 3)}
+_largest_of_parts = {rank: _maximal(_named("AdaptiveMaxPool", rank), kernels.largest_of_parts) for rank in (1, 2, 3)}
 
 # Averages
 
 
 def _averages(name: str) -> Any:
     @op(
-        f"{name}Backward0",
+        name,
         input=lambda g, by, divisor, input_shape: back(g, by, divisor, tuple(input_shape[-len(by.out) :])),
     )
     def average(input, by, divisor):
         wide = _wide(input)
         return (kernels.summed(wide, by) / divisor).astype(input.dtype, copy=False)
 
-    @op(f"{name}BackwardBackward0", input=lambda g, by, divisor: average(g, by, divisor))
+    @op(f"{name[:-1]}Backward0", input=lambda g, by, divisor: average(g, by, divisor))
     def back(input, by, divisor, size):
         wide = _wide(input)
         return kernels.summed_back((wide / divisor).astype(wide.dtype, copy=False), by, size).astype(input.dtype, copy=False)
@@ -81,8 +84,8 @@ def _wide(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
 
 
-_average = {rank: _averages(f"AvgPool{max(rank, 2)}D") for rank in (1, 2, 3)}
-_even_average = {rank: _averages(f"AdaptiveAvgPool{max(rank, 2)}D") for rank in (1, 2, 3)}
+_average = {rank: _averages(_named("AvgPool", rank)) for rank in (1, 2, 3)}
+_even_average = {rank: _averages(_named("AdaptiveAvgPool", rank)) for rank in (1, 2, 3)}
 
 
 def separable(name: str) -> Any:
@@ -92,14 +95,14 @@ def separable(name: str) -> Any:
     def apply(input, matrices):
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
-    @op(f"{name.removesuffix('0')}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices)))
+    @op(f"{name[:-1]}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices)))
     def transpose(input, matrices):
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
     return apply
 
 
-_average_of_parts = {rank: separable(f"AdaptiveAvgPool{max(rank, 2)}DBackward0") for rank in (1, 2, 3)}
+_average_of_parts = {rank: separable(_named("AdaptiveAvgPool", rank)) for rank in (1, 2, 3)}
 
 # Parameters
 
@@ -263,7 +266,7 @@ adaptive_max_pool1d = _adaptive_max[1]
 
 def _max_unpool(rank: int) -> Any:
     name = f"max_unpool{rank}d"
-    unpool = _unpooling(f"MaxUnpool{max(rank, 2)}DBackward0")
+    unpool = _unpooling(_named("MaxUnpool", rank))
 
     def max_unpool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
         kernel = _numbers(kernel_size, rank, "kernel_size")
