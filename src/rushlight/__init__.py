@@ -14,6 +14,7 @@ import warnings
 from typing import Any
 
 from . import methods as _methods
+from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (
     enable_grad,
     inference_mode,

@@ -66,7 +66,7 @@ doesn't match the broadcast shape
 division by zero
 post accumulate grad hooks cannot be registered on non-leaf tensors
 expected Variable or None
-does not have a backward
+for a Tensor that does not require gradients
 element 0 of tensors
 element 1 of tensors
 expected a Tensor or None

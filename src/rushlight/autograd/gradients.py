@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .. import tensor as tensors
-from . import engine
+from . import anomaly, engine
+from .graph import GradientEdge
 from .node import Hooks, Node, describe
 
 
@@ -56,7 +57,7 @@ def backward(
     roots = _roots(outputs)
     keep = create_graph if retain_graph is None else retain_graph
     targets = None if inputs is None else [_target(tensor) for tensor in inputs]
-    found = engine.run(roots, starts, keep_graph=keep, recorded=create_graph, targets=targets, make=wrap_grad)
+    found = _run(roots, starts, keep, create_graph, targets)
     for tensor, target in zip(inputs or (), targets or ()):
         if target in found:
             gradient = found.pop(target)
@@ -105,12 +106,12 @@ def grad(
     starts = _starting_gradients(outputs, grad_outputs, create_graph)
     targets = []
     for tensor in inputs:
-        if not tensor.requires_grad:
+        if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         targets.append(_target(tensor))
     keep = create_graph if retain_graph is None else retain_graph
     roots = _roots(outputs)
-    found = engine.run(roots, starts, keep_graph=keep, recorded=create_graph, targets=targets, make=wrap_grad)
+    found = _run(roots, starts, keep, create_graph, targets)
     result = []
     for place, (tensor, target) in enumerate(zip(inputs, targets)):
         gradient = found.get(target)
@@ -127,16 +128,25 @@ def grad(
     return tuple(result)
 
 
+def _run(roots: list, starts: list, keep: bool, recorded: bool, targets: list | None) -> dict:
+    if anomaly.is_anomaly_enabled() and anomaly.is_anomaly_check_nan_enabled():
+        with anomaly.watching(engine.reachable(roots)):
+            return engine.run(roots, starts, keep_graph=keep, recorded=recorded, targets=targets, make=wrap_grad)
+    return engine.run(roots, starts, keep_graph=keep, recorded=recorded, targets=targets, make=wrap_grad)
+
+
 def wrap_grad(array: Any) -> Any:
     """A gradient as a tensor."""
     return tensors.wrap(tensors.np.asarray(array))
 
 
 def _as_tuple(value: Any) -> tuple:
-    return (value,) if isinstance(value, tensors.Tensor) else tuple(value)
+    return (value,) if isinstance(value, (tensors.Tensor, GradientEdge)) else tuple(value)
 
 
 def _target(tensor: Any) -> Any:
+    if isinstance(tensor, GradientEdge):
+        return tensor.ownership_token
     edge = tensors.edge_of(tensor)
     return tensor if edge is None else edge
 
