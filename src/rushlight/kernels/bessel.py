@@ -206,8 +206,8 @@ def _anchors() -> ndarray:
 
 def _airy_near(x: ndarray) -> ndarray:
     anchor = np.minimum(np.rint(x), 0.0)
-    value, slope = _anchors()[(-anchor).astype(int)].T
-    return _taylor(anchor, value, slope, x - anchor)[0]
+    known = _anchors()[(-anchor).astype(int)]
+    return _taylor(anchor, known[..., 0], known[..., 1], x - anchor)[0]
 
 
 def _airy_decaying(x: ndarray) -> ndarray:

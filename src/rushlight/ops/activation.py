@@ -164,7 +164,8 @@ def hardshrink(input, lambd=0.5):
 def softshrink(input, lambd=0.5):
     """``x`` moved towards 0 by ``lambd``, and 0 where it would pass it."""
     if lambd < 0:
-        raise RuntimeError(f"lambda must be greater or equal to 0, but found to be {lambd}.")
+        most, kind = dtypes.finfo(dtypes.of(input.dtype)).max, dtypes.CASED[dtypes.of(input.dtype)]
+        raise RuntimeError(f"lambda must be in range [0, {most:g}] for input dtype {kind}, but found {lambd}")
     return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0)).astype(input.dtype)
 
 
@@ -220,6 +221,8 @@ def _mean_rrelu(input, slope):
 def _rrelu(
     input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, *, generator: Any = None
 ) -> tuple:
+    if lower > upper:
+        raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if not training:
         return _mean_rrelu, (lower + upper) / 2
     return _scaled_by, random_slopes(input.array, lower, upper, generator or default_generator)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..kernels import bessel as kernels
 from .define import op
+from .elementwise import requiring_one
 from .special import i0, i1
 
 ONE_ARGUMENT = (
@@ -32,7 +33,7 @@ def polynomial(name: str, kernel: Callable) -> Callable:
         return kernel(input, n)
 
     compute.__name__, compute.__doc__ = name, f"The polynomial {name} of degree ``n``."
-    return op(promote="float")(compute)
+    return requiring_one(op(promote="float")(compute), f"special_{name}")
 
 
 def modified(name: str, operation: Callable) -> Callable:

@@ -12,7 +12,8 @@ from .compare import isfinite, where
 from .define import op
 from .fast import binary
 from .promotion import float32, float64, is_half, promoted
-from .elementwise import Forms, promoted_by, undefined
+from .elementwise import NUMBERS as PYTHON_NUMBERS
+from .elementwise import Forms, invalid, promoted_by, requiring, undefined
 
 __all__ = [
     "clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "heaviside", "maximum", "minimum", "nan_to_num",
@@ -127,7 +128,9 @@ def _clamp_max_tensor(input, max):
 
 
 def _one_sided(name: str, parameter: str, tensors: Any, number: Any, doc: str) -> Any:
-    def choose(_input: Any, bound: Any = None, **named: Any) -> Any:
+    def choose(input: Any, bound: Any = None, **named: Any) -> Any:
+        if type(input) in PYTHON_NUMBERS:
+            raise invalid(name, input, bound)
         return tensors if isinstance(named.get(parameter, bound), Tensor) else number
 
     def call(input: Tensor, *bound: Any, out: Any = None, **named: Any) -> Tensor:
@@ -162,16 +165,17 @@ def _extreme(name: str, ufunc: Any, beats: Any, doc: str) -> Any:
         lambda g, a, b: where(beats(a, b), 0, where(a == b, g * 0.5, g)),
         doc=doc,
     )  # fmt: skip
-    return promoted_by(operation, lambda input, other: refuse_complex(input, other))
+    return requiring(promoted_by(operation, lambda input, other: refuse_complex(input, other)), "input", "other")
 
 
 def _numbers_first(name: str, ufunc: Any, keeps: Any, doc: str) -> Any:
     """The gradient goes to the one that was chosen, the first of two that are equal, and never to NaN."""
-    return binary(
+    operation = binary(
         f"{name}Backward0", ufunc,
         lambda g, a, b: where(keeps(a, b) | (b != b), g, 0), lambda g, a, b: where(keeps(a, b) | (b != b), 0, g),
         doc=doc,
     )  # fmt: skip
+    return requiring(operation, "input", "other")
 
 
 maximum = _extreme("Maximum", np.maximum, lambda a, b: a > b, "The larger of two; NaN if one of them is NaN.")
@@ -216,3 +220,6 @@ def heaviside(input, values):
     """0 below 0, 1 above, and ``values`` at 0."""
     _refuse_mixed(input, values)
     return np.where(input == 0, values, np.where(input != input, 0, input > 0)).astype(input.dtype)
+
+
+heaviside = requiring(heaviside, "input", "values")

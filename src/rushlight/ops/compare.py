@@ -11,7 +11,7 @@ from ..tensor import Tensor, wrap
 from ..autograd.node import current_frame
 from .define import Op, op
 from .promotion import broadcast_error
-from .elementwise import OPERANDS, operator
+from .elementwise import NUMBERS, OPERANDS, invalid, operator, requiring, requiring_one
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq",
@@ -41,6 +41,8 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
                     return wrap(ufunc(a, b, out=...))
                 except ValueError:
                     pass  # the shapes: the long way knows what to say
+        if type(input) in NUMBERS:
+            raise invalid(name, input, other)
         return spec((input, other), {} if out is None else {"out": out}, current_frame(1))
 
     def compared(self: Any, other: Any) -> Any:
@@ -93,6 +95,9 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     allowed = atol + np.absolute(rtol * other)
     distance = np.absolute(input - other)
     return close | (np.isfinite(distance) & (distance <= allowed))
+
+
+isclose = requiring(isclose, "input", "other")
 
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
@@ -221,7 +226,7 @@ def logical(name: str, ufunc: Any, doc: str) -> Any:
         return ufunc(input, other)
 
     compute.__name__, compute.__doc__ = name, doc
-    return op()(compute)
+    return requiring(op()(compute), "input", "other")
 
 
 logical_and = logical("logical_and", np.logical_and, "Where both are true (not zero).")
@@ -242,7 +247,7 @@ def _bitwise(name: str, ufunc: Any, doc: str, kinds: str = "biu") -> Any:
         return ufunc(input, other)
 
     compute.__name__, compute.__doc__ = name, doc
-    return op(promote="common")(compute)
+    return requiring_one(op(promote="common")(compute))
 
 
 def _shifted(ufunc: Any, overflow: Any) -> Any:

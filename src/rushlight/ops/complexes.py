@@ -13,7 +13,7 @@ from .compare import where
 from .define import op
 from .fast import unary
 from .promotion import raw
-from .elementwise import zeros
+from .elementwise import requiring, zeros
 from .reduce import sum_to_size
 
 __all__ = [
@@ -180,6 +180,9 @@ def polar(abs, angle):
     """Complex numbers from their absolute values and angles."""
     _refuse_other_parts(abs, angle)
     return complex(np.asarray(abs * np.cos(angle)), np.asarray(abs * np.sin(angle)))
+
+
+complex, polar = requiring(complex, "real", "imag"), requiring(polar, "abs", "angle")
 
 
 def _direction(angle: Any) -> tuple:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.node import current_frame
 from ..tensor import Tensor, wrap
 from .define import inplace, op
 from .fast import OPERANDS, binary, unary
@@ -42,6 +43,15 @@ def undefined(name: str) -> Any:
 def before(operation: Any, check: Any) -> Any:
     """Have an operation first look at its arguments as they are given; ``check`` raises where they do not do."""
     spec = operation.op
+    if spec.promote is None:
+        compute = spec.compute
+
+        def checked_compute(*args: Any, **kwargs: Any) -> Any:
+            check(*args, *kwargs.values())
+            return compute(*args, **kwargs)
+
+        spec.compute = checked_compute
+        return operation
     evaluate = spec.evaluate
 
     def checked(args: tuple, kwargs: dict) -> Any:
@@ -74,7 +84,11 @@ def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> A
 
     def choose(input: Any, other: Any) -> Any:
         if not isinstance(other, Tensor):
+            if type(input) in NUMBERS and type(other) in NUMBERS:
+                raise invalid(name, input, other)
             return number
+        if reflected is None and type(input) in NUMBERS:
+            raise invalid(name, input, other)
         return tensors if reflected is None or isinstance(input, Tensor) else reflected
 
     def call(input: Any, other: Any, *, out: Any = None) -> Any:
@@ -83,6 +97,11 @@ def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> A
     call.op = Forms(name, choose)  # type: ignore[attr-defined]
     call.__name__, call.__doc__ = name, tensors.__doc__
     return call
+
+
+def no_method(self: Any) -> TypeError:
+    """The error for a method of Tensor on something else."""
+    return TypeError(f"descriptor for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object")
 
 
 def operator(operation: Any, swapped: bool = False) -> Any:
@@ -96,6 +115,50 @@ def operator(operation: Any, swapped: bool = False) -> Any:
         return operation(other, self) if swapped else operation(self, other)
 
     return form
+
+
+NUMBERS = (bool, int, float, complex)
+
+
+def requiring(operation: Any, *names: str) -> Any:
+    """Have an operation that takes numbers for tensors only take tensors under these names."""
+
+    def check(*values: Any) -> None:
+        for position, (name, value) in enumerate(zip(names, values), 1):
+            if type(value) in NUMBERS:
+                raise TypeError(
+                    f"{operation.__name__}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+                )
+
+    if hasattr(operation, "operator"):  # has a fast path, which takes numbers
+
+        def call(input: Any, other: Any, *, out: Any = None) -> Any:
+            if type(other) in NUMBERS or type(input) in NUMBERS:
+                check(input, other)
+            return operation(input, other) if out is None else operation(input, other, out=out)
+
+        call.op, call.__name__, call.__doc__ = operation.op, operation.__name__, operation.__doc__  # type: ignore[attr-defined]
+        return call
+    return before(operation, check)
+
+
+def invalid(name: str, *values: Any) -> TypeError:
+    """The error for numbers where one operand at least has to be a tensor."""
+    got = ", ".join(type(value).__name__ for value in values)
+    return TypeError(
+        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of: (Tensor input, Tensor "
+        f"other) (Tensor input, Number other)"
+    )
+
+
+def requiring_one(operation: Any, name: str = "") -> Any:
+    """Have an operation refuse two numbers."""
+
+    def check(input: Any, other: Any, *_: Any) -> None:
+        if type(input) in NUMBERS and type(other) in NUMBERS:
+            raise invalid(name or operation.__name__, input, other)
+
+    return before(operation, check)
 
 
 # Sums and differences
@@ -171,6 +234,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     """``other - alpha * input``."""
+    if type(input) in NUMBERS:
+        raise invalid("rsub", input, other)
     if isinstance(other, Tensor) or alpha != 1:
         return tensor_rsub(input, other, alpha=alpha)
     return plain_rsub(input, other)
@@ -187,6 +252,21 @@ def tensor_rsub(input, other, *, alpha=1):
 
 before(tensor_rsub, refuse_bools)
 add.op, sub.op = scaled_add.op, scaled_sub.op  # type: ignore[attr-defined]
+
+
+def scaled_in_place(plain: Any, scaled: Any) -> Any:
+    """The in-place form of a sum or difference."""
+
+    def method(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+        if type(alpha) is int and alpha == 1:
+            return plain.inplace(self, other)
+        return scaled.op.inplace((self, other), {"alpha": alpha}, current_frame(1))
+
+    return method
+
+
+add.inplace = scaled_in_place(plain_add, scaled_add)  # type: ignore[attr-defined]
+sub.inplace = scaled_in_place(plain_sub, scaled_sub)  # type: ignore[attr-defined]
 subtract = sub
 
 
@@ -288,7 +368,7 @@ def _remainders(name: str, ufunc: Any, rounding_mode: str, doc: str) -> Any:
             ("NotImplemented", missing, missing),
         )
     )
-    return by_operand(name, tensors, number, reflected)
+    return by_operand(name, tensors, number, reflected if name == "remainder" else None)
 
 
 remainder = _remainders("remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign.")
@@ -305,6 +385,9 @@ def gcd(input, other):
 def lcm(input, other):
     """The least common multiple of integers."""
     return np.lcm(*_integers("lcm", input, other))
+
+
+gcd, lcm = (requiring(operation, "input", "other") for operation in (gcd, lcm))
 
 
 def _integers(name: str, input: Any, other: Any) -> tuple:
@@ -375,7 +458,7 @@ def _sign_of(input: Any) -> Any:
 
 def _refuse_complex_sign(input: Any, *_: Any) -> None:
     if isinstance(input, np.ndarray) and input.dtype.kind == "c":
-        raise RuntimeError("Unlike NumPy, torch.sign doesn't support complex numbers. Use torch.sgn for the unit phasor.")
+        raise NotImplementedError("Unlike NumPy, torch.sign doesn't support complex numbers. Use torch.sgn for the unit phasor.")
 
 
 sign = before(unary("SignBackward0", _sign_of, lambda g, _x, _y: zeros(g), doc="-1, 0 or 1."), _refuse_complex_sign)
@@ -509,13 +592,16 @@ def ldexp(input, other):
     return as_type(input, common) * as_type(power, common)
 
 
+ldexp = requiring(ldexp, "input", "other")
+
+
 def _reversed(operation: Any) -> Any:
     """The reflected operator: the operands change places."""
     return operator(operation, swapped=True)
 
 
 def _reversed_div(self: Any, other: Any) -> Any:
-    return reciprocal(self) * other if isinstance(other, OPERANDS) else NotImplemented
+    return self.reciprocal() * other if isinstance(other, OPERANDS) else NotImplemented
 
 
 OPERATORS = {

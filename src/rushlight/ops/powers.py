@@ -14,7 +14,7 @@ from .convert import to_dtype
 from .define import inplace
 from .fast import binary, unary
 from .promotion import raw
-from .elementwise import before, by_operand, operator, promoted_by, zeros
+from .elementwise import before, by_operand, operator, promoted_by, requiring, zeros
 
 __all__ = [
     "exp", "exp2", "expm1", "float_power", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "pow", "rsqrt",
@@ -166,6 +166,9 @@ logaddexp2 = binary(
     "Logaddexp2Backward0", np.logaddexp2, lambda g, a, b: g / (1 + exp2(b - a)), lambda g, a, b: g / (1 + exp2(a - b)),
     promote="float", doc="``log2(2**input + 2**other)`` without overflow.",
 )  # fmt: skip
+
+logaddexp.__name__ = "logaddexp"
+logaddexp, logaddexp2 = (requiring(operation, "input", "other") for operation in (logaddexp, logaddexp2))
 
 
 def product_with(name: str, logarithm: Any, of_arrays: Any, offset: int, doc: str) -> Any:

@@ -10,7 +10,7 @@ from .. import dtypes
 from .compare import where
 from .define import op
 from .fast import binary, unary
-from .elementwise import Forms, before, by_operand, promoted_by, sgn, zeros
+from .elementwise import Forms, before, by_operand, promoted_by, requiring, sgn, zeros
 from .powers import exp2
 
 __all__ = ["ceil", "copysign", "fix", "floor", "frac", "frexp", "nextafter", "round", "trunc"]
@@ -99,3 +99,4 @@ nextafter = binary(
     "NextafterBackward0", np.nextafter, lambda g, a, b: where(a == b, 0, g), lambda g, _a, _b: zeros(g),
     doc="The next number after ``input`` on the way to ``other``.",
 )  # fmt: skip
+nextafter = requiring(nextafter, "input", "other")

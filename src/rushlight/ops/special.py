@@ -11,7 +11,7 @@ from .. import dtypes
 from ..kernels import special as kernels
 from .compare import where
 from .define import inplace, op
-from .elementwise import by_operand, sgn, undefined
+from .elementwise import by_operand, requiring, sgn, undefined
 from .fast import binary, unary
 from .powers import exp, log, log1p, product_with
 
@@ -121,6 +121,9 @@ igammac = binary(
     "IgammacBackward0", lambda a, x, out=None: kernels.gammaincc(a, x), undefined("igammac"),
     lambda g, a, x: -_gamma_density(g, a, x), promote="float", doc=kernels.gammaincc.__doc__,
 )  # fmt: skip
+
+igamma.__name__, igammac.__name__ = "igamma", "igammac"
+igamma, igammac = (requiring(operation, "input", "other") for operation in (igamma, igammac))
 
 _zetas = [
     binary(

@@ -10,6 +10,7 @@ import numpy as np
 from .compare import where
 from .define import op
 from .fast import binary, unary
+from .elementwise import requiring
 from .powers import sqrt
 
 __all__ = [
@@ -67,6 +68,8 @@ atan2 = binary(
     "Atan2Backward0", np.arctan2, _turn, lambda g, a, b: _turn(-g, b, a), promote="float",
     doc="The angle between the x axis and the point with y = ``input`` and x = ``other``.",
 )  # fmt: skip
+atan2.__name__ = "atan2"
+atan2 = requiring(atan2, "input", "other")
 arctan2 = atan2
 
 
@@ -77,3 +80,6 @@ arctan2 = atan2
 def hypot(input, other):
     """``sqrt(input**2 + other**2)`` without overflow."""
     return np.hypot(input, other)
+
+
+hypot = requiring(hypot, "input", "other")
