@@ -56,6 +56,7 @@ def gradcheck(
     Raises:
         GradcheckError: a derivative differs; says of which output, by which input and element.
         ValueError: no input requires grad.
+        AssertionError: there is nothing to check.
         NotImplementedError: a check of batched or of forward-mode gradients is asked for.
 
     >>> import rushlight as torch
@@ -71,7 +72,7 @@ def gradcheck(
         if wanted:
             raise NotImplementedError(f"gradcheck: {name}=True is not supported; leave it out")
     if not (check_backward_ad or check_forward_ad):
-        raise ValueError("Expected at least one of check_forward_ad or check_backward_ad to be True")
+        raise AssertionError("Expected at least one of check_forward_ad or check_backward_ad to be True")
     inputs = tuple(inputs) if isinstance(inputs, (tuple, list)) else (inputs,)
     _check_inputs(inputs)
     check = _Check(func, inputs, eps, atol, rtol)
