@@ -387,6 +387,9 @@ OPTIONS = frozenset(("elementwise", "promote", "view", "outputs", "sequence", "c
 
 def inplace(operation: Callable) -> Callable:
     """The in-place form of an operation: a method that writes the result into the tensor itself."""
+    own = getattr(operation, "inplace", None)
+    if own is not None:
+        return own
     spec: Op = operation.op  # type: ignore[attr-defined]
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:

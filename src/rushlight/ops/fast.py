@@ -16,6 +16,7 @@ from ..tensor import Parameter, Tensor, inference_cell, new, view_edge
 from .define import Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, changed, positional, restore
 from .promotion import broadcast_error, float32, float64
+from .writing import needs_record, unrecorded
 
 ndarray = np.ndarray
 
@@ -261,6 +262,34 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
     call = form(spec.__call__)
     call.op = spec  # type: ignore[attr-defined]
     call.operator = form(known_only(spec))  # type: ignore[attr-defined]
+    call.inplace = written(spec, value)  # type: ignore[attr-defined]
+    return call
+
+
+def written(spec: Op, value: Callable) -> Callable:
+    """The in-place form of an operation of two arguments; where nothing is recorded it needs no temporary."""
+
+    def call(self: Tensor, other: Any) -> Tensor:
+        if unrecorded(self):
+            a = self.array
+            dtype = a.dtype
+            if dtype is float32 or dtype is float64:
+                kind = type(other)
+                b = None
+                if kind is float or kind is int:
+                    b = (constants32 if dtype is float32 else constants64).get(other)
+                    if b is None:
+                        b = constant(other, dtype)
+                elif (kind is Tensor or kind is Parameter) and other.array.dtype is dtype and not needs_record(other):
+                    b = other.array
+                if b is not None and (b.shape == a.shape or b.ndim == 0):
+                    value(a, b, a)
+                    self.version[0] += 1
+                    return self
+        return spec.inplace((self, other), {}, current_frame(1))
+
+    call.__name__ = call.__qualname__ = f"{spec.name}_"
+    call.__doc__ = f"`{spec.name}` in place."
     return call
 
 

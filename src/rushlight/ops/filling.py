@@ -11,6 +11,7 @@ from ..tensor import Tensor
 from .define import inplace, op
 from .place import zeros_as
 from .promotion import as_type, raw
+from .writing import bump, unrecorded
 
 __all__ = ["fill", "fill_", "zero_"]
 
@@ -50,7 +51,16 @@ def _zero(input):
     return np.zeros_like(input)
 
 
-zero_ = inplace(_zero)
+_zero_recorded = inplace(_zero)
+
+
+def zero_(input: Tensor) -> Tensor:
+    """Zeros in every place."""
+    if not unrecorded(input):
+        return _zero_recorded(input)
+    input.array.fill(0)
+    bump(input)
+    return input
 
 
 def fill(input: Tensor, value: Any) -> Tensor:

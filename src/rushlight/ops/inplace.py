@@ -15,7 +15,7 @@ from .nodes import make_node
 from .place import zeros_as
 from .promotion import as_type, fit
 from .strided import Geometry, as_strided_within
-from .writing import set_history
+from .writing import bump, needs_record, set_history, unrecorded
 
 
 class CopySlices(Node):
@@ -152,4 +152,18 @@ def copy(input, src, non_blocking=False):
         ) from None
 
 
-copy_ = inplace(copy)
+_copy_recorded = inplace(copy)
+
+
+def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Write the values of ``src``, broadcast and converted, into the tensor.
+
+    >>> import rushlight as torch
+    >>> torch.zeros(2).copy_(torch.tensor([1, 2]))
+    tensor([1., 2.])
+    """
+    if unrecorded(input) and type(src) is Tensor and src.array.shape == input.array.shape and not needs_record(src):
+        np.copyto(input.array, src.array if src.array.dtype == input.array.dtype else as_type(src.array, input.array.dtype))
+        bump(input)
+        return input
+    return _copy_recorded(input, src, non_blocking)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import inferring, recording
-from ..tensor import Tensor, View, inference_cell
+from ..tensor import Parameter, Tensor, View, inference_cell
 
 ndarray = np.ndarray
 
@@ -32,6 +32,22 @@ def show(out: Tensor, of: Tensor, made: int = View.DEFAULT, replay: Callable | N
 def compose(first: Callable | None, second: Callable | None) -> Callable | None:
     """Two ways of showing a base, one after the other; None stands for strides alone."""
     return second or first
+
+
+def unrecorded(target: Tensor) -> bool:
+    """Whether a plain tensor can be overwritten at once: nothing is recorded, nothing overlaps, versions are counted."""
+    kind = type(target)
+    return (
+        (kind is Tensor or kind is Parameter)
+        and (not recording.get() or (target.node is None and not target.leaf and target._view is None))
+        and target.version is not inference_cell
+        and target.array.flags.c_contiguous
+    )
+
+
+def needs_record(tensor: Tensor) -> bool:
+    """Whether an operation on this tensor is to be recorded."""
+    return recording.get() and tensor.requires_grad
 
 
 def check_writable(target: Tensor, name: str, recorded: bool) -> None:
