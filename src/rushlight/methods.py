@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .ops import activation, along, bounds, compare, complexes, convert, cumulative, decompositions, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
+from .ops import activation, along, bounds, compare, complexes, convert, copies, cumulative, decompositions, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, masks, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
 from .ops import random as randoms
 from .ops.define import inplace
 from .tensor import Tensor
@@ -55,7 +55,9 @@ METHODS = {
         "gather index_add index_copy index_fill index_reduce index_select put scatter scatter_add scatter_reduce take "
         "take_along_dim"
     ),
-    index: "argwhere index_put index_put_ masked_fill masked_fill_ masked_scatter masked_select nonzero",
+    index: "index_put index_put_",
+    masks: "argwhere masked_fill masked_fill_ masked_scatter masked_select nonzero",
+    copies: "narrow_copy",
     convert: (
         "clone contiguous cpu cuda detach detach_ is_set_to resize_ resize_as_ set_ storage to type_as untyped_storage"
     ),
@@ -87,7 +89,7 @@ INPLACE = {
     activation: "relu",
     special: "digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma sigmoid",
     along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
-    index: "masked_scatter",
+    masks: "masked_scatter",
     shape: "tril triu",
     norms: "renorm",
     products: "addbmm addmm addmv addr baddbmm",
@@ -109,7 +111,7 @@ OPERATORS = {
     "__matmul__": products.matmul_operator, "__rmatmul__": products.reversed_matmul_operator,
     "__getitem__": index.getitem, "__setitem__": index.setitem,
     "__iter__": splitting.iterate, "__contains__": index.contains, "layout": property(convert.layout_of),
-    "index_fill_": along.index_fill_, "scatter_": along.scatter_, "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
+    "index_fill_": along.index_fill_, "get_device": convert.get_device, "scatter_": along.scatter_, "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
     "mH": property(views.matrix_adjoint), "type": convert.type_, **convert.CONVERSIONS, **creation.NEW,
     "real": property(complexes.real), "imag": property(complexes.imag),
 }  # fmt: skip

@@ -11,6 +11,7 @@ from .complexes import *
 from .contraction import *
 from .conv import *
 from .convert import *
+from .copies import *
 from .creation import *
 from .crossentropy import *
 from .cumulative import *
@@ -24,6 +25,7 @@ from .join import *
 from .linalg import *
 from .loss import *
 from .margin import *
+from .masks import *
 from .norm import *
 from .norms import *
 from .padding import *
@@ -31,6 +33,7 @@ from .pool import *
 from .powers import *
 from .products import *
 from .random import *
+from .ranges import *
 from .reduce import *
 from .rounding import *
 from .shape import *

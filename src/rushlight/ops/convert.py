@@ -13,7 +13,7 @@ from ..tensor import Tensor, alias, storage_of, strides_of
 from .define import op
 from .promotion import as_type, raw
 
-__all__ = ["clone", "contiguous", "detach", "is_tensor", "numel", "resize_as_"]
+__all__ = ["clone", "contiguous", "detach", "detach_", "get_device", "is_tensor", "numel", "resize_as_"]
 
 
 @op("ToCopyBackward0", input=lambda g, input_dtype: to_dtype(g, input_dtype))
@@ -196,6 +196,11 @@ def numel(input: Tensor) -> int:
 def layout_of(input: Tensor) -> layout:
     """How the tensor is stored: ``torch.strided``."""
     return strided
+
+
+def get_device(input: Tensor) -> int:
+    """The number of the tensor's device: -1, the CPU has none."""
+    return -1
 
 
 def is_set_to(input: Tensor, tensor: Tensor) -> bool:

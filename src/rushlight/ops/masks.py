@@ -1,0 +1,208 @@
+"""What goes by masks and by which elements are not zero."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import dtypes
+from ..tensor import Tensor, wrap
+from .define import inplace, op
+from .place import place, zeros_as
+from .promotion import as_type, fit, raw
+from .views import expand, mismatch, reshape, slice_along
+
+__all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "unravel_index"]
+
+ndarray = np.ndarray
+
+
+def _mask(name: str, mask: ndarray) -> ndarray:
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"{name} only supports boolean masks, but got mask with dtype {_long_name(mask)}")
+    return mask
+
+
+def _long_name(array: ndarray) -> str:
+    names = {"int64": "long int", "uint8": "unsigned char", "float32": "float", "float64": "double", "int32": "int"}
+    return names.get(array.dtype.name, array.dtype.name)
+
+
+def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
+    mask = _mask("masked_fill_", mask)
+    if np.ndim(value):
+        raise RuntimeError(
+            f"masked_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} "
+            f"dimension(s)."
+        )
+    have = dtypes.of(input.dtype)
+    given = dtypes.of(value.dtype) if isinstance(value, ndarray) else dtypes.of_scalar(value)
+    if given.category == dtypes.COMPLEX and have.category < dtypes.COMPLEX:
+        raise RuntimeError("value cannot be converted to type without overflow")
+    if input.shape == mask.shape:
+        out = input.copy()
+    else:
+        try:
+            shape = np.broadcast_shapes(input.shape, mask.shape)
+        except ValueError:
+            raise mismatch([input.shape, mask.shape]) from None
+        out = np.array(np.broadcast_to(input, shape))
+        mask = np.broadcast_to(mask, shape)
+    out[mask] = as_type(value, out.dtype)
+    return out
+
+
+@op("MaskedFillBackward0", input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape))
+def _fill_with(input, mask, value):
+    return _filled(input, mask, value)
+
+
+@op(
+    "MaskedFillBackward1",
+    input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
+    value=lambda g, mask, value_dtype: fit(masked_total(g, mask), (), value_dtype),
+)
+def _fill_with_tensor(input, mask, value):
+    return _filled(input, mask, value)
+
+
+def _sum_to(g: Any, shape: tuple) -> Any:
+    from .reduce import sum_to_size
+
+    return g if raw(g).shape == shape else sum_to_size(g, shape)
+
+
+def masked_total(g: Any, mask: Any) -> Any:
+    """The sum over where the mask is set."""
+    from .reduce import sum
+
+    return sum(masked_select(g, mask))
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """The tensor with one value wherever the mask is set.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0, 2.0]).masked_fill(torch.tensor([True, False]), 0.0)
+    tensor([0., 2.])
+    """
+    return (_fill_with_tensor if isinstance(value, Tensor) else _fill_with)(input, mask, value)
+
+
+_fill_with_in, _fill_with_tensor_in = inplace(_fill_with), inplace(_fill_with_tensor)
+
+
+def masked_fill_(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`masked_fill` in place."""
+    return (_fill_with_tensor_in if isinstance(value, Tensor) else _fill_with_in)(input, mask, value)
+
+
+def _masked_select_backward(g: Any, shape: tuple, mask: Any) -> Any:
+    common = np.broadcast_shapes(shape, raw(mask).shape)
+    wide = np.broadcast_to(raw(mask), common)
+    return _sum_to(masked_scatter(zeros_as(g, common), wide, g), shape)
+
+
+@op("MaskedSelectBackward0", input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask))
+def masked_select(input, mask):
+    """The elements where the mask is set, in one axis.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1, 2, 3]).masked_select(torch.tensor([True, False, True]))
+    tensor([1, 3])
+    """
+    if mask.dtype.kind != "b":
+        raise RuntimeError("masked_select: expected BoolTensor for mask")
+    try:
+        input, mask = np.broadcast_arrays(input, mask)
+    except ValueError:
+        raise mismatch([input.shape, mask.shape]) from None
+    return input[mask]
+
+
+@op(
+    "MaskedScatterBackward0",
+    input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
+    source=lambda g, mask, source_shape: _masked_scatter_backward(g, mask, source_shape),
+)
+def masked_scatter(input, mask, source):
+    """The tensor with the elements of ``source``, in their order, wherever the mask is set."""
+    if mask.dtype.kind != "b":
+        raise RuntimeError(f"masked_scatter_ only supports boolean masks, but got mask with dtype {_long_name(mask)}")
+    if input.dtype != source.dtype:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same dtypes but got "
+            f"{dtypes.CASED[dtypes.of(input.dtype)]} and {dtypes.CASED[dtypes.of(source.dtype)]}"
+        )
+    try:
+        shape = np.broadcast_shapes(input.shape, mask.shape)
+    except ValueError:
+        raise mismatch([input.shape, mask.shape]) from None
+    mask = np.broadcast_to(mask, shape)
+    out = np.array(np.broadcast_to(input, shape))
+    count = np.count_nonzero(mask)
+    if count > source.size:
+        raise RuntimeError(
+            f"masked_scatter: expected self and source to have same number of elements: the mask has {count} ones, "
+            f"source only "
+            f"{source.size} elements; Number of elements of source < number of ones in mask"
+        )
+    out[mask] = source.reshape(-1)[:count]
+    return out
+
+
+def _masked_scatter_backward(g: Any, mask: Any, shape: tuple) -> Any:
+    common = np.broadcast_shapes(raw(g).shape, raw(mask).shape)
+    part = masked_select(expand(g, common), mask)
+    size = int(np.prod(shape))
+    if raw(part).size != size:
+        part = place(part, (size,), slice_along, 0, 0, raw(part).size)
+    return reshape(part, shape)
+
+
+@op(None)
+def _nonzero(input):
+    positions = np.atleast_1d(input).nonzero()
+    return np.array(positions).T if input.ndim else np.empty((int(input != 0), 0), np.int64)
+
+
+def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None) -> Any:
+    """The positions of the elements that are not zero: one row each, or one tensor for each axis.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([0, 1, 0, 2]).nonzero()
+    tensor([[1],
+            [3]])
+    """
+    if as_tuple:
+        return tuple(wrap(position.copy()) for position in np.atleast_1d(input.array).nonzero())
+    return _nonzero(input) if out is None else _nonzero(input, out=out)
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """The positions of the elements that are not zero, one row each."""
+    return _nonzero(input)
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Positions counted through a flattened tensor of a shape, as positions along each of its axes.
+
+    >>> import rushlight as torch
+    >>> torch.unravel_index(torch.tensor([5]), (2, 3))
+    (tensor([1]), tensor([2]))
+    """
+    if not isinstance(indices, Tensor):
+        raise TypeError(f"unravel_index(): argument 'indices' must be Tensor, not {type(indices).__name__}")
+    if indices.array.dtype.kind not in "iu":
+        raise ValueError(f"expected 'indices' to be integer dtype, but got {indices.dtype}")
+    if not isinstance(shape, (int, tuple, list)):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {type(shape)}")
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    if any(n < 0 for n in shape):
+        raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
+    positions, rest = [], indices.array.astype(np.int64)
+    for n in reversed(shape):
+        positions.append(wrap(np.asarray(rest % max(n, 1))))
+        rest = rest // max(n, 1)
+    return tuple(reversed(positions))
