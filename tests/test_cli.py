@@ -117,6 +117,11 @@ def test_what_is_missing_fails_with_the_nearest_name(run, program, message):
     assert errors.count('File "') == 1
 
 
+def test_asking_for_a_subpackage_that_is_not_there_is_no_import_error(run):
+    program = "import torch; torch._MODULES += ('nowhere',); print(hasattr(torch, 'nowhere'))"
+    assert run(program) == (0, "False\n", "")
+
+
 def test_a_program_can_ask_what_is_there(run):
     program = "import torch\ntry:\n    from torch import xyzzy\nexcept ImportError:\n    print('no')\n"
     program += "print(hasattr(torch, 'xyzzy'), getattr(torch.nn, 'xyzzy', None))"

@@ -131,6 +131,9 @@ def suggest_nearest(module: ModuleType) -> None:
                 found = fallback(name)
             except AttributeError:
                 pass
+            except ImportError as error:
+                if error.name != torch_name(module):  # not refused below: a part of the library that does not load
+                    raise
             else:
                 if isinstance(found, ModuleType):
                     suggest_nearest(found)
