@@ -169,7 +169,7 @@ LOADER_ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("dataset", "options"), LOADER_ERRORS, ids=str)
+@pytest.mark.parametrize(("dataset", "options"), LOADER_ERRORS)
 def test_loader_errors_are_pytorchs(dataset, options):
     assert_same(lambda library: library.utils.data.DataLoader(dataset(library), **options))
 

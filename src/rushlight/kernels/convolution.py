@@ -7,8 +7,9 @@ element, and multiplied as one matrix.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product as combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,12 +29,19 @@ class Geometry(NamedTuple):
         axes = zip(size, kernel, self.stride, self.padding, self.dilation)
         return tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in axes)
 
-    def places(self, kernel: tuple[int, ...], out: tuple[int, ...]) -> list[tuple[slice, ...]]:
-        """For each element of the kernel, where on the padded input the outputs meet it."""
-        return [
-            tuple(slice(i * d, i * d + (n - 1) * s + 1, s) for i, d, s, n in zip(offset, self.dilation, self.stride, out))
-            for offset in combinations(*map(range, kernel))
-        ]
+    def places(self, kernel: tuple[int, ...], out: tuple[int, ...]) -> list[tuple[Any, ...]]:
+        """For each element of the kernel, the index of where on the padded input the outputs meet it."""
+
+        def along(i: int, d: int, s: int, n: int) -> slice:
+            return slice(i * d, i * d + (n - 1) * s + 1, s)
+
+        offsets = combinations(*map(range, kernel))
+        return [(..., *map(along, offset, self.dilation, self.stride, out)) for offset in offsets]
+
+
+def inside(size: Iterable[int], padding: Iterable[int]) -> tuple[Any, ...]:
+    """The index of an array of that size within the same array padded."""
+    return (..., *(slice(p, p + n) for n, p in zip(size, padding)))
 
 
 def padded(x: np.ndarray, padding: tuple[int, ...], value: float = 0) -> np.ndarray:
@@ -41,8 +49,9 @@ def padded(x: np.ndarray, padding: tuple[int, ...], value: float = 0) -> np.ndar
     if not any(padding):
         return x
     lead = x.shape[: x.ndim - len(padding)]
-    out = np.full((*lead, *(n + 2 * p for n, p in zip(x.shape[len(lead) :], padding))), value, x.dtype)
-    out[(..., *(slice(p, p + n) for n, p in zip(x.shape[len(lead) :], padding)))] = x
+    size = x.shape[len(lead) :]
+    out = np.full((*lead, *(n + 2 * p for n, p in zip(size, padding))), value, x.dtype)
+    out[inside(size, padding)] = x
     return out
 
 
@@ -54,7 +63,7 @@ def columns(x: np.ndarray, kernel: tuple[int, ...], out: tuple[int, ...], by: Ge
     result = np.empty((c, len(places), n, *out), x.dtype)
     by_channel = x.swapaxes(0, 1)
     for k, place in enumerate(places):
-        result[:, k] = by_channel[(..., *place)]
+        result[:, k] = by_channel[place]
     return result
 
 
@@ -88,7 +97,7 @@ def _correlate_by_channel(x: np.ndarray, w: np.ndarray, by: Geometry, out: tuple
     y = np.zeros((n, channels, w.shape[1], *out), x.dtype)
     factors = w.reshape(*w.shape[:2], -1)[..., *(None,) * len(out)]
     for k, place in enumerate(by.places(kernel, out)):
-        y += x[(..., *place)] * factors[:, :, k]
+        y += x[place] * factors[:, :, k]
     return y.reshape(n, -1, *out)
 
 
@@ -105,9 +114,8 @@ def spread(y: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...]) ->
     windows = windows.reshape(groups * c, len(places), n, *out)
     x = np.zeros((groups * c, n, *(m + 2 * p for m, p in zip(size, by.padding))), y.dtype)
     for k, place in enumerate(places):
-        x[(..., *place)] += windows[:, k]
-    x = x[(..., *(slice(p, p + m) for m, p in zip(size, by.padding)))]
-    return np.ascontiguousarray(x.swapaxes(0, 1))
+        x[place] += windows[:, k]
+    return np.ascontiguousarray(x[inside(size, by.padding)].swapaxes(0, 1))
 
 
 def weigh(x: np.ndarray, y: np.ndarray, by: Geometry, kernel: tuple[int, ...]) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 
@@ -53,7 +55,7 @@ def mode_index(x: np.ndarray) -> np.ndarray:
     return np.take_along_axis(ranked, np.argmax(run, -1)[..., None], -1)[..., 0]
 
 
-def row_search(boundaries: np.ndarray, values: np.ndarray, side: str) -> np.ndarray:
+def row_search(boundaries: np.ndarray, values: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
     """Where each value belongs in the sorted line of the same row."""
     if boundaries.ndim == 1:
         return np.searchsorted(boundaries, values, side)

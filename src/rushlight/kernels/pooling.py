@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product as combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .convolution import Geometry, padded
+from .convolution import Geometry, inside, padded
 from .matrix import product
 
 
@@ -32,8 +32,8 @@ class Windows(NamedTuple):
         """Whether no two windows share an element."""
         return all(s > d * (k - 1) for k, s, d in zip(self.kernel, self.stride, self.dilation))
 
-    def places(self) -> list[tuple[slice, ...]]:
-        """For each element of the window, where on the padded input the windows have it."""
+    def places(self) -> list[tuple[Any, ...]]:
+        """For each element of the window, the index of where on the padded input the windows have it."""
         return Geometry(self.stride, self.padding, self.dilation).places(self.kernel, self.out)
 
 
@@ -52,7 +52,7 @@ def _prepared(x: np.ndarray, by: Windows, value: float) -> np.ndarray:
         return padded(x, by.padding, value)
     lead = x.shape[:-rank]
     out = np.full((*lead, *(n + 2 * p + b for n, p, b in zip(x.shape[-rank:], by.padding, beyond))), value, x.dtype)
-    out[(..., *(slice(p, p + n) for n, p in zip(x.shape[-rank:], by.padding)))] = x
+    out[inside(x.shape[-rank:], by.padding)] = x
     return out
 
 
@@ -62,13 +62,13 @@ def largest(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
     lowest = -np.inf if x.dtype.kind in "fV" else np.iinfo(x.dtype).min
     source = _prepared(x, by, lowest)
     places = by.places()
-    best = source[(..., *places[0])].copy()
+    best = source[places[0]].copy()
     which = np.zeros(best.shape, np.int16 if len(places) < 2**15 else np.int64)
     inexact = x.dtype.kind in "fV"
     if any(by.padding):
         _start_inside(best, which, by)
     for k, place in enumerate(places[1:], 1):
-        candidate = source[(..., *place)]
+        candidate = source[place]
         better = candidate > best
         if inexact:
             better |= candidate != candidate
@@ -128,9 +128,9 @@ def summed(x: np.ndarray, by: Windows) -> np.ndarray:
     """The sum of each window."""
     source = _prepared(x, by, 0)
     places = by.places()
-    total = source[(..., *places[0])].copy()
+    total = source[places[0]].copy()
     for place in places[1:]:
-        total += source[(..., *place)]
+        total += source[place]
     return total
 
 
@@ -140,8 +140,8 @@ def summed_back(y: np.ndarray, by: Windows, size: tuple[int, ...]) -> np.ndarray
     whole = [n + 2 * p + b for n, p, b in zip(size, by.padding, by.overhang(size))]
     x = np.zeros((*lead, *whole), y.dtype)
     for place in by.places():
-        x[(..., *place)] += y
-    return np.ascontiguousarray(x[(..., *(slice(p, p + n) for n, p in zip(size, by.padding)))])
+        x[place] += y
+    return np.ascontiguousarray(x[inside(size, by.padding)])
 
 
 def divisors(by: Windows, size: tuple[int, ...], count_padding: bool) -> np.ndarray | float:
@@ -198,9 +198,10 @@ def largest_of_parts(x: np.ndarray, out: tuple[int, ...]) -> tuple[np.ndarray, n
     places = np.arange(math.prod(size)).reshape(size)
     bounds = [part_bounds(n, o) for n, o in zip(size, out)]
     for cell in combinations(*map(range, out)):
-        part = tuple(slice(*bounds[axis][i]) for axis, i in enumerate(cell))
-        inside = x[(..., *part)].reshape(*lead, -1)
-        which = inside.argmax(-1)
-        values[(..., *cell)] = np.take_along_axis(inside, which[..., None], -1)[..., 0]
-        indices[(..., *cell)] = places[part].reshape(-1)[which]
+        part: tuple[Any, ...] = (..., *(slice(*bounds[axis][i]) for axis, i in enumerate(cell)))
+        elements = x[part].reshape(*lead, -1)
+        which = elements.argmax(-1)
+        at: tuple[Any, ...] = (..., *cell)
+        values[at] = np.take_along_axis(elements, which[..., None], -1)[..., 0]
+        indices[at] = places[part].reshape(-1)[which]
     return values, indices
