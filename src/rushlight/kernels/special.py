@@ -378,7 +378,8 @@ def _uniform(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
     excess = (x - a) / a
     eta = np.copysign(np.sqrt(2 * np.maximum(excess - np.log1p(excess), 0)), excess)
     close = np.absolute(excess) < 1e-3
-    first = np.where(close, -1 / 3 + eta / 12 - eta * eta * (2 / 135), 1 / np.where(close, 1, excess) - 1 / np.where(close, 1, eta))
+    apart = 1 / np.where(close, 1, excess) - 1 / np.where(close, 1, eta)
+    first = np.where(close, -1 / 3 + eta / 12 - eta * eta * (2 / 135), apart)
     rest = np.exp(-a * eta * eta / 2) / np.sqrt(2 * math.pi * a) * first
     scaled = eta * np.sqrt(a / 2)
     return erfc(-scaled) / 2 - rest, erfc(scaled) / 2 + rest
@@ -450,7 +451,8 @@ def _scaled_bessel_i(order: int) -> Callable:
 
     def scaled(x: ndarray) -> ndarray:
         size = np.absolute(x)
-        value = piecewise(size, (size < _FAR_OUT, series), ((size >= _FAR_OUT) & (size < np.inf), asymptotic), (size == np.inf, np.zeros_like))
+        far = ((size >= _FAR_OUT) & (size < np.inf), asymptotic)
+        value = piecewise(size, (size < _FAR_OUT, series), far, (size == np.inf, np.zeros_like))
         return np.copysign(value, x) if order else value
 
     return scaled

@@ -18,8 +18,8 @@ from .compare import where
 from .define import inplace, op
 from .elementwise import abs, before, plain_div
 from .fast import unary
-from .promotion import float32, float64, is_half
 from .powers import exp
+from .promotion import float32, float64, is_half
 from .special import erf, sigmoid
 from .trig import tanh
 from .views import narrow, reshape

@@ -10,10 +10,10 @@ from .. import dtypes
 from ..tensor import Tensor
 from .compare import isfinite, where
 from .define import op
-from .fast import binary
-from .promotion import float32, float64, is_half, promoted
 from .elementwise import NUMBERS as PYTHON_NUMBERS
 from .elementwise import Forms, invalid, promoted_by, requiring, undefined
+from .fast import binary
+from .promotion import float32, float64, is_half, promoted
 
 __all__ = [
     "clamp", "clamp_max", "clamp_min", "clip", "fmax", "fmin", "heaviside", "maximum", "minimum", "nan_to_num",
@@ -31,7 +31,7 @@ def _bounded(input: Any, low: Any, high: Any) -> Any:
         return np.minimum(input if low is None else np.maximum(input, low), high)
     if input.dtype.kind == "c":
         raise RuntimeError("clamp is not supported for complex types")
-    if input.dtype == bool:
+    if input.dtype == bool and not isinstance(low, np.ndarray) and not isinstance(high, np.ndarray):
         raise NotImplementedError("\"clamp_scalar_cpu\" not implemented for 'Bool'")
     (result, low, high), dtype = promoted((input, low, high))
     if low is not None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..tensor import Tensor, wrap
 from ..autograd.node import current_frame
+from ..tensor import Tensor, wrap
 from .define import Op, op
-from .promotion import broadcast_error
 from .elementwise import NUMBERS, OPERANDS, invalid, operator, requiring, requiring_one
+from .promotion import broadcast_error
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq",

@@ -11,9 +11,9 @@ from .. import dtypes
 from ..tensor import Tensor
 from .compare import where
 from .define import op
+from .elementwise import requiring, zeros
 from .fast import unary
 from .promotion import raw
-from .elementwise import requiring, zeros
 from .reduce import sum_to_size
 
 __all__ = [

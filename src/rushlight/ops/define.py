@@ -269,7 +269,7 @@ class Op:
         ]
         like = (result.shape, result.dtype)
         mixed = any(isinstance(values[p], Tensor) and values[p].array.dtype is not result.dtype for p in self.places)
-        return metas if mixed or result.dtype.kind == "c" or any(m is not None and m != like for m in metas) else None
+        return metas if mixed or result.dtype.kind in "cV" or any(m is not None and m != like for m in metas) else None
 
     def _several(self, arrays: Any, first: Any, values: Any, edges: tuple | None, frame: Any) -> Any:
         """The outputs of an operation that has more than one."""

@@ -110,6 +110,8 @@ def operator(operation: Any, swapped: bool = False) -> Any:
         return operation.operator
 
     def form(self: Any, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise no_method(self)
         if not isinstance(other, OPERANDS):
             return NotImplemented
         return operation(other, self) if swapped else operation(self, other)
@@ -124,7 +126,7 @@ def requiring(operation: Any, *names: str) -> Any:
     """Have an operation that takes numbers for tensors only take tensors under these names."""
 
     def check(*values: Any) -> None:
-        for position, (name, value) in enumerate(zip(names, values), 1):
+        for position, (name, value) in enumerate(zip(names, values, strict=False), 1):
             if type(value) in NUMBERS:
                 raise TypeError(
                     f"{operation.__name__}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"

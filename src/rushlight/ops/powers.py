@@ -12,9 +12,9 @@ from ..tensor import Tensor
 from .compare import where
 from .convert import to_dtype
 from .define import inplace
+from .elementwise import before, by_operand, operator, promoted_by, requiring, zeros
 from .fast import binary, unary
 from .promotion import raw
-from .elementwise import before, by_operand, operator, promoted_by, requiring, zeros
 
 __all__ = [
     "exp", "exp2", "expm1", "float_power", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "pow", "rsqrt",

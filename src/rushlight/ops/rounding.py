@@ -9,8 +9,8 @@ import numpy as np
 from .. import dtypes
 from .compare import where
 from .define import op
-from .fast import binary, unary
 from .elementwise import Forms, before, by_operand, promoted_by, requiring, sgn, zeros
+from .fast import binary, unary
 from .powers import exp2
 
 __all__ = ["ceil", "copysign", "fix", "floor", "frac", "frexp", "nextafter", "round", "trunc"]

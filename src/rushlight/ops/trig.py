@@ -9,8 +9,8 @@ import numpy as np
 
 from .compare import where
 from .define import op
-from .fast import binary, unary
 from .elementwise import requiring
+from .fast import binary, unary
 from .powers import sqrt
 
 __all__ = [
