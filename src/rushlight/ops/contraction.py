@@ -202,7 +202,7 @@ def tensordot(a, b, dims=2, out=None):
     columns = [d for d in range(b.ndim) if d not in theirs]
     for m, n in zip(ours, theirs):  # an axis of length 1 goes with all of the other's
         if a.shape[m] != b.shape[n]:
-            a, b = (a.sum(m, keepdim=True), b) if b.shape[n] == 1 else (a, b.sum(n, keepdim=True))
+            a, b = (a.sum(m, keepdim=True, dtype=a.dtype), b) if b.shape[n] == 1 else (a, b.sum(n, keepdim=True, dtype=b.dtype))
     shape = [a.shape[d] for d in rows] + [b.shape[d] for d in columns]
     k = math.prod(a.shape[d] for d in ours)
     left = a.permute(rows + ours).reshape(math.prod(shape[: len(rows)]), k)

@@ -217,7 +217,7 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
         RuntimeError: shapes do not fit.
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    if input.ndim > 2 or 0 in input.shape[1:]:
+    if input.ndim > 2 or 0 in input.shape[1:] or input.shape == (0,):
         raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
     if target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")

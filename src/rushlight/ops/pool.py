@@ -93,6 +93,8 @@ def separable(name: str) -> Any:
 
     @op(name, input=lambda g, matrices: transpose(g, tuple(None if m is None else m.T for m in matrices)))
     def apply(input, matrices):
+        if input.dtype.kind == "u":
+            return kernels.along_axes(input.astype(np.float32), matrices).round().clip(0, 255).astype(input.dtype)
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
     @op(f"{name[:-1]}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices)))
@@ -119,6 +121,8 @@ def _numbers(value: Any, rank: int, name: str) -> tuple[int, ...]:
 def _windows(input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str) -> Windows:
     """The windows that the parameters describe, checked."""
     ndim, shape = input.ndim, tuple(input.shape)
+    if min(_numbers(padding, rank, f"{name}: padding")) < 0:
+        raise RuntimeError(f"pad must be non-negative, but got pad: {min(_numbers(padding, rank, name))}")
     if ndim not in (rank + 1, rank + 2):
         if rank == 1:
             raise RuntimeError(
@@ -136,12 +140,11 @@ def _windows(input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any,
     if min(kernel) < 1:
         raise RuntimeError(f"kernel size should be greater than zero, but got {list(kernel)}")
     if min(stride) < 1:
-        raise RuntimeError("stride should not be zero" if 0 in stride else f"stride must be greater than zero, but got {list(stride)}")
+        zero = "max_pool1d() stride must be greater than zero, but got 0" if rank == 1 else "stride should not be zero"
+        raise RuntimeError(zero if 0 in stride else f"stride must be greater than zero, but got {list(stride)}")
     if min(dilation) < 1:
         raise RuntimeError(f"dilation should be greater than zero, but got {list(dilation)}")
     for p, k, d in zip(padding, kernel, dilation):
-        if p < 0:
-            raise RuntimeError(f"pad must be non-negative, but got pad: {p}")
         if p > (d * (k - 1) + 1) // 2:
             raise RuntimeError(
                 f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
@@ -206,6 +209,8 @@ max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = map(
 
 def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...]:
     """The wished lengths of the last axes; None keeps one."""
+    if rank > 1 and input.ndim <= rank and isinstance(output_size, (tuple, list)):
+        raise ValueError(f"Input dimension should be at least {rank + 1}, got {input.ndim}")
     if input.ndim not in (rank + 1, rank + 2):
         raise RuntimeError(
             f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
@@ -330,7 +335,7 @@ def _avg_pool(rank: int) -> Any:
         by = _windows(input, rank, kernel_size, stride, padding, 1, ceil_mode, name)
         if divisor_override == 0:
             raise RuntimeError("divisor must be not zero")
-        _refuse(input, name, "fVi" if rank != 3 else "fV")
+        _refuse(input, name, "fVi")
         divisor = divisor_override or kernels.divisors(by, tuple(input.shape[-rank:]), count_include_pad)
         return _average[rank](input, by, divisor) if out is None else _average[rank](input, by, divisor, out=out)
 

@@ -47,6 +47,11 @@ def conj(x: Any) -> Any:
     return x.conj() if is_complex(x) else x
 
 
+def times(a: Any, b: Any) -> Any:
+    """The matrix product of two arrays or two Tensors."""
+    return product(a, b) if type(a) is np.ndarray else a @ b
+
+
 def summed_to(g: Any, shape: tuple) -> Any:
     """A gradient summed over the axes along which its operand was broadcast."""
     return g if g.shape == shape else sum_to_size(g, shape)
@@ -133,7 +138,7 @@ def _check_matrix_vector(a: np.ndarray, b: np.ndarray, start: np.ndarray | None 
 # Products
 
 
-@op("MmBackward0", input=lambda g, mat2: g @ adjoint(mat2), mat2=lambda g, input: adjoint(input) @ g)
+@op("MmBackward0", input=lambda g, mat2: times(g, adjoint(mat2)), mat2=lambda g, input: times(adjoint(input), g))
 def mm(input, mat2):
     """The product of two matrices, (n, k) and (k, m) to (n, m).
 
@@ -148,7 +153,7 @@ def mm(input, mat2):
     return product(input, mat2)
 
 
-@op("BmmBackward0", input=lambda g, mat2: g @ adjoint(mat2), mat2=lambda g, input: adjoint(input) @ g)
+@op("BmmBackward0", input=lambda g, mat2: times(g, adjoint(mat2)), mat2=lambda g, input: times(adjoint(input), g))
 def bmm(input, mat2):
     """The products of two stacks of matrices, (b, n, k) and (b, k, m) to (b, n, m).
 
@@ -159,7 +164,7 @@ def bmm(input, mat2):
     return product(input, mat2)
 
 
-@op("MvBackward0", input=lambda g, vec: g[:, None] * conj(vec), vec=lambda g, input: adjoint(input) @ g)
+@op("MvBackward0", input=lambda g, vec: g[:, None] * conj(vec), vec=lambda g, input: times(adjoint(input), g))
 def mv(input, vec):
     """The product of a matrix (n, k) and a vector (k,).
 
@@ -201,10 +206,10 @@ def _input_of_product(g, other, input_shape):
     if other.ndim == 1:
         g, other = g[..., None], other[:, None]
     if len(input_shape) == 1:
-        return summed_to(g[..., None, :] @ adjoint(other), (1, *input_shape)).reshape(input_shape)
+        return summed_to(times(g[..., None, :], adjoint(other)), (1, *input_shape)).reshape(input_shape)
     if other.ndim == 2:
-        return (flat(g) @ adjoint(other)).reshape(input_shape)
-    return summed_to(g @ adjoint(other), input_shape)
+        return times(flat(g), adjoint(other)).reshape(input_shape)
+    return summed_to(times(g, adjoint(other)), input_shape)
 
 
 def _other_of_product(g, input, other_shape):
@@ -214,8 +219,8 @@ def _other_of_product(g, input, other_shape):
     if input.ndim == 1:
         g, input = (g if len(other_shape) == 1 else g[..., None, :]), input[None]
     if len(other_shape) <= 2:
-        return (adjoint(flat(input)) @ flat(g)).reshape(other_shape)
-    return summed_to(adjoint(input) @ g, other_shape)
+        return times(adjoint(flat(input)), flat(g)).reshape(other_shape)
+    return summed_to(times(adjoint(input), g), other_shape)
 
 
 def _stacked(name: str):
@@ -306,10 +311,6 @@ def _back(factor: Any, g: Any) -> Any:
 
 def _added(start: np.ndarray, beta: Any, alpha: Any, result: np.ndarray) -> np.ndarray:
     """``beta * start + alpha * result``, where ``start`` may be broadcast and does not count at all if beta is 0."""
-    if result.dtype.kind in "biu":
-        for name, factor in (("beta", beta), ("alpha", alpha)):
-            if isinstance(factor, float):
-                raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
     if start.ndim > result.ndim or any(m not in (1, n) for m, n in zip(start.shape[::-1], result.shape[::-1])):
         axis = next((i for i in range(-1, -start.ndim - 1, -1) if i < -result.ndim or start.shape[i] not in (1, result.shape[i])))
         raise RuntimeError(
@@ -335,8 +336,8 @@ def _start(g, input_shape, beta):
 @op(
     "AddmmBackward0",
     input=_start,
-    mat1=lambda g, mat2, alpha: _back(alpha, g @ adjoint(mat2)),
-    mat2=lambda g, mat1, alpha: _back(alpha, adjoint(mat1) @ g),
+    mat1=lambda g, mat2, alpha: _back(alpha, times(g, adjoint(mat2))),
+    mat2=lambda g, mat1, alpha: _back(alpha, times(adjoint(mat1), g)),
 )
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """``beta * input + alpha * (mat1 @ mat2)``, ``input`` broadcast to the shape of the product.
@@ -358,7 +359,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     "AddmvBackward0",
     input=_start,
     mat=lambda g, vec, alpha: _back(alpha, g[:, None] * conj(vec)),
-    vec=lambda g, mat, alpha: _back(alpha, adjoint(mat) @ g),
+    vec=lambda g, mat, alpha: _back(alpha, times(adjoint(mat), g)),
 )
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """``beta * input + alpha * (mat @ vec)``.
@@ -375,8 +376,8 @@ def _batched_rules(summed: bool) -> dict:
     widen = (lambda g: g[None]) if summed else (lambda g: g)
     return {
         "input": _start,
-        "batch1": lambda g, batch2, alpha: _back(alpha, widen(g) @ adjoint(batch2)),
-        "batch2": lambda g, batch1, alpha: _back(alpha, adjoint(batch1) @ widen(g)),
+        "batch1": lambda g, batch2, alpha: _back(alpha, times(widen(g), adjoint(batch2))),
+        "batch2": lambda g, batch1, alpha: _back(alpha, times(adjoint(batch1), widen(g))),
     }
 
 
@@ -409,8 +410,8 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
 @op(
     "AddrBackward0",
     input=lambda g, input_shape, input_dtype, beta: fit(_back(beta, g), input_shape, input_dtype),
-    vec1=lambda g, vec2, alpha, vec1_dtype, vec1_shape: fit(_back(alpha, g @ conj(vec2)), vec1_shape, vec1_dtype),
-    vec2=lambda g, vec1, alpha, vec2_dtype, vec2_shape: fit(_back(alpha, conj(vec1) @ g), vec2_shape, vec2_dtype),
+    vec1=lambda g, vec2, alpha, vec1_dtype, vec1_shape: fit(_back(alpha, times(g, conj(vec2))), vec1_shape, vec1_dtype),
+    vec2=lambda g, vec1, alpha, vec2_dtype, vec2_shape: fit(_back(alpha, times(conj(vec1), g)), vec2_shape, vec2_dtype),
 )
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """``beta * input + alpha * outer(vec1, vec2)``.
@@ -422,6 +423,9 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
         if vec.ndim != 1:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vec.ndim}-D")
     (start, first, second), dtype = promoted((input, vec1, vec2))
+    for name, factor in (("beta", beta), ("alpha", alpha)):
+        if dtype.kind in "biu" and isinstance(factor, float):
+            raise RuntimeError(f"For integral input tensors, argument {name} must not be a floating point number.")
     if dtype.kind == "b":
         result = first[:, None] & second if alpha else np.zeros((first.size, second.size), bool)
         return np.broadcast_to(start, result.shape) | result if beta else result
@@ -517,12 +521,12 @@ def _on_diagonal(g, shape):
 
 
 def _rows_times(g, weight, input_shape):
-    return (flat(g) @ conj(weight)).reshape(input_shape)
+    return times(flat(g), conj(weight)).reshape(input_shape)
 
 
 _LINEAR = {
-    "input": lambda g, weight, input_shape: g @ conj(weight) if len(input_shape) == 2 else _rows_times(g, weight, input_shape),
-    "weight": lambda g, input: flat(g).mT @ conj(flat(input)),
+    "input": lambda g, weight, input_shape: times(g, conj(weight)) if len(input_shape) == 2 else _rows_times(g, weight, input_shape),
+    "weight": lambda g, input: times(flat(g).mT, conj(flat(input))),
     "bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape),
 }
 
