@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 import rushlight
 from tests.ops.oracle import assert_same, assert_same_error
@@ -111,3 +112,18 @@ def test_iteration_gives_views():
     assert tensor.sum().item() == 6
     assert [type(row).__name__ for row in tensor] == ["Tensor"] * 3
     assert np.array_equal(np.stack(list(map(np.asarray, tensor))), tensor.numpy())
+
+
+def test_dlpack_both_ways_shares_memory():
+    ours, theirs = rushlight.zeros(2, 3), torch.zeros(2, 3)
+    seen_by_torch, seen_here = torch.from_dlpack(ours.t()), rushlight.from_dlpack(theirs)
+    seen_by_torch[0, 1], seen_here[1, 2] = 5, 7
+    assert ours[1, 0].item() == 5 and theirs[1, 2].item() == 7
+    assert tuple(seen_by_torch.stride()) == ours.t().stride()
+
+
+def test_numpy_shares_memory_with_torch_too():
+    theirs = torch.arange(4.0)
+    ours = rushlight.from_numpy(theirs.numpy())
+    ours.mul_(2)
+    assert theirs.tolist() == [0, 2, 4, 6]

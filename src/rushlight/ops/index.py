@@ -30,6 +30,7 @@ __all__ = ["index_put"]
 ndarray = np.ndarray
 Select, Slice, Unsqueeze, Alias = select.node, slice_along.node, unsqueeze.node, alias.node
 WHOLE = slice(None)
+BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 
 # Reading
@@ -174,6 +175,8 @@ def _out_of_range(shape: tuple, items: tuple) -> Exception:
 
 def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
     """An index in two parts: what gives a view, and the positions that tensors, lists and masks name in that view."""
+    if all(type(item) in BASIC for item in items):
+        return items, None
     resolved = [_resolve(item) for item in items]
     used = sum(_axes_of(item) for item in resolved)
     if used > len(shape):
@@ -356,6 +359,12 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
         _check_expands(value, part.shape)
         part[...] = as_type(value, part.dtype)
         return
+    if value.dtype is part.dtype and not accumulate:
+        try:
+            part[tuple(WHOLE if p is None else p for p in positions)] = value
+            return
+        except (IndexError, ValueError):  # the error is found below
+            pass
     key = _check_positions(part.shape, positions)
     wanted = part[key].shape if value.ndim else ()
     while value.ndim > len(wanted) and value.shape[0] == 1:

@@ -67,7 +67,8 @@ def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     tensors=lambda g, dim, tensors_shape, types: _cut(g, dim, tensors_shape, types),
 )
 def _cat(tensors, dim, types):
-    if len(set(types)) == 1:
+    first = types[0]
+    if all(dtype is first for dtype in types):
         try:
             return np.concatenate(tensors, dim)
         except ValueError:  # the error is found below, and that the empty vector joins with everything
@@ -139,7 +140,9 @@ def _stack(tensors, dim, types):
                 f"{list(array.shape)} at entry "
                 f"{position}"
             )
-    return np.stack(_common(list(tensors))[0], axis(dim, len(shape) + 1))
+    dim = axis(dim, len(shape) + 1)
+    widen = (slice(None),) * dim + (None,)
+    return np.concatenate([array[widen] for array in _common(list(tensors))[0]], dim)
 
 
 def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:

@@ -331,6 +331,11 @@ def permute(input, *dims):
     >>> torch.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
+    if dims:
+        try:
+            return input.transpose(*dims)
+        except (ValueError, TypeError):  # the error is found below
+            pass
     dims = sequence(dims)
     if len(dims) != input.ndim:
         raise RuntimeError(
