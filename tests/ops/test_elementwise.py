@@ -200,7 +200,11 @@ ERRORS = {
     "maximum of a number": (lambda m, x: m.maximum(x, 2.0), A, "must be Tensor, not float"),
     "first a number": (lambda m, x: m.eq(2, x), A, "invalid combination of arguments"),
     "sign of complex": (lambda m, x: (x + 1j).sign(), A, "torch.sgn"),
-    "gelu": (lambda m, x: m.nn.functional.gelu(x, approximate="x"), A, "approximate argument must be either none or tanh"),
+    "gelu": (
+        lambda m, x: m.nn.functional.gelu(x, approximate="x"),
+        A,
+        "approximate argument must be either none or tanh",
+    ),
     "prelu": (lambda m, x: m.nn.functional.prelu(x.view(1, 3), m.ones(2)), A, "Mismatch of parameter numbers"),
     "glu": (lambda m, x: m.nn.functional.glu(x), A, "Halving dimension must be even"),
     "condition": (lambda m, x: m.where(x, x, x), A, "expected condition to be a boolean tensor"),

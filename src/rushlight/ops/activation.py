@@ -166,7 +166,9 @@ def softshrink(input, lambd=0.5):
     if lambd < 0:
         most, kind = dtypes.finfo(dtypes.of(input.dtype)).max, dtypes.CASED[dtypes.of(input.dtype)]
         raise RuntimeError(f"lambda must be in range [0, {most:g}] for input dtype {kind}, but found {lambd}")
-    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0)).astype(input.dtype)
+    return np.where(input > lambd, input - lambd, np.where(input < -lambd, input + lambd, input * 0)).astype(
+        input.dtype
+    )
 
 
 @elementwise("ThresholdBackward0", lambda g, input, threshold: where(input <= threshold, 0, g), integers=True)
@@ -297,9 +299,7 @@ def _swish(g: Any, x: Any, _y: Any) -> Any:
     return g * (s * (x * (1 - s) + 1))
 
 
-silu = unary(
-    "SiluBackward0", lambda x: x / (np.exp(-x) + 1), _swish, doc="``x * sigmoid(x)``."
-)
+silu = unary("SiluBackward0", lambda x: x / (np.exp(-x) + 1), _swish, doc="``x * sigmoid(x)``.")
 
 
 def _softplus(x: Any) -> Any:
@@ -399,9 +399,7 @@ def glu(input, dim=-1):
         raise RuntimeError("glu does not support 0-dimensional tensors")
     size = input.shape[axis(dim, input.ndim)]
     if size % 2:
-        raise RuntimeError(
-            f"Halving dimension must be even, but dimension {axis(dim, input.ndim)} is size {size}"
-        )
+        raise RuntimeError(f"Halving dimension must be even, but dimension {axis(dim, input.ndim)} is size {size}")
     value, gate = np.split(input, 2, dim)
     return value / (np.exp(-gate) + 1)
 

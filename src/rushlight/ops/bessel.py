@@ -42,5 +42,8 @@ def modified(name: str, operation: Callable) -> Callable:
 
 
 FUNCTIONS = {name: function(name, getattr(kernels, name)) for name in ONE_ARGUMENT}
-FUNCTIONS |= {"modified_bessel_i0": modified("modified_bessel_i0", i0), "modified_bessel_i1": modified("modified_bessel_i1", i1)}
+FUNCTIONS |= {
+    "modified_bessel_i0": modified("modified_bessel_i0", i0),
+    "modified_bessel_i1": modified("modified_bessel_i1", i1),
+}
 FUNCTIONS |= {name: polynomial(name, kernel) for name, kernel in kernels.POLYNOMIALS.items()}

@@ -79,7 +79,9 @@ def _clamp_form(_input: Any, min: Any = None, max: Any = None) -> Any:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     tensors = sum(isinstance(bound, Tensor) for bound in given)
     if 0 < tensors < len(given):
-        raise TypeError("clamp() received an invalid combination of arguments: min and max must be both numbers or both Tensors")
+        raise TypeError(
+            "clamp() received an invalid combination of arguments: min and max must be both numbers or both Tensors"
+        )
     return _clamp_to_tensors if tensors else _clamp_to_numbers
 
 

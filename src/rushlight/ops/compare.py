@@ -82,7 +82,9 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
         RuntimeError: the types differ, or a tolerance is negative.
     """
     if input.dtype != other.dtype:
-        raise RuntimeError(f"{dtypes.CASED[dtypes.of(input.dtype)]} did not match {dtypes.CASED[dtypes.of(other.dtype)]}")
+        raise RuntimeError(
+            f"{dtypes.CASED[dtypes.of(input.dtype)]} did not match {dtypes.CASED[dtypes.of(other.dtype)]}"
+        )
     if rtol < 0 or atol < 0:
         raise RuntimeError(f"rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
     close = input == other

@@ -373,7 +373,9 @@ def _remainders(name: str, ufunc: Any, rounding_mode: str, doc: str) -> Any:
     return by_operand(name, tensors, number, reflected if name == "remainder" else None)
 
 
-remainder = _remainders("remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign.")
+remainder = _remainders(
+    "remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign."
+)
 fmod = _remainders("fmod", np.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
 
 
@@ -432,7 +434,12 @@ def _refuse_bool_abs(input: Any, *_: Any) -> None:
 
 
 abs = before(
-    unary("AbsBackward0", np.absolute, lambda g, x, _y: g * sgn(x), doc="The absolute value; the modulus of a complex number."),
+    unary(
+        "AbsBackward0",
+        np.absolute,
+        lambda g, x, _y: g * sgn(x),
+        doc="The absolute value; the modulus of a complex number.",
+    ),
     _refuse_bool_abs,
 )
 absolute = abs
@@ -460,7 +467,9 @@ def _sign_of(input: Any) -> Any:
 
 def _refuse_complex_sign(input: Any, *_: Any) -> None:
     if isinstance(input, np.ndarray) and input.dtype.kind == "c":
-        raise NotImplementedError("Unlike NumPy, torch.sign doesn't support complex numbers. Use torch.sgn for the unit phasor.")
+        raise NotImplementedError(
+            "Unlike NumPy, torch.sign doesn't support complex numbers. Use torch.sgn for the unit phasor."
+        )
 
 
 sign = before(unary("SignBackward0", _sign_of, lambda g, _x, _y: zeros(g), doc="-1, 0 or 1."), _refuse_complex_sign)

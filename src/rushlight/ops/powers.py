@@ -24,11 +24,17 @@ __all__ = [
 LN2, LN10 = math.log(2), math.log(10)
 
 exp = unary("ExpBackward0", np.exp, lambda g, _x, y: g * y, promote="float", doc="e to the power of each element.")
-expm1 = unary("Expm1Backward0", np.expm1, lambda g, _x, y: g * (y + 1), promote="float", doc="``exp(x) - 1``, exact near 0.")
+expm1 = unary(
+    "Expm1Backward0", np.expm1, lambda g, _x, y: g * (y + 1), promote="float", doc="``exp(x) - 1``, exact near 0."
+)
 log = unary("LogBackward0", np.log, lambda g, x, _y: g / x, promote="float", doc="The natural logarithm.")
 log2 = unary("Log2Backward0", np.log2, lambda g, x, _y: g / (x * LN2), promote="float", doc="The logarithm to base 2.")
-log10 = unary("Log10Backward0", np.log10, lambda g, x, _y: g / (x * LN10), promote="float", doc="The logarithm to base 10.")
-log1p = unary("Log1PBackward0", np.log1p, lambda g, x, _y: g / (x + 1), promote="float", doc="``log(1 + x)``, exact near 0.")
+log10 = unary(
+    "Log10Backward0", np.log10, lambda g, x, _y: g / (x * LN10), promote="float", doc="The logarithm to base 10."
+)
+log1p = unary(
+    "Log1PBackward0", np.log1p, lambda g, x, _y: g / (x + 1), promote="float", doc="``log(1 + x)``, exact near 0."
+)
 sqrt = unary("SqrtBackward0", np.sqrt, lambda g, _x, y: g / (2 * y), promote="float", doc="The square root.")
 rsqrt = unary(
     "RsqrtBackward0", lambda x: 1 / np.sqrt(x), lambda g, _x, y: g * (y * y * y * -0.5), promote="float",
@@ -39,7 +45,9 @@ square = promoted_by(
     lambda input: np.square(input if input.dtype != bool else input.astype(np.int64)),
 )
 exp2 = promoted_by(
-    unary("Exp2Backward0", np.exp2, lambda g, _x, y: g * (y * LN2), promote="float", doc="2 to the power of each element."),
+    unary(
+        "Exp2Backward0", np.exp2, lambda g, _x, y: g * (y * LN2), promote="float", doc="2 to the power of each element."
+    ),
     lambda input: np.exp(input * LN2) if input.dtype.kind == "c" else np.exp2(input),
 )
 
@@ -85,7 +93,8 @@ def integer_power(base: Any, exponent: Any) -> Any:
 
 POW_DOC = "``input ** exponent``."
 _powers = [
-    promoted_by(binary(f"PowBackward{number}", power, _slope, _growth, doc=POW_DOC), integer_power) for number in range(3)
+    promoted_by(binary(f"PowBackward{number}", power, _slope, _growth, doc=POW_DOC), integer_power)
+    for number in range(3)
 ]
 plain_pow, tensor_pow, reversed_pow = _powers
 
@@ -130,7 +139,8 @@ def float_power(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """``input ** exponent`` in double precision, whatever the types."""
     wide = _wide(input, exponent)
     base, exponent = (
-        to_dtype(v, wide.numpy) if isinstance(v, Tensor) and v.array.dtype != wide.numpy else v for v in (input, exponent)
+        to_dtype(v, wide.numpy) if isinstance(v, Tensor) and v.array.dtype != wide.numpy else v
+        for v in (input, exponent)
     )
     return pow(base, exponent, out=out)
 
@@ -198,4 +208,3 @@ OPERATORS = {
     "float_power_": float_power_,
 }  # fmt: skip
 """The Python operator of powers, and the methods that are not made like the others."""
-

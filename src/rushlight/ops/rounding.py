@@ -37,7 +37,9 @@ ceil = _step("ceil", np.ceil, "The smallest integer that is not smaller.")
 trunc = _step("trunc", np.trunc, "The integer part.")
 _nearest = _step("round", np.rint, "The nearest integer, an even one between two.")
 fix = trunc
-frac = unary("FracBackward0", lambda x: x - np.trunc(x), lambda g, _x, _y: g, doc="The part behind the point, of the same sign.")
+frac = unary(
+    "FracBackward0", lambda x: x - np.trunc(x), lambda g, _x, _y: g, doc="The part behind the point, of the same sign."
+)
 
 
 def _refuse_integers(input: Any, *_: Any) -> None:
@@ -51,9 +53,7 @@ before(frac, _refuse_integers)
 @op("RoundBackward1", promote="common", input=lambda g: zeros(g))
 def _to_decimals(input, *, decimals=0):
     if input.dtype.kind in "biu":
-        raise NotImplementedError(
-            f"\"round_vml_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'"
-        )
+        raise NotImplementedError(f"\"round_vml_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
     scale = input.dtype.type(10.0 ** np.absolute(decimals))
     return np.rint(input * scale) / scale if decimals > 0 else np.rint(input / scale) * scale
 
@@ -83,7 +83,6 @@ def frexp(input):
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
     mantissa, exponent = np.frexp(input)
     return np.asarray(mantissa), np.asarray(exponent)
-
 
 
 _copysigns = [

@@ -58,9 +58,7 @@ def logit(input, eps=None):
 
 erf = _float("Erf", kernels.erf, lambda g, x, _y: g * exp(-x * x) * (2 / SQRT_PI), kernels.erf.__doc__)
 erfc = _float("Erfc", kernels.erfc, lambda g, x, _y: g * exp(-x * x) * (-2 / SQRT_PI), kernels.erfc.__doc__)
-erfcx = _float(
-    "SpecialErfcx", kernels.erfcx, lambda g, x, y: g * (x * y * 2 - 2 / SQRT_PI), kernels.erfcx.__doc__
-)
+erfcx = _float("SpecialErfcx", kernels.erfcx, lambda g, x, y: g * (x * y * 2 - 2 / SQRT_PI), kernels.erfcx.__doc__)
 erfinv = _float("Erfinv", kernels.erfinv, lambda g, _x, y: g * exp(y * y) * (SQRT_PI / 2), kernels.erfinv.__doc__)
 ndtri = _float("SpecialNdtri", kernels.ndtri, lambda g, _x, y: g * exp(y * y * 0.5) * SQRT_2PI, kernels.ndtri.__doc__)
 log_ndtr = _float(
@@ -90,7 +88,6 @@ def _polygamma(input, n):
 def polygamma(n: int, input: Any, *, out: Any = None) -> Any:
     """The ``n``-th derivative of `digamma`."""
     return _polygamma(input, n) if out is None else _polygamma(input, n, out=out)
-
 
 
 def _mvlgamma_rule(g: Any, input: Any, p: int) -> Any:

@@ -33,7 +33,9 @@ asin = _float("Asin", np.arcsin, lambda g, x, _y: g / sqrt(1 - x * x), "The inve
 acos = _float("Acos", np.arccos, lambda g, x, _y: -g / sqrt(1 - x * x), "The inverse of the cosine.")
 atan = _float("Atan", np.arctan, lambda g, x, _y: g / (x * x + 1), "The inverse of the tangent.")
 asinh = _float("Asinh", np.arcsinh, lambda g, x, _y: g / sqrt(x * x + 1), "The inverse of the hyperbolic sine.")
-acosh = _float("Acosh", np.arccosh, lambda g, x, _y: g / (sqrt(x - 1) * sqrt(x + 1)), "The inverse of the hyperbolic cosine.")
+acosh = _float(
+    "Acosh", np.arccosh, lambda g, x, _y: g / (sqrt(x - 1) * sqrt(x + 1)), "The inverse of the hyperbolic cosine."
+)
 atanh = _float("Atanh", np.arctanh, lambda g, x, _y: g / (1 - x * x), "The inverse of the hyperbolic tangent.")
 arcsin, arccos, arctan, arcsinh, arccosh, arctanh = asin, acos, atan, asinh, acosh, atanh
 
