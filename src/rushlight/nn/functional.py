@@ -24,6 +24,7 @@ from ..ops.conv import (
     conv_transpose3d,
 )
 from ..ops.crossentropy import cross_entropy, nll_loss
+from ..ops.ctc import ctc_loss
 from ..ops.dropouts import (
     alpha_dropout,
     dropout,
