@@ -5,18 +5,27 @@ from __future__ import annotations
 from .ops.decompositions import (
     LinAlgError,
     cholesky,
+    cholesky_ex,
+    cond,
     det,
+    diagonal,
     eigh,
     eigvalsh,
     inv,
+    inv_ex,
     matrix_exp,
+    matrix_rank,
     pinv,
     qr,
     slogdet,
     solve,
+    solve_ex,
     solve_triangular,
     svd,
     svdvals,
+    tensorinv,
+    tensorsolve,
+    vander,
 )
 from .ops.linalg import linalg_cross as cross
 from .ops.linalg import matrix_power, multi_dot, vecdot

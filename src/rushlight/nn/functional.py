@@ -34,6 +34,7 @@ from ..ops.dropouts import (
     feature_alpha_dropout,
 )
 from ..ops.embeddings import embedding, one_hot
+from ..ops.grid import affine_grid, grid_sample
 from ..ops.loss import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

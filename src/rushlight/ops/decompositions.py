@@ -405,3 +405,114 @@ def matrix_exp(A):
     """Σ Aᵏ/k! of a square matrix."""
     _check("linalg.matrix_exp", A)
     return _matrix_exp(A)
+
+
+# With a number that says what went wrong, in place of an error
+
+
+def _with_info(name: str, function: Any, field: str) -> Any:
+    """The form of a function that reports failure as ``info`` other than 0."""
+    from .returns import named
+
+    returns = named(name, (field, "info"))
+
+    def call(A, *args, check_errors=False, out=None, **options):
+        info = np.zeros(A.shape[:-2], np.int32)
+        try:
+            result = function(A, *args, **options)
+        except LinAlgError:
+            if check_errors:
+                raise
+            info += 1
+            result = wrap(np.full_like(raw(A), np.nan))
+        results = (result, wrap(info))
+        return returns(results if out is None else map(into, out, results))
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"`linalg.{function.__name__}` and ``info``, which is 0 where it succeeded."
+    return call
+
+
+inv_ex = _with_info("inv_ex", inv, "inverse")
+cholesky_ex = _with_info("cholesky_ex", cholesky, "L")
+solve_ex = _with_info("solve_ex", solve, "result")
+
+
+# Built of the others
+
+
+def diagonal(A, *, offset=0, dim1=-2, dim2=-1):
+    """The diagonal of two axes, by default the last."""
+    return A.diagonal(offset, dim1, dim2)
+
+
+def tensorinv(A, ind=2, *, out=None):
+    """The inverse of the map that ``tensordot`` with A is, from its last axes to its first ``ind``.
+
+    Raises:
+        RuntimeError: the two groups of axes have different sizes.
+    """
+    if ind <= 0:
+        raise RuntimeError("Expected a strictly positive integer for 'ind'")
+    first, last = tuple(A.shape[:ind]), tuple(A.shape[ind:])
+    if np.prod(first) != np.prod(last):
+        raise RuntimeError(
+            f"Expected self to satisfy the requirement prod(self.shape[ind:]) == prod(self.shape[:ind]), but got "
+            f"{int(np.prod(last))} != {int(np.prod(first))}"
+        )
+    return into(out, inv(A.reshape(int(np.prod(first)), -1)).reshape(*last, *first))
+
+
+def tensorsolve(A, B, dims=None, *, out=None):
+    """X of tensordot(A, X, X.ndim) = B; ``dims`` of A are moved to the end first.
+
+    Raises:
+        RuntimeError: the sizes do not fit.
+    """
+    if dims is not None:
+        A = A.movedim(tuple(dims), tuple(range(A.ndim - len(dims), A.ndim)))
+    shape = tuple(A.shape[B.ndim :])
+    if np.prod(shape) != np.prod(A.shape[: B.ndim]):
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got "
+            f"{int(np.prod(shape))} != {int(np.prod(A.shape[: B.ndim]))}"
+        )
+    return into(out, solve(A.reshape(B.numel(), -1), B.flatten()).reshape(shape))
+
+
+def matrix_rank(A, *, tol=None, atol=None, rtol=None, hermitian=False, out=None):
+    """How many singular values exceed max(atol, rtol · the largest)."""
+    _check("linalg.matrix_rank", A, square=hermitian)
+    values = np.abs(raw(eigvalsh(A))) if hermitian else raw(svdvals(A))
+    atol, rtol = (raw(x) for x in (tol if tol is not None else atol, rtol))
+    if rtol is None:
+        rtol = 0.0 if atol is not None and np.any(np.asarray(atol) > 0) or tol is not None else np.finfo(values.dtype).eps * max(A.shape[-2:])
+    floor = np.maximum(0.0 if atol is None else atol, np.asarray(rtol) * values.max(-1, initial=0))
+    return into(out, wrap(np.asarray((values > np.asarray(floor)[..., None]).sum(-1))))
+
+
+def cond(A, p=None, *, out=None):
+    """The condition number: the norm of A times that of its inverse, or the ratio of the extreme singular values."""
+    from .norms import matrix_norm
+
+    _check("linalg.cond", A, square=p not in (None, 2, -2))
+    if p in (None, 2, -2):
+        values = svdvals(A)
+        first, last = values[..., 0], values[..., -1]
+        return into(out, last / first if p == -2 else first / last)
+    return into(out, matrix_norm(A, p) * matrix_norm(inv(A), p))
+
+
+def vander(x, N=None):
+    """The powers 0 to N - 1 of each element along a new last axis."""
+    from .join import cat, stack
+
+    x = x if x.ndim else x.unsqueeze(0)
+    n = x.shape[-1] if N is None else N
+    ones = (x * 0 + 1).unsqueeze(-1)
+    if n <= 1:
+        if n < 1:
+            raise RuntimeError(f"N must be greater than 1, but got {n}.")
+        return ones
+    columns = stack([x] * (n - 1), -1).cumprod(-1)
+    return cat([ones.to(columns.dtype), columns], -1)
