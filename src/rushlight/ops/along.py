@@ -454,25 +454,31 @@ def _equal(src: Any, read: Any, shape: tuple, index: Any) -> np.ndarray:
 
 
 def _product_backward(g, input, dim, index, src, include_self, result, shape):
-    """The product of all other factors for each; with one zero among them only that one has a gradient."""
-    factors = input if include_self else _scatter_value(input, dim, index, 1)
-    zero_input = raw(factors) == 0
-    safe_input = factors + _like(g, zero_input.astype(raw(g).dtype))
-    own = g * scatter_reduce(_ones(factors), dim, index, src, "prod")
+    """The product of all other factors for each, found without a division by zero.
+
+    A zero of the input is left out by putting a one in its place, and so is the only zero that arrived at a position:
+    then what remains is the product of the others. Elsewhere the result is divided by the factor.
+    """
+    dtype = raw(g).dtype
+    own_factors = _ones_at(raw(input) == 0, input)
+    own = g * scatter_reduce(own_factors, dim, index, src, "prod", include_self=include_self) / own_factors
     if not include_self:
-        own = _scatter_value(g, dim, index, 0)
-    zero_src = raw(src) == 0
-    zeros = _plain(scatter_add, zero_input.astype(raw(g).dtype), dim, index, zero_src.astype(raw(g).dtype))
-    safe_src = src + _like(g, zero_src.astype(raw(g).dtype))
-    nonzero_product = scatter_reduce(safe_input, dim, index, safe_src, "prod")
-    others = _gathered(g * nonzero_product, dim, index, shape) / safe_src
-    zeros_here = _plain(_gathered, zeros, dim, index, shape)
-    alive = (zeros_here == 0) | ((zeros_here == 1) & zero_src)
-    return own, others * _like(g, alive.astype(raw(g).dtype))
+        own = _scatter_value(own, dim, index, 0)
+    zero = raw(src) == 0
+    zeros = _plain(scatter_add, np.zeros(raw(input).shape, dtype), dim, index, zero.astype(dtype))
+    only_zero = zero & (_plain(_gathered, zeros, dim, index, shape) == 1)
+    others = scatter_reduce(input, dim, index, _ones_at(only_zero, src), "prod", include_self=include_self)
+    from_others = _gathered(g * others, dim, index, shape)
+    from_result = _gathered(g * result, dim, index, shape) / _ones_at(zero, src)
+    mine = _like(g, only_zero.astype(dtype))
+    return own, from_others * mine + from_result * (1 - mine)
 
 
-def _ones(like: Any) -> Any:
-    return _like(like, np.ones_like(raw(like)))
+def _ones_at(mask: np.ndarray, value: Any) -> Any:
+    """A tensor with ones where a mask is set, which pass no gradient."""
+    from .masks import masked_fill
+
+    return masked_fill(value, _like(value, mask), 1)
 
 
 # Positions in the flattened tensor

@@ -121,7 +121,7 @@ def _spaced(name: str, start: Any, end: Any, steps: int, dtype: Any, out: Any) -
     if steps == 1:
         return np.full(1, start, kind)
     # PyTorch walks from both ends towards the middle, in the type of the result
-    work = kind if kind.kind in "fc" and kind.itemsize > 2 else np.dtype("float32")
+    work = kind if kind.kind in "fc" and kind.itemsize > 2 else np.dtype("float64" if kind.kind in "biu" else "float32")
     start_, end_ = work.type(start), work.type(end)
     step = (end_ - start_) / work.type(max(steps - 1, 1)) if target.category != dtypes.INTEGRAL else work.type(
         (end - start) / max(steps - 1, 1)
