@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,13 +13,15 @@ import pytest
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 RUSHLIGHT = [sys.executable, "-m", "rushlight", "run"]
 PYTORCH = [sys.executable]
+# Tests run side by side: threads of several programs that wait for each other's cores would take longer than one.
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?")
 
 
 def run(launcher: list[str], example: str, *args: str) -> str:
     """What an example prints."""
     done = subprocess.run(
-        [*launcher, str(EXAMPLES / example), *args], capture_output=True, encoding="utf-8", timeout=120
+        [*launcher, str(EXAMPLES / example), *args], env=ENVIRONMENT, capture_output=True, encoding="utf-8", timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
