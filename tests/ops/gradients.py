@@ -12,7 +12,11 @@ import rushlight
 
 
 def assert_same_gradients(
-    function: Callable[..., Any], *shapes: tuple[int, ...], node: bool = True, second: bool = False, positive: bool = False
+    function: Callable[..., Any],
+    *shapes: tuple[int, ...],
+    node: bool = True,
+    second: bool = False,
+    positive: bool = False,
 ) -> None:
     """Assert that ``function(library, *tensors)`` gives the same value and gradients for float64 tensors of these shapes.
 

@@ -82,19 +82,27 @@ def test_attention(options):
         assert_same_gradients(function, *[(2, 2, 3, 4)] * 3, node=False, second=True)
 
 
-@pytest.mark.parametrize("name", ["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"])
+@pytest.mark.parametrize(
+    "name", ["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"]
+)
 @pytest.mark.filterwarnings("ignore:dropout")
 def test_dropout_draws_the_same(name):
     results = []
     for library in (torch, rushlight):
         library.manual_seed(3)
-        x = library.ones(2, 8, 5) if name == "dropout1d" else library.ones(2, 8, 5, 3, 2)[..., 0 if name == "dropout2d" else slice(None)]
+        x = (
+            library.ones(2, 8, 5)
+            if name == "dropout1d"
+            else library.ones(2, 8, 5, 3, 2)[..., 0 if name == "dropout2d" else slice(None)]
+        )
         results.append(getattr(library.nn.functional, name)(x, 0.3, True).numpy())
     np.testing.assert_array_equal(*results)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-@pytest.mark.parametrize("call", ["layer_norm(x, (8,))", "linear(x, x)", "softmax(x, 1)", "conv1d(x[None], x[None].mT[:, :, :3].mT)"])
+@pytest.mark.parametrize(
+    "call", ["layer_norm(x, (8,))", "linear(x, x)", "softmax(x, 1)", "conv1d(x[None], x[None].mT[:, :, :3].mT)"]
+)
 def test_half_types_keep_their_type(call, dtype):
     values = []
     for library in (torch, rushlight):

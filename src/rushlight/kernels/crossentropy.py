@@ -17,7 +17,9 @@ def unrowed(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(rows.reshape(shape[0], *shape[2:], shape[1]), -1, 1))
 
 
-def row_weights(target: np.ndarray, weight: np.ndarray | None, ignore: int | None, dtype: np.dtype) -> np.ndarray | None:
+def row_weights(
+    target: np.ndarray, weight: np.ndarray | None, ignore: int | None, dtype: np.dtype
+) -> np.ndarray | None:
     """What each row counts for: nothing if its class is the ignored one, else its class's weight; None if all count 1."""
     if ignore is None:
         return None if weight is None else weight[target]

@@ -25,7 +25,9 @@ def mean_product(x: np.ndarray, y: np.ndarray, axes: tuple[int, ...]) -> np.ndar
     return total
 
 
-def normalized(x: np.ndarray, axes: tuple[int, ...], eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def normalized(
+    x: np.ndarray, axes: tuple[int, ...], eps: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """x with mean 0 and variance 1 over axes; and its mean, its variance, and 1 / √(variance + eps)."""
     mean = mean_over(x, axes)
     centred = x - mean

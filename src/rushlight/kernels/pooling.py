@@ -103,6 +103,31 @@ def _flat_places(which: np.ndarray, size: tuple[int, ...], by: Windows) -> np.nd
     return flat
 
 
+def fractional_starts(sample: np.ndarray, size: int, count: int, kernel: int) -> np.ndarray:
+    """Where the windows begin that pool an axis to ``count`` elements: evenly apart, shifted by a sample, (*, count)."""
+    shift, spacing = sample[..., None], (size - kernel) / max(count - 1, 1)
+    steps = np.arange(count, dtype=sample.dtype)
+    starts = ((steps + shift) * spacing).astype(np.int64) - (shift * spacing).astype(np.int64)
+    starts[..., -1] = size - kernel
+    return starts
+
+
+def largest_at(x: np.ndarray, windows: tuple[tuple[np.ndarray, int], ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The largest element of windows given along each axis by their starts and their length; and its flat place."""
+    rank = len(windows)
+    lead, size = x.shape[: x.ndim - rank], x.shape[x.ndim - rank :]
+    places = np.zeros((*lead, 1, 1), np.int64)
+    for (starts, length), n in zip(windows, size):
+        along = starts[..., None] + np.arange(length)
+        # One more axis of windows and one of elements, each then joined to those before it.
+        joined = places[..., :, None, :, None] * n + along[..., None, :, None, :]
+        places = joined.reshape(*lead, joined.shape[-4] * joined.shape[-3], joined.shape[-2] * length)
+    elements = gather(x, places, rank)
+    which = elements.argmax(-1)[..., None]
+    out = (*lead, *(starts.shape[-1] for starts, _ in windows))
+    return np.take_along_axis(elements, which, -1).reshape(out), np.take_along_axis(places, which, -1).reshape(out)
+
+
 def scatter(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...], unique: bool) -> np.ndarray:
     """Zeros of the given last axes with each value added at its flat place; ``unique`` if no place occurs twice."""
     rank = len(size)
@@ -120,8 +145,8 @@ def scatter(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...], uniq
 def gather(values: np.ndarray, indices: np.ndarray, rank: int) -> np.ndarray:
     """The values at flat places of the last axes."""
     lead = values.shape[: values.ndim - rank]
-    flat = np.take_along_axis(values.reshape(*lead, -1), indices.reshape(*lead, -1), -1)
-    return flat.reshape(indices.shape)
+    flat, places = (x.reshape(*lead, math.prod(x.shape[len(lead) :])) for x in (values, indices))
+    return np.take_along_axis(flat, places, -1).reshape(indices.shape)
 
 
 def summed(x: np.ndarray, by: Windows) -> np.ndarray:

@@ -11,8 +11,8 @@ from .. import dtypes, ops
 from ..kernels.matrix import product
 from ..tensor import wrap
 from .define import op
-from .padding import pad
 from .dropouts import dropout
+from .padding import pad
 from .products import _input_of_product, _other_of_product, cased, linear, summed_to
 from .promotion import raw
 
@@ -132,9 +132,10 @@ def _check_attention(query: Any, key: Any, value: Any, attn_mask: Any, is_causal
         )
     if attn_mask is not None:
         if is_causal:
-            raise RuntimeError("_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True")
-        kind = raw(attn_mask).dtype
-        if kind != bool and kind != raw(query).dtype and kind != np.float32:
+            raise RuntimeError(
+                "_scaled_dot_product_attention: Explicit attn_mask should not be set when is_causal=True"
+            )
+        if raw(attn_mask).dtype not in (np.dtype(bool), raw(query).dtype, np.dtype(np.float32)):
             raise RuntimeError(
                 f"Expected attn_mask dtype to be bool or float or to match query dtype, but got attn_mask.dtype: "
                 f"{cased(raw(attn_mask)).lower()} and  query.dtype: {cased(raw(query)).lower()} instead."
@@ -191,16 +192,22 @@ def multi_head_attention_forward(
         attn_mask, key_padding_mask = _one_more_key(attn_mask), _one_more_key(key_padding_mask)
     source = k.shape[1]
     if key_padding_mask is not None:
-        padding = key_padding_mask.reshape(n, 1, 1, source).expand(-1, num_heads, -1, -1).reshape(n * num_heads, 1, source)
+        padding = (
+            key_padding_mask.reshape(n, 1, 1, source).expand(-1, num_heads, -1, -1).reshape(n * num_heads, 1, source)
+        )
         attn_mask = padding if attn_mask is None else attn_mask + padding
     dropout_p = dropout_p if training else 0.0
 
     if not need_weights:
         q, k, v = (x.reshape(n, num_heads, -1, each) for x in (q, k, v))
         if attn_mask is not None:
-            attn_mask = attn_mask.unsqueeze(0) if attn_mask.shape[0] == 1 else attn_mask.reshape(n, num_heads, -1, source)
+            attn_mask = (
+                attn_mask.unsqueeze(0) if attn_mask.shape[0] == 1 else attn_mask.reshape(n, num_heads, -1, source)
+            )
         out = scaled_dot_product_attention(q, k, v, attn_mask, dropout_p, by_mask)
-        out = linear(out.permute(2, 0, 1, 3).reshape(length * n, width), out_proj_weight, out_proj_bias).reshape(length, n, width)
+        out = linear(out.permute(2, 0, 1, 3).reshape(length * n, width), out_proj_weight, out_proj_bias).reshape(
+            length, n, width
+        )
         return (out if batched else out.squeeze(1)), None
     scores = (q * math.sqrt(1.0 / each)) @ k.transpose(-2, -1)
     weights = ops.softmax(scores if attn_mask is None else scores + attn_mask, -1)
@@ -231,7 +238,9 @@ def _check_heads(query: Any, key: Any, value: Any, key_padding_mask: Any, attn_m
         )
     if attn_mask is not None:
         if attn_mask.ndim not in (2, 3):
-            raise AssertionError(f"expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead")
+            raise AssertionError(
+                f"expected `attn_mask` to be `None`, 2-D or 3-D but found {attn_mask.ndim}-D tensor instead"
+            )
         n = query.shape[1] if query.ndim == 3 else 1
         pairs = (query.shape[0], key.shape[0])
         expected = pairs if attn_mask.ndim == 2 else (n * num_heads, *pairs)

@@ -22,8 +22,12 @@ def _conj(x: Any) -> Any:
 
 @op(
     "ViewBackward0",
-    input=lambda g, other, input_axes, other_axes, out_axes: contract(g, _conj(other), out_axes, other_axes, input_axes),
-    other=lambda g, input, input_axes, other_axes, out_axes: contract(g, _conj(input), out_axes, input_axes, other_axes),
+    input=lambda g, other, input_axes, other_axes, out_axes: contract(
+        g, _conj(other), out_axes, other_axes, input_axes
+    ),
+    other=lambda g, input, input_axes, other_axes, out_axes: contract(
+        g, _conj(input), out_axes, input_axes, other_axes
+    ),
 )
 def contract(input, other, input_axes, other_axes, out_axes):
     """The sum of ``input * other`` over axes that both have and the result has not; axes are named by letters."""
@@ -71,7 +75,9 @@ def einsum(*args):
 def _parsed(args: tuple) -> tuple[list[str], str | None, list]:
     """The subscripts of the operands, those of the result if they are given, and the operands."""
     if not args:
-        raise ValueError("einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list")
+        raise ValueError(
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+        )
     if not isinstance(args[0], str):
         operands = list(args[: len(args) // 2 * 2 : 2])
         inputs = [_spelled(numbers) for numbers in args[1::2]]
@@ -84,7 +90,9 @@ def _parsed(args: tuple) -> tuple[list[str], str | None, list]:
     for subscripts in (*inputs, out):
         stray = set(subscripts.replace("...", "", 1)) - set(_LETTERS)
         if stray:
-            raise RuntimeError(f"einsum(): invalid subscript given at index {equation.index(min(stray))} in the equation string, subscripts must be in [a-zA-Z]")
+            raise RuntimeError(
+                f"einsum(): invalid subscript given at index {equation.index(min(stray))} in the equation string, subscripts must be in [a-zA-Z]"
+            )
     if len(inputs) != len(operands):
         more = "more" if len(operands) > len(inputs) else "fewer"
         raise RuntimeError(f"einsum(): {more} operands were provided than specified in the equation")
@@ -124,7 +132,9 @@ def _without_ellipsis(operands: list, inputs: list[str], out: str | None) -> tup
             if out.count(letter) > 1:
                 raise RuntimeError(f"einsum(): output subscript {letter} appears more than once in the output")
             if not any(letter in axes for axes in inputs):
-                raise RuntimeError(f"einsum(): output subscript {letter} does not appear in the equation for any input operand")
+                raise RuntimeError(
+                    f"einsum(): output subscript {letter} does not appear in the equation for any input operand"
+                )
     return operands, inputs, out
 
 
@@ -202,7 +212,11 @@ def tensordot(a, b, dims=2, out=None):
     columns = [d for d in range(b.ndim) if d not in theirs]
     for m, n in zip(ours, theirs):  # an axis of length 1 goes with all of the other's
         if a.shape[m] != b.shape[n]:
-            a, b = (a.sum(m, keepdim=True, dtype=a.dtype), b) if b.shape[n] == 1 else (a, b.sum(n, keepdim=True, dtype=b.dtype))
+            a, b = (
+                (a.sum(m, keepdim=True, dtype=a.dtype), b)
+                if b.shape[n] == 1
+                else (a, b.sum(n, keepdim=True, dtype=b.dtype))
+            )
     shape = [a.shape[d] for d in rows] + [b.shape[d] for d in columns]
     k = math.prod(a.shape[d] for d in ours)
     left = a.permute(rows + ours).reshape(math.prod(shape[: len(rows)]), k)
@@ -232,7 +246,9 @@ def bilinear(input1, input2, weight, bias=None):
                 f"bilinear(): input{position} size does not match weight size: got {x.shape[-1]} but expected {weight.shape[position]}"
             )
     if bias is not None and bias.shape[0] != weight.shape[0]:
-        raise RuntimeError(f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {weight.shape[0]}")
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {weight.shape[0]}"
+        )
     outer = input1.unsqueeze(-1) * input2.unsqueeze(-2)
     rows = outer.reshape(-1, weight.shape[1] * weight.shape[2]) @ weight.reshape(weight.shape[0], -1).mT
     result = rows.reshape(*input1.shape[:-1], weight.shape[0])

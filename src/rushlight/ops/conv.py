@@ -84,12 +84,18 @@ def _per_axis(name: str, value: Any, rank: int) -> tuple[int, ...]:
 def _check(input: Any, weight: Any, bias: Any, by: Geometry, rank: int, transposed: bool) -> None:
     x, w = input.array, weight.array
     if w.ndim != rank + 2:
-        raise RuntimeError(f"Expected {rank + 2}-dimensional weight for {rank}-dimensional convolution, but got weight of size {list(w.shape)}")
+        raise RuntimeError(
+            f"Expected {rank + 2}-dimensional weight for {rank}-dimensional convolution, but got weight of size {list(w.shape)}"
+        )
     for name, values, least in (("padding", by.padding, 0), ("stride", by.stride, 1), ("dilation", by.dilation, 1)):
         if min(values) < least:
             if name == "padding":
                 raise RuntimeError(f"negative padding is not supported, got {list(values)}")
-            raise RuntimeError(f"non-positive {name} is not supported, got {list(values)}" if name == "stride" else "dilation should be greater than zero")
+            raise RuntimeError(
+                f"non-positive {name} is not supported, got {list(values)}"
+                if name == "stride"
+                else "dilation should be greater than zero"
+            )
     groups = by.groups
     if groups <= 0:
         raise RuntimeError("non-positive groups is not supported")
@@ -148,7 +154,10 @@ def _batched(name: str, input: Any, rank: int) -> bool:
 
 def _convolve(input, weight, bias, stride, padding, dilation, transposed, output_padding, groups, rank):
     by = Geometry(
-        _per_axis("stride", stride, rank), _per_axis("padding", padding, rank), _per_axis("dilation", dilation, rank), groups
+        _per_axis("stride", stride, rank),
+        _per_axis("padding", padding, rank),
+        _per_axis("dilation", dilation, rank),
+        groups,
     )
     _check(input, weight, bias, by, rank, transposed)
     if not transposed:

@@ -130,11 +130,15 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
     """Refuse a target that names no class of the input; give ``ignore_index`` back if it occurs, else None."""
     x, t = raw(input), raw(target)
     if x.ndim == 0 or (x.ndim == 1 and t.ndim > 0 and t.shape[:1] != (1,)):
-        raise ValueError(f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size ({t.shape[0] if t.ndim else 1}).")
+        raise ValueError(
+            f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
+        )
     classes = x.shape[0] if x.ndim == 1 else x.shape[1]
     if x.ndim > 1:
         if t.ndim == 0 or x.shape[0] != t.shape[0]:
-            raise ValueError(f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1}).")
+            raise ValueError(
+                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
+            )
         if x.ndim == 2 and t.ndim > 1:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         if x.shape[2:] != t.shape[1:]:
@@ -150,7 +154,9 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
     if low < 0 or high >= classes:
         wrong = t[(t != ignore_index) & ((t >= classes) | (t < 0))]
         if wrong.size:
-            raise IndexError(f"Target {wrong.flat[0]} is out of bounds: there are {classes} classes, from 0 to {classes - 1}.")
+            raise IndexError(
+                f"Target {wrong.flat[0]} is out of bounds: there are {classes} classes, from 0 to {classes - 1}."
+            )
         return ignore_index
     return ignore_index if 0 <= ignore_index < classes and (t == ignore_index).any() else None
 
@@ -210,7 +216,9 @@ def _across_classes(weight: Any, input: Any) -> Any:
 
 def _of_probabilities(input, target, weight, reduction, label_smoothing):
     if raw(target).dtype.kind not in "fV":
-        raise RuntimeError(f"Expected floating point type for target with class probabilities, got {cased(raw(target))}")
+        raise RuntimeError(
+            f"Expected floating point type for target with class probabilities, got {cased(raw(target))}"
+        )
     classes = 0 if input.ndim == 1 else 1
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[classes]

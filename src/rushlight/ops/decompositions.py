@@ -55,7 +55,9 @@ def _square(x: Any, triangle: Any, k: int = 0) -> Any:
 def _singular(name: str, a: np.ndarray) -> LinAlgError:
     where = next((i for i in np.ndindex(a.shape[:-2]) if np.linalg.matrix_rank(a[i]) < a.shape[-1]), ())
     place = f"(Batch element {where[0]}): " if where else ""
-    return LinAlgError(f"{name}: {place}The diagonal element {a.shape[-1]} is zero, the inversion could not be completed because the input matrix is singular.")
+    return LinAlgError(
+        f"{name}: {place}The diagonal element {a.shape[-1]} is zero, the inversion could not be completed because the input matrix is singular."
+    )
 
 
 # Inverses and solutions
@@ -96,9 +98,7 @@ def _solve(A, B):
     try:
         return np.linalg.solve(A, B)
     except np.linalg.LinAlgError:
-        raise LinAlgError(
-            "torch.linalg.solve: The solver failed because the input matrix is singular."
-        ) from None
+        raise LinAlgError("torch.linalg.solve: The solver failed because the input matrix is singular.") from None
 
 
 def solve(A, B, *, left=True, out=None):
@@ -110,11 +110,15 @@ def solve(A, B, *, left=True, out=None):
     """
     _check("linalg.solve", A)
     if A.dtype != B.dtype:
-        raise RuntimeError(f"linalg.solve: Expected A and B to have the same dtype, but found A of type {cased(raw(A))} and B of type {cased(raw(B))} instead")
+        raise RuntimeError(
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {cased(raw(A))} and B of type {cased(raw(B))} instead"
+        )
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(A.shape[:-1]) == tuple(B.shape))
     if vector:
         if not left:
-            raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False.")
+            raise RuntimeError(
+                "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False."
+            )
         return into(out, _solve(A, B.unsqueeze(-1)).squeeze(-1))
     if A.shape[-1] != B.shape[-2 if left else -1]:
         raise RuntimeError(
@@ -127,7 +131,9 @@ def solve(A, B, *, left=True, out=None):
 @op(
     "LinalgSolveTriangularBackward0",
     A=lambda g, A, result, upper, unitriangular: _triangle_gradient(g, A, result, upper, unitriangular),
-    B=lambda g, A, B_shape, upper, unitriangular: summed_to(_triangular(adjoint(A), g, not upper, unitriangular), B_shape),
+    B=lambda g, A, B_shape, upper, unitriangular: summed_to(
+        _triangular(adjoint(A), g, not upper, unitriangular), B_shape
+    ),
 )
 def _triangular(A, B, upper, unitriangular):
     return kernels.triangular_solution(A, B, upper, unitriangular)
@@ -170,7 +176,9 @@ def _pinv(A, atol, rtol, hermitian):
         A = np.tril(A) + np.tril(A, -1).mT.conj()
     u, s, vh = np.linalg.svd(A, full_matrices=False)
     rtol = np.finfo(A.dtype).eps * max(A.shape[-2:]) if rtol is None and atol is None else 0.0 if rtol is None else rtol
-    floor = np.maximum(0.0 if atol is None else np.asarray(atol)[..., None], np.asarray(rtol)[..., None] * s.max(-1, keepdims=True))
+    floor = np.maximum(
+        0.0 if atol is None else np.asarray(atol)[..., None], np.asarray(rtol)[..., None] * s.max(-1, keepdims=True)
+    )
     inverse = np.divide(1, s, out=np.zeros_like(s), where=s > floor)
     return (vh.mT.conj() * inverse[..., None, :]) @ u.mT.conj()
 
@@ -309,7 +317,9 @@ def qr(A, mode="reduced", *, out=None):
     """
     _check("linalg.qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
-        raise RuntimeError(f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'")
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
+        )
     return _qr(A, mode) if out is None else _qr(A, mode, out=out)
 
 
@@ -486,7 +496,11 @@ def matrix_rank(A, *, tol=None, atol=None, rtol=None, hermitian=False, out=None)
     values = np.abs(raw(eigvalsh(A))) if hermitian else raw(svdvals(A))
     atol, rtol = (raw(x) for x in (tol if tol is not None else atol, rtol))
     if rtol is None:
-        rtol = 0.0 if atol is not None and np.any(np.asarray(atol) > 0) or tol is not None else np.finfo(values.dtype).eps * max(A.shape[-2:])
+        rtol = (
+            0.0
+            if atol is not None and np.any(np.asarray(atol) > 0) or tol is not None
+            else np.finfo(values.dtype).eps * max(A.shape[-2:])
+        )
     floor = np.maximum(0.0 if atol is None else atol, np.asarray(rtol) * values.max(-1, initial=0))
     return into(out, wrap(np.asarray((values > np.asarray(floor)[..., None]).sum(-1))))
 

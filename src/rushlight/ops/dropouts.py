@@ -95,7 +95,9 @@ def _by_channel(rank: int) -> Any:
     def drop(input, p=0.5, training=True, inplace=False):
         _check(p)
         if rank == 1 and input.ndim not in (2, 3):
-            raise RuntimeError(f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input: (N, C, L) or (C, L)")
+            raise RuntimeError(
+                f"dropout1d: Expected 2D or 3D input, but received a {input.ndim}D input: (N, C, L) or (C, L)"
+            )
         if input.ndim not in (rank + 1, rank + 2) or (rank == 2 and input.ndim == 3):
             warnings.warn(
                 f"{name}: Received a {input.ndim}-D input to {name}, which takes axis 1 for the channels: it is meant for "

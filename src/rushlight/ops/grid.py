@@ -88,7 +88,9 @@ def _check(input: Any, grid: Any, mode: str) -> None:
             f"grid_sampler(): expected grid to have size {input.ndim - 2} in last dimension, but got grid with sizes {list(grid.shape)}"
         )
     if 0 in input.shape[2:]:
-        raise RuntimeError(f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}")
+        raise RuntimeError(
+            f"grid_sampler(): expected input to have non-empty spatial dimensions, but input has sizes {list(input.shape)}"
+        )
     if mode == "bicubic" and input.ndim == 5:
         raise RuntimeError("grid_sampler(): bicubic interpolation only supports 4D input")
 
@@ -151,9 +153,13 @@ def affine_grid(theta, size, align_corners=None):
         )
     rank = len(size) - 2
     if rank not in (2, 3):
-        raise NotImplementedError(f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {tuple(size)}.")
+        raise NotImplementedError(
+            f"affine_grid only supports 4D and 5D sizes, for 2D and 3D affine transforms, respectively. Got size {tuple(size)}."
+        )
     if theta.ndim != 3 or tuple(theta.shape[1:]) != (rank, rank + 1):
-        raise ValueError(f"Expected a batch of {rank}D affine matrices of shape Nx{rank}x{rank + 1} for size {tuple(size)}. Got {tuple(theta.shape)}.")
+        raise ValueError(
+            f"Expected a batch of {rank}D affine matrices of shape Nx{rank}x{rank + 1} for size {tuple(size)}. Got {tuple(theta.shape)}."
+        )
     if min(size) <= 0:
         raise ValueError(f"Expected non-zero, positive output size. Got {tuple(size)}")
     return affine_grid_generator(theta, size, bool(align_corners))
@@ -162,9 +168,7 @@ def affine_grid(theta, size, align_corners=None):
 def affine_grid_generator(theta, size, align_corners):
     """`affine_grid` without its checks."""
     dtype = raw(theta).dtype
-    axes = [
-        np.linspace(-1, 1, n) * (1.0 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]
-    ]
+    axes = [np.linspace(-1, 1, n) * (1.0 if align_corners else (n - 1) / n) if n > 1 else np.zeros(1) for n in size[2:]]
     grids = np.meshgrid(*axes, indexing="ij")[::-1]
     base = np.stack([*(g.reshape(-1) for g in grids), np.ones(grids[0].size)], -1).astype(dtype)
     base = wrap(np.ascontiguousarray(np.broadcast_to(base, (size[0], *base.shape))))

@@ -85,7 +85,9 @@ def _mse(input, target, reduction):
     difference = input - target
     if reduction == "none":
         return difference * difference
-    total = np.vdot(difference, difference) if difference.itemsize > 2 else np.square(difference, dtype=np.float32).sum()
+    total = (
+        np.vdot(difference, difference) if difference.itemsize > 2 else np.square(difference, dtype=np.float32).sum()
+    )
     if reduction == "mean":
         total = total / max(input.size, 1) if input.size else np.nan
     return np.asarray(total).astype(input.dtype)

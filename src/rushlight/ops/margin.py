@@ -143,7 +143,7 @@ def _multi_margin(input, target, p, margin, weight, reduction):
     rows = input if input.ndim == 2 else input.reshape(1, -1)
     n, classes = rows.shape
     right = target.reshape(-1)
-    if right.size and not (0 <= right.min() and right.max() < classes):
+    if right.size and not (right.min() >= 0 and right.max() < classes):
         raise RuntimeError("target out of range")
     lack = margin - rows[np.arange(n), right][:, None] + rows
     positive = np.maximum(lack, 0)
@@ -160,9 +160,7 @@ def _per_row(losses, reduction, target, input):
     return np.asarray(out).astype(input.dtype, copy=False)
 
 
-def multi_margin_loss(
-    input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"
-):
+def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=None, reduce=None, reduction="mean"):
     """Σⱼ max(0, margin - x[right] + x[j])ᵖ / C over the wrong classes j: input (N, C) or (C,), target (N,) or ().
 
     Raises:
@@ -175,7 +173,9 @@ def multi_margin_loss(
     if weight is not None and weight.ndim != 1:
         raise ValueError("weight must be one-dimensional")
     if input.ndim > 2 or 0 in input.shape[1:] or input.shape == (0,):
-        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
     rows = input.shape[0] if input.ndim == 2 else 1
     if target.ndim > 1 or target.numel() != rows:
         raise RuntimeError(f"inconsistent target size, expected {rows} but got {list(target.shape)}")
@@ -218,7 +218,9 @@ def multilabel_margin_loss(input, target, size_average=None, reduce=None, reduct
     """
     reduction = reduction_of(size_average, reduce, reduction)
     if input.ndim > 2 or 0 in input.shape[1:] or input.shape == (0,):
-        raise RuntimeError(f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}")
+        raise RuntimeError(
+            f"Expected non-empty vector or matrix with optional 0-dim batch size, but got: {list(input.shape)}"
+        )
     if target.shape != input.shape:
         raise RuntimeError(f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}")
     if not input.ndim:

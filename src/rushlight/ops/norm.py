@@ -12,8 +12,8 @@ from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
 from .define import op
 from .padding import pad
-from .products import cased
 from .pool import avg_pool2d
+from .products import cased
 from .promotion import raw
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -36,7 +36,9 @@ def _norm_back(g, input, weight, bias, view, axes, affine, normalized, scale, ne
     of_input = of_weight = of_bias = None
     if needs[0]:
         inner = g if weight is None else g * _wide(weight).reshape(affine)
-        of_input = kernels.normalized_back(inner, normalized, scale, axes).reshape(input.shape).astype(dtype, copy=False)
+        of_input = (
+            kernels.normalized_back(inner, normalized, scale, axes).reshape(input.shape).astype(dtype, copy=False)
+        )
     if needs[1]:
         of_weight = _summed_like(g * normalized, affine).reshape(weight.shape).astype(weight.dtype, copy=False)
     if needs[2]:

@@ -20,7 +20,10 @@ __all__ = [
 # Values at places: what maxima are and what their gradients do
 
 
-@op("GatherBackward0", input=lambda g, indices, rank, input_shape: _scatter(g, indices, tuple(input_shape[-rank:]), False))
+@op(
+    "GatherBackward0",
+    input=lambda g, indices, rank, input_shape: _scatter(g, indices, tuple(input_shape[-rank:]), False),
+)
 def _gather(input, indices, rank):
     return kernels.gather(input, indices, rank)
 
@@ -35,7 +38,7 @@ def _named(kind: str, rank: int, more: str = "") -> str:
     return "SqueezeBackward1" if rank == 1 else f"{kind}{rank}D{more}Backward0"
 
 
-def _maximal(name: str, compute: Any) -> Any:
+def maximal(name: str, compute: Any) -> Any:
     """An operation that picks elements: ``compute`` gives them and their flat places from (input, parameters)."""
 
     @op(
@@ -56,8 +59,8 @@ def _rank(by: Any) -> int:
     return len(by.out if isinstance(by, Windows) else by)
 
 
-_largest = {rank: _maximal(_named("MaxPool", rank, "WithIndices"), kernels.largest) for rank in (1, 2, 3)}
-_largest_of_parts = {rank: _maximal(_named("AdaptiveMaxPool", rank), kernels.largest_of_parts) for rank in (1, 2, 3)}
+_largest = {rank: maximal(_named("MaxPool", rank, "WithIndices"), kernels.largest) for rank in (1, 2, 3)}
+_largest_of_parts = {rank: maximal(_named("AdaptiveMaxPool", rank), kernels.largest_of_parts) for rank in (1, 2, 3)}
 
 # Averages
 
@@ -74,7 +77,9 @@ def _averages(name: str) -> Any:
     @op(f"{name[:-1]}Backward0", input=lambda g, by, divisor: average(g, by, divisor))
     def back(input, by, divisor, size):
         wide = _wide(input)
-        return kernels.summed_back((wide / divisor).astype(wide.dtype, copy=False), by, size).astype(input.dtype, copy=False)
+        return kernels.summed_back((wide / divisor).astype(wide.dtype, copy=False), by, size).astype(
+            input.dtype, copy=False
+        )
 
     return average
 
@@ -97,7 +102,9 @@ def separable(name: str) -> Any:
             return kernels.along_axes(input.astype(np.float32), matrices).round().clip(0, 255).astype(input.dtype)
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
-    @op(f"{name[:-1]}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices)))
+    @op(
+        f"{name[:-1]}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices))
+    )
     def transpose(input, matrices):
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
@@ -109,7 +116,8 @@ _average_of_parts = {rank: separable(_named("AdaptiveAvgPool", rank)) for rank i
 # Parameters
 
 
-def _numbers(value: Any, rank: int, name: str) -> tuple[int, ...]:
+def numbers(value: Any, rank: int, name: str) -> tuple[int, ...]:
+    """One number for each axis, from one for all or a tuple."""
     if isinstance(value, int):
         return (value,) * rank
     value = tuple(value)
@@ -118,25 +126,29 @@ def _numbers(value: Any, rank: int, name: str) -> tuple[int, ...]:
     return value * rank if len(value) == 1 else value
 
 
-def _windows(input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str) -> Windows:
+def _windows(
+    input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str
+) -> Windows:
     """The windows that the parameters describe, checked."""
     ndim, shape = input.ndim, tuple(input.shape)
-    if min(_numbers(padding, rank, f"{name}: padding")) < 0:
-        raise RuntimeError(f"pad must be non-negative, but got pad: {min(_numbers(padding, rank, name))}")
+    if min(numbers(padding, rank, f"{name}: padding")) < 0:
+        raise RuntimeError(f"pad must be non-negative, but got pad: {min(numbers(padding, rank, name))}")
     if ndim not in (rank + 1, rank + 2):
         if rank == 1:
             raise RuntimeError(
                 f"{name}: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:{list(shape)}"
             )
-        raise RuntimeError(f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, got {list(shape)}")
+        raise RuntimeError(
+            f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, got {list(shape)}"
+        )
     if 0 in shape[-rank - 1 :]:
         raise RuntimeError(
             f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(shape)}"
         )
-    kernel = _numbers(kernel_size, rank, f"{name}: kernel_size")
+    kernel = numbers(kernel_size, rank, f"{name}: kernel_size")
     empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
-    stride = kernel if empty else _numbers(stride, rank, f"{name}: stride")
-    padding, dilation = _numbers(padding, rank, f"{name}: padding"), _numbers(dilation, rank, f"{name}: dilation")
+    stride = kernel if empty else numbers(stride, rank, f"{name}: stride")
+    padding, dilation = numbers(padding, rank, f"{name}: padding"), numbers(dilation, rank, f"{name}: dilation")
     if min(kernel) < 1:
         raise RuntimeError(f"kernel size should be greater than zero, but got {list(kernel)}")
     if min(stride) < 1:
@@ -212,16 +224,16 @@ def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...
     if rank > 1 and input.ndim <= rank and isinstance(output_size, (tuple, list)):
         raise ValueError(f"Input dimension should be at least {rank + 1}, got {input.ndim}")
     if input.ndim not in (rank + 1, rank + 2):
-        raise RuntimeError(
-            f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}"
-        )
+        raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}")
     wished = (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
     wished = wished * rank if len(wished) == 1 else wished
     if len(wished) != rank:
         raise RuntimeError(f"{name}: output_size must be {rank}, got {len(wished)} sizes")
     out = tuple(n if w is None else w for w, n in zip(wished, input.shape[-rank:]))
     if min(out) < 0:
-        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}")
+        raise RuntimeError(
+            f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}"
+        )
     if 0 in input.shape[-rank:]:
         raise RuntimeError(
             f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.shape)}"
@@ -274,15 +286,13 @@ def _max_unpool(rank: int) -> Any:
     unpool = _unpooling(_named("MaxUnpool", rank))
 
     def max_unpool(input, indices, kernel_size, stride=None, padding=0, output_size=None):
-        kernel = _numbers(kernel_size, rank, "kernel_size")
-        step = kernel if stride is None else _numbers(stride, rank, "stride")
-        pads = _numbers(padding, rank, "padding")
+        kernel = numbers(kernel_size, rank, "kernel_size")
+        step = kernel if stride is None else numbers(stride, rank, "stride")
+        pads = numbers(padding, rank, "padding")
         default = tuple((n - 1) * s - 2 * p + k for n, s, p, k in zip(input.shape[-rank:], step, pads, kernel))
         size = default if output_size is None else _checked_size(tuple(output_size)[-rank:], default, step)
         if indices.shape != input.shape:
-            raise RuntimeError(
-                f"Expected shape of indices to be: {list(input.shape)} but got: {list(indices.shape)}"
-            )
+            raise RuntimeError(f"Expected shape of indices to be: {list(input.shape)} but got: {list(indices.shape)}")
         return unpool(input, indices, size)
 
     max_unpool.__name__ = max_unpool.__qualname__ = name
@@ -312,7 +322,9 @@ def _unpooling(name: str) -> Any:
         total = math.prod(size)
         if indices.size and not 0 <= indices.min() <= indices.max() < total:
             wrong = indices.max() if indices.max() >= total else indices.min()
-            raise RuntimeError(f"found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))}")
+            raise RuntimeError(
+                f"found an invalid max index: {wrong} (output volumes are of size {'x'.join(map(str, size))}"
+            )
         lead = input.shape[: input.ndim - len(size)]
         out = np.zeros((*lead, total), input.dtype)
         np.put_along_axis(out, indices.reshape(*lead, -1), input.reshape(*lead, -1), -1)
@@ -330,7 +342,15 @@ def _avg_pool(rank: int) -> Any:
     name = f"avg_pool{rank}d"
 
     def avg_pool(
-        input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None, *, out=None
+        input,
+        kernel_size,
+        stride=None,
+        padding=0,
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
+        *,
+        out=None,
     ):
         by = _windows(input, rank, kernel_size, stride, padding, 1, ceil_mode, name)
         if divisor_override == 0:
@@ -390,7 +410,7 @@ def _lp_pool(rank: int) -> Any:
     average = (avg_pool1d, avg_pool2d, avg_pool3d)[rank - 1]
 
     def lp_pool(input, norm_type, kernel_size, stride=None, ceil_mode=False):
-        elements = math.prod(_numbers(kernel_size, rank, "kernel_size"))
+        elements = math.prod(numbers(kernel_size, rank, "kernel_size"))
         means = average(input**norm_type, kernel_size, stride, 0, ceil_mode)
         return ((means.sign() * means.abs().relu()) * elements) ** (1.0 / norm_type)
 

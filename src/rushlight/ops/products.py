@@ -78,7 +78,9 @@ def _check_types(a: np.ndarray, b: np.ndarray) -> None:
 
 def _check_matrices(a: np.ndarray, b: np.ndarray) -> None:
     if a.ndim != 2 or b.ndim != 2:
-        raise RuntimeError(f"{'self' if a.ndim != 2 else 'mat2'} must be a matrix, got {a.ndim}-D and {b.ndim}-D tensors")
+        raise RuntimeError(
+            f"{'self' if a.ndim != 2 else 'mat2'} must be a matrix, got {a.ndim}-D and {b.ndim}-D tensors"
+        )
     if a.shape[1] != b.shape[0]:
         raise _cannot_multiply(a, b)
     _check_types(a, b)
@@ -108,7 +110,7 @@ def _check_batches(a: np.ndarray, b: np.ndarray) -> None:
 
 def _refuse_bool(a: np.ndarray, kernel: str) -> None:
     if a.dtype.kind == "b":
-        raise NotImplementedError(f'"{kernel}" not implemented for \'Bool\'; convert with .float() or .long()')
+        raise NotImplementedError(f"\"{kernel}\" not implemented for 'Bool'; convert with .float() or .long()")
 
 
 def _check_vectors(a: np.ndarray, b: np.ndarray, name: str = "dot") -> None:
@@ -126,7 +128,9 @@ def _check_vectors(a: np.ndarray, b: np.ndarray, name: str = "dot") -> None:
 
 def _check_matrix_vector(a: np.ndarray, b: np.ndarray, start: np.ndarray | None = None) -> None:
     if a.ndim != 2 or b.ndim != 1 or (start is not None and start.ndim > 1):
-        raise RuntimeError(f"vector + matrix @ vector expected, got {1 if start is None else start.ndim}, {a.ndim}, {b.ndim}")
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got {1 if start is None else start.ndim}, {a.ndim}, {b.ndim}"
+        )
     if a.shape[1] != b.shape[0]:
         rows = a.shape[0] if start is None else start.size
         raise RuntimeError(f"size mismatch, got input ({rows}), mat ({by(a)}), vec ({b.shape[0]})")
@@ -279,7 +283,9 @@ def matmul(input, other, *, out=None):
     """
     for position, (name, x) in enumerate((("input", input), ("other", other))):
         if not isinstance(x, (Tensor, np.ndarray)):
-            raise TypeError(f"matmul(): argument '{name}' (position {position + 1}) must be Tensor, not {type(x).__name__}")
+            raise TypeError(
+                f"matmul(): argument '{name}' (position {position + 1}) must be Tensor, not {type(x).__name__}"
+            )
     a, b = input.ndim, other.ndim
     if not a or not b:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
@@ -312,7 +318,9 @@ def _back(factor: Any, g: Any) -> Any:
 def _added(start: np.ndarray, beta: Any, alpha: Any, result: np.ndarray) -> np.ndarray:
     """``beta * start + alpha * result``, where ``start`` may be broadcast and does not count at all if beta is 0."""
     if start.ndim > result.ndim or any(m not in (1, n) for m, n in zip(start.shape[::-1], result.shape[::-1])):
-        axis = next((i for i in range(-1, -start.ndim - 1, -1) if i < -result.ndim or start.shape[i] not in (1, result.shape[i])))
+        axis = next(
+            i for i in range(-1, -start.ndim - 1, -1) if i < -result.ndim or start.shape[i] not in (1, result.shape[i])
+        )
         raise RuntimeError(
             f"The expanded size of the tensor ({result.shape[axis] if axis >= -result.ndim else 1}) must match the existing "
             f"size ({start.shape[axis]}) at non-singleton dimension {result.ndim + axis}.  Target sizes: "
@@ -404,7 +412,14 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     _same_types(input, batch2)
     b, n, k = batch1.shape
     side_by_side = batch1.transpose(1, 0, 2).reshape(n, b * k)
-    return _added(input, beta, alpha, product(side_by_side, batch2.reshape(b * k, -1) if batch2.size else np.zeros((b * k, batch2.shape[2]), batch2.dtype)))
+    return _added(
+        input,
+        beta,
+        alpha,
+        product(
+            side_by_side, batch2.reshape(b * k, -1) if batch2.size else np.zeros((b * k, batch2.shape[2]), batch2.dtype)
+        ),
+    )
 
 
 @op(
@@ -525,7 +540,9 @@ def _rows_times(g, weight, input_shape):
 
 
 _LINEAR = {
-    "input": lambda g, weight, input_shape: times(g, conj(weight)) if len(input_shape) == 2 else _rows_times(g, weight, input_shape),
+    "input": lambda g, weight, input_shape: (
+        times(g, conj(weight)) if len(input_shape) == 2 else _rows_times(g, weight, input_shape)
+    ),
     "weight": lambda g, input: times(flat(g).mT, conj(flat(input))),
     "bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape),
 }
