@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
-from .. import ops
-from ..dtypes import int64
 from ..tensor import Tensor
 from . import functional as F
 from .layer import Layer, per_axis
@@ -316,44 +313,9 @@ class _FractionalMaxPool(Layer):
 
     def forward(self, input: Tensor) -> Any:
         """Take the maximum of each window, and with `return_indices` also where it is."""
-        sizes = input.shape[-self.axes :]
-        output = self.output_size or tuple(int(n * r) for n, r in zip(sizes, self.output_ratio or (), strict=True))
-        self._check_sizes(sizes, output)
-        flat = input.reshape(-1, input.size(-self.axes - 1), math.prod(sizes))
-        samples = self._random_samples
-        if samples is None:
-            samples = ops.rand(*flat.shape[:2], self.axes, dtype=input.dtype)
-        samples = samples[: flat.size(0)]
-        places = self._places(samples.flip(-1) if self.axes == 2 else samples, sizes, output)
-        windows = flat.gather(2, places.flatten(2)).reshape(places.shape)
-        values, which = windows.max(-1)
-        shape = (*input.shape[: -self.axes], *output)
-        if not self.return_indices:
-            return values.reshape(shape)
-        return values.reshape(shape), places.gather(-1, which.unsqueeze(-1)).reshape(shape)
-
-    def _check_sizes(self, sizes: tuple[int, ...], output: tuple[int, ...]) -> None:
-        names = ("time", "height", "width")[-self.axes :]
-        for name, size, count, kernel in zip(names, sizes, output, self.kernel_size, strict=True):
-            if count + kernel - 1 > size - (self.axes == 3):  # PyTorch wants one more to spare in volumes.
-                function = f"fractional_max_pool{self.axes}d()"
-                raise RuntimeError(f"{function}: pool {name} {kernel} too large relative to input {name} {size}")
-
-    def _places(self, samples: Tensor, sizes: tuple[int, ...], output: tuple[int, ...]) -> Tensor:
-        """Where in a flat plane the elements of each window are: (N, C, windows, elements of a window)."""
-        lead = samples.shape[:2]
-        places = ops.zeros(*lead, 1, 1, dtype=int64)
-        for axis, (size, count, kernel) in enumerate(zip(sizes, output, self.kernel_size, strict=True)):
-            sample = samples[..., axis : axis + 1]
-            spacing = (size - kernel) / max(count - 1, 1)
-            steps = ops.arange(count, dtype=samples.dtype)
-            starts = ((steps + sample) * spacing).to(int64) - (sample * spacing).to(int64)
-            starts[..., -1] = size - kernel
-            along = starts.unsqueeze(-1) + ops.arange(kernel)
-            # One more axis of windows and one of elements, each then joined to those before it.
-            joined = places[:, :, :, None, :, None] * size + along[:, :, None, :, None, :]
-            places = joined.reshape(*lead, places.size(2) * count, places.size(3) * kernel)
-        return places
+        pool = getattr(F, f"fractional_max_pool{self.axes}d")
+        sizes = self.kernel_size, self.output_size, self.output_ratio
+        return pool(input, *sizes, self.return_indices, self._random_samples)
 
 
 class FractionalMaxPool2d(_FractionalMaxPool):

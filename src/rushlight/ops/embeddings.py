@@ -99,11 +99,11 @@ def embedding(
         padding_idx %= rows
     if max_norm is not None:
         with no_grad():
-            _renormalise(weight, input.array, max_norm, norm_type)
+            renormalise(weight, input.array, max_norm, norm_type)
     return rows_of(weight, input, padding_idx, scale_grad_by_freq, sparse)
 
 
-def _renormalise(weight: Tensor, indices: np.ndarray, max_norm: float, norm_type: float) -> None:
+def renormalise(weight: Tensor, indices: np.ndarray, max_norm: float, norm_type: float) -> None:
     """Scale the named rows of a larger norm down to ``max_norm``."""
     from .index import setitem
 

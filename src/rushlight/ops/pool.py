@@ -136,14 +136,16 @@ def _windows(
     if ndim not in (rank + 1, rank + 2):
         if rank == 1:
             raise RuntimeError(
-                f"{name}: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but got:{list(shape)}"
+                f"{name}: Expected 2D or 3D (batch mode) tensor with optional 0 dim batch size for input, but "
+                f"got:{list(shape)}"
             )
         raise RuntimeError(
             f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, got {list(shape)}"
         )
     if 0 in shape[-rank - 1 :]:
         raise RuntimeError(
-            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but got: {list(shape)}"
+            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got: {list(shape)}"
         )
     kernel = numbers(kernel_size, rank, f"{name}: kernel_size")
     empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
@@ -159,7 +161,8 @@ def _windows(
     for p, k, d in zip(padding, kernel, dilation):
         if p > (d * (k - 1) + 1) // 2:
             raise RuntimeError(
-                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and dilation={d}"
+                f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
+                f"dilation={d}"
             )
     size = shape[-rank:]
     out = tuple(kernels.count(*axis, ceil_mode) for axis in zip(size, kernel, stride, padding, dilation))
@@ -236,7 +239,8 @@ def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...
         )
     if 0 in input.shape[-rank:]:
         raise RuntimeError(
-            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes {list(input.shape)}"
+            f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
+            f"{list(input.shape)}"
         )
     return out
 

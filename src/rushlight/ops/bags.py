@@ -1,0 +1,125 @@
+"""Bags of embeddings: rows of a table looked up and reduced together."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from .. import dtypes, ops
+from ..autograd.modes import no_grad
+from ..tensor import Tensor, wrap
+from .embeddings import renormalise, rows_of
+
+__all__: list[str] = []
+
+
+def embedding_bag(
+    input: Tensor, weight: Tensor, offsets: Tensor | None = None, max_norm: float | None = None, norm_type: float = 2,
+    scale_grad_by_freq: bool = False, mode: str = "mean", sparse: bool = False,
+    per_sample_weights: Tensor | None = None, include_last_offset: bool = False, padding_idx: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The rows of ``weight`` that the numbers in ``input`` name, reduced in bags.
+
+    Args:
+        input: the numbers, (B, N) for B bags of N, or (N) in one row.
+        offsets: where in one row the bags begin, (B).
+        mode: "sum", "mean" or "max"; a bag without rows gives zeros.
+        per_sample_weights: factors of the rows, of the input's shape, for "sum".
+        include_last_offset: the last of ``offsets`` is where the last bag ends.
+        padding_idx: a row that no bag counts.
+
+    Returns:
+        One row for each bag, (B, D). The other arguments are those of `embedding`.
+
+    Raises:
+        ValueError: input, offsets, weights and mode do not fit together.
+
+    >>> import rushlight as torch
+    >>> rows = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> torch.nn.functional.embedding_bag(torch.tensor([0, 1, 1]), rows, torch.tensor([0, 2]), mode="sum")
+    tensor([[4., 6.],
+            [3., 4.]])
+    """
+    if weight.dtype == dtypes.int64 and input.is_floating_point():
+        warnings.warn("embedding_bag takes the numbers first, then the table: (input, weight, ...)", stacklevel=2)
+        weight, input = input, weight
+    if per_sample_weights is not None and input.shape != per_sample_weights.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({per_sample_weights.shape}) is not None, then it must have the "
+            f"same shape as the input ({input.shape})"
+        )
+    if weight.dim() != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}")
+    starts = _starts(input, offsets, include_last_offset)
+    _check_mode(mode, scale_grad_by_freq, sparse, per_sample_weights)
+    indices = input.array.reshape(-1)
+    if max_norm is not None:
+        with no_grad():
+            renormalise(weight, indices, max_norm, norm_type)
+    bags = np.searchsorted(starts, np.arange(indices.size), "right") - 1
+    factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
+    if padding_idx is not None:
+        counted = np.flatnonzero(indices != padding_idx % weight.shape[0])
+        indices, bags = indices[counted], bags[counted]
+        factors = None if factors is None else factors.index_select(0, wrap(counted))
+    rows = rows_of(weight, wrap(indices), scale_grad_by_freq=scale_grad_by_freq)
+    if factors is not None:
+        rows = rows * factors.unsqueeze(-1)
+    return _reduced(rows, bags, len(starts), mode)
+
+
+def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> np.ndarray:
+    """Where each bag begins in the row of all numbers."""
+    if input.dim() == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
+                f"sequences. However, found offsets of type {type(offsets)}"
+            )
+        return np.arange(input.shape[0]) * input.shape[1]
+    if input.dim() != 1:
+        raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
+    if offsets is None:
+        raise ValueError("offsets has to be a 1D Tensor but got None")
+    if offsets.dim() != 1:
+        raise ValueError("offsets has to be a 1D Tensor")
+    starts = offsets.array
+    if starts.size and starts[0] != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, "
+            f"got {starts[0]}"
+        )
+    if starts.size and starts[-1] > input.numel():
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {starts[-1]}"
+        )
+    return starts[:-1] if include_last_offset else starts
+
+
+def _check_mode(mode: str, scale_grad_by_freq: bool, sparse: bool, per_sample_weights: Tensor | None) -> None:
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError("mode has to be one of sum, mean or max")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
+    if mode == "max" and sparse:
+        raise ValueError("max mode does not support sparse weights")
+    if mode != "sum" and per_sample_weights is not None:
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported for mode='sum' "
+            f"(got mode='{mode}')."
+        )
+
+
+def _reduced(rows: Tensor, bags: np.ndarray, count: int, mode: str) -> Tensor:
+    """The rows of each bag reduced; those of one bag follow each other."""
+    sizes = np.bincount(bags, minlength=count)
+    if mode == "max" and bags.size:
+        largest = np.zeros((count, rows.shape[1]), np.int64)
+        for bag, stop in enumerate(np.cumsum(sizes)):
+            if sizes[bag]:
+                start = stop - sizes[bag]
+                largest[bag] = start + rows.array[start:stop].argmax(0)
+        return rows.gather(0, wrap(largest)).masked_fill(wrap(sizes == 0).unsqueeze(-1), 0)
+    sums = ops.zeros(count, rows.shape[1], dtype=rows.dtype).index_add(0, wrap(bags), rows)
+    return sums / wrap(np.maximum(sizes, 1).astype(rows.array.dtype)).unsqueeze(-1) if mode == "mean" else sums
