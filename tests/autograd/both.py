@@ -33,6 +33,7 @@ appears to not have been used in the graph. Set allow_unused=True if this is the
 One of the differentiated Tensors does not require grad
 Output 0 of
 Output 1 of
+some elements of the input tensor and the written-to tensor refer to a single memory location
 must match the size of tensor b
 is a view and its base or another view of its base has been modified inplace
 was created in no_grad mode

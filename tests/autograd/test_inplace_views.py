@@ -560,7 +560,22 @@ def expanded(torch):
     yield fails(lambda: x.expand(3).add_(1))
     yield fails(lambda: x.expand(3).copy_(torch.ones(3)))
     yield fails(lambda: x.expand(1).add_(1))
+    yield fails(lambda: x.expand(3).__setitem__(0, 1.0))
+    yield fails(lambda: x.expand(3).fill_(5))
+    yield fails(lambda: x.expand(3).zero_())
     yield x
+
+
+@programs
+def operands_that_overlap_the_target(torch):
+    x = torch.arange(6.0).view(2, 3).clone()
+    yield fails(lambda: x.sub_(x[0]))
+    yield fails(lambda: x[0].add_(x[1]))
+    yield fails(lambda: x.view(6)[1:].copy_(x.view(6)[:-1]))
+    yield fails(lambda: x.add_(x.view(2, 3)))
+    yield fails(lambda: x[:, :2].t().add_(x[:, 1:].t()).shape)
+    with torch.no_grad():
+        yield fails(lambda: x.mul_(x[1]))
 
 
 WRONG = {

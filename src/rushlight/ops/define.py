@@ -26,7 +26,7 @@ from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
 from .nodes import OUTPUT, Backward, ElementwiseBackward, MultiBackward, Rule, Saved, cut, make_node, make_slot, named, parameters_of
 from .promotion import broadcast_error, float32, is_half, promoted, raw, shapes
 from .returns import named as named_returns
-from .writing import bump, check_fits, check_writable, rewrite_history, show, write_out
+from .writing import bump, check_apart, check_fits, check_writable, rewrite_history, show, write_out
 
 ndarray = np.ndarray
 asarray = np.asarray
@@ -45,6 +45,7 @@ class Op:
         names: of the arguments, in the order in which their values are kept; ``*args`` are not among them.
         outputs: the names of its results; None if their number varies.
         sequence: the argument that is a list of tensors, if there is one.
+        idempotent: in place it gives the same when it is done twice.
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
     """
 
@@ -61,10 +62,12 @@ class Op:
         sequence: str | None = None,
         composite: Callable | None = None,
         nondifferentiable: tuple[str, ...] = (),
+        idempotent: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name = compute.__name__.strip("_")
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
+        self.idempotent = idempotent
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount
         self.variadic = bool(compute.__code__.co_flags & VARIADIC)
@@ -284,8 +287,8 @@ class Op:
                 node = self.record(values, edges, tuple((out.array, out.version) for out in outs), frame)
                 if self.several:
                     node.outputs = [(out.array.shape, out.array.dtype) for out in linked]
-                    for index, out in enumerate(linked):
-                        out.node = make_slot(node, index)
+                    for index in reversed(range(len(linked))):  # backward passes the latest first: in order
+                        linked[index].node = make_slot(node, index)
                 else:
                     linked[0].node = node
         return tuple(outs) if self.outputs is None else self.returns(outs)
@@ -300,7 +303,10 @@ class Op:
         if recording.get():
             values = self.values(args, kwargs)
             edges = self.edges(values)
-        check_writable(target, f"{self.name}_", edges is not None)
+        check_writable(target, f"{self.name}_", edges is not None, self.idempotent)
+        for other in args[1:]:
+            if isinstance(other, Tensor) and other.version is target.version and other is not target:
+                check_apart(target.array, other.array)
         value = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
         check_fits(target.array, value)
         node = None
@@ -359,8 +365,8 @@ def _first_tensor(value: Any) -> Tensor | None:
 def op(name: str | None = None, **options: Any) -> Callable:
     """Declare an operation: decorate its function on arrays, giving a rule by the name of each differentiable argument.
 
-    Options that are not rules: ``elementwise``, ``promote``, ``view``, ``outputs``, ``sequence``, ``composite`` and
-    ``nondifferentiable``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives a tuple of
+    Options that are not rules: ``elementwise``, ``promote``, ``view``, ``outputs``, ``sequence``, ``composite``,
+    ``nondifferentiable`` and ``idempotent``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives a tuple of
     gradients, and may take ``needs`` to see which are wanted.
     """
     settings = {key: options.pop(key) for key in tuple(options) if key in OPTIONS}
@@ -382,7 +388,7 @@ def op(name: str | None = None, **options: Any) -> Callable:
     return declare
 
 
-OPTIONS = frozenset(("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable"))
+OPTIONS = frozenset(("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent"))
 
 
 def inplace(operation: Callable) -> Callable:

@@ -42,11 +42,11 @@ NUMBER = {"input": lambda g, input_shape: zeros_as(g, input_shape)}
 TENSOR = {**NUMBER, "value": lambda g, value_dtype: _total(g, value_dtype)}
 _number, _tensor = op("FillBackward0", **NUMBER)(_fill_number), op("FillBackward1", **TENSOR)(_fill_tensor)
 _number_in, _tensor_in = (
-    inplace(op("FillBackward2", **NUMBER)(_fill_number)), inplace(op("FillBackward3", **TENSOR)(_fill_tensor))
+    inplace(op("FillBackward2", idempotent=True, **NUMBER)(_fill_number)), inplace(op("FillBackward3", idempotent=True, **TENSOR)(_fill_tensor))
 )  # fmt: skip
 
 
-@op("ZeroBackward0", input=lambda g, input_shape: zeros_as(g, input_shape))
+@op("ZeroBackward0", idempotent=True, input=lambda g, input_shape: zeros_as(g, input_shape))
 def _zero(input):
     return np.zeros_like(input)
 

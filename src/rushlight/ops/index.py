@@ -326,7 +326,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     items = index if type(index) is tuple else _as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
         return _recorded_setitem(self, items, value)
-    check_writable(self, "index_put_", False)
+    check_writable(self, "index_put_", False, idempotent=not given)
     basic, positions = _separate(self.array.shape, items)
     if positions is not None and given and not _is_fill(items, value):
         _check_same_type(self, value)

@@ -50,8 +50,8 @@ def needs_record(tensor: Tensor) -> bool:
     return recording.get() and tensor.requires_grad
 
 
-def check_writable(target: Tensor, name: str, recorded: bool) -> None:
-    """Refuse what must not be overwritten, before anything is changed."""
+def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool = False) -> None:
+    """Refuse what must not be overwritten, before anything is changed; ``idempotent`` changes may go over an element twice."""
     array = target.array
     if recording.get() and (recorded or target.requires_grad):
         view = target._view
@@ -75,11 +75,34 @@ def check_writable(target: Tensor, name: str, recorded: bool) -> None:
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
             "tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
-    if array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)):
+    if not idempotent and array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
+
+
+def check_apart(target: ndarray, other: ndarray) -> None:
+    """Refuse an operand that overlaps the target, other than in every element."""
+    if not (target.size and other.size and _is_dense(target) and _is_dense(other)):
+        return
+    (start, end), (other_start, other_end) = np.lib.array_utils.byte_bounds(target), np.lib.array_utils.byte_bounds(other)
+    same = (start, end, target.strides) == (other_start, other_end, other.strides)
+    if not same and start < other_end and other_start < end:
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+
+
+def _is_dense(array: ndarray) -> bool:
+    """Whether the elements lie in memory without gaps, in whatever order of the axes."""
+    step = array.itemsize
+    for stride, length in sorted((s, n) for s, n in zip(array.strides, array.shape) if n > 1):
+        if stride != step:
+            return False
+        step *= length
+    return True
 
 
 def check_fits(target: ndarray, value: ndarray) -> None:
