@@ -18,7 +18,7 @@ def assert_same_gradients(
     second: bool = False,
     positive: bool = False,
 ) -> None:
-    """Assert that ``function(library, *tensors)`` gives the same value and gradients for float64 tensors of these shapes.
+    """Assert that ``function(library, *tensors)`` gives the same value and gradients for tensors of these shapes.
 
     ``node``: the name of the last node counts; ``second``: second gradients too; ``positive``: the values are.
     """

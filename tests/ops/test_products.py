@@ -13,8 +13,9 @@ from tests.ops.gradients import assert_same_gradients
 from tests.ops.oracle import outcome
 
 RANKS = [
-    ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4)), ((5, 2, 3), (3, 4)),
-    ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 1, 2, 3), (5, 3, 4)), ((0, 3), (3, 4)), ((2, 0), (0, 4)),
+    ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4)),
+    ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((2, 1, 2, 3), (5, 3, 4)),
+    ((0, 3), (3, 4)), ((2, 0), (0, 4)),
     ((5, 5, 0), (0, 5)),
 ]  # fmt: skip
 
@@ -25,7 +26,8 @@ def test_matmul(a, b):
 
 
 @pytest.mark.parametrize("name, shapes", {
-    "mm": [(2, 3), (3, 4)], "bmm": [(5, 2, 3), (5, 3, 4)], "mv": [(2, 3), (3,)], "dot": [(3,), (3,)], "vdot": [(3,), (3,)],
+    "mm": [(2, 3), (3, 4)], "bmm": [(5, 2, 3), (5, 3, 4)], "mv": [(2, 3), (3,)], "dot": [(3,), (3,)],
+    "vdot": [(3,), (3,)],
     "outer": [(2,), (3,)], "ger": [(2,), (3,)], "inner": [(2, 3), (4, 3)], "addmm": [(4,), (2, 3), (3, 4)],
     "addmv": [(2,), (2, 3), (3,)], "addr": [(2, 3), (2,), (3,)], "addbmm": [(2, 4), (5, 2, 3), (5, 3, 4)],
     "baddbmm": [(5, 2, 4), (5, 2, 3), (5, 3, 4)], "kron": [(2, 3), (3, 2)], "trace": [(3, 3)],
@@ -61,16 +63,20 @@ ERRORS = """
 torch.ones(2, 3) @ torch.ones(4, 5); torch.ones(3) @ torch.ones(4); torch.ones(2, 3) @ torch.ones(4)
 torch.ones(4) @ torch.ones(3, 2); torch.ones(2, 3, 4) @ torch.ones(2, 5, 6); torch.ones(2, 3, 4) @ torch.ones(3, 4, 6)
 torch.ones(2, 3, 4) @ torch.ones(5, 6); torch.ones(()) @ torch.ones(3); torch.ones(2, 3) @ torch.ones(3, 2).double()
-torch.ones(3) @ torch.ones(3).double(); torch.ones(2, 2).bool() @ torch.ones(2, 2).bool(); torch.matmul(torch.ones(2), 3)
+torch.ones(3) @ torch.ones(3).double(); torch.ones(2, 2).bool() @ torch.ones(2, 2).bool()
+torch.matmul(torch.ones(2), 3)
 torch.mm(torch.ones(2), torch.ones(2, 3)); torch.bmm(torch.ones(2, 3), torch.ones(2, 3)); torch.ones(2) @ 3
 torch.bmm(torch.ones(2, 3, 4), torch.ones(3, 4, 5)); torch.mv(torch.ones(2, 3), torch.ones(2))
 torch.dot(torch.ones(2), torch.ones(3)); torch.dot(torch.ones(2, 2), torch.ones(3))
-torch.addmm(torch.ones(5), torch.ones(2, 3), torch.ones(4, 5)); torch.addmm(torch.ones(4), torch.ones(2, 3), torch.ones(3, 5))
-torch.nn.functional.linear(torch.ones(2, 3), torch.ones(5, 4), torch.ones(5)); torch.outer(torch.ones(2, 2), torch.ones(2))
+torch.addmm(torch.ones(5), torch.ones(2, 3), torch.ones(4, 5))
+torch.addmm(torch.ones(4), torch.ones(2, 3), torch.ones(3, 5))
+torch.nn.functional.linear(torch.ones(2, 3), torch.ones(5, 4), torch.ones(5))
+torch.outer(torch.ones(2, 2), torch.ones(2))
 torch.nn.functional.linear(torch.ones(2, 3), torch.ones(5, 3).double(), torch.ones(5).double())
 torch.einsum("ij,jk", torch.ones(2, 3), torch.ones(4, 5)); torch.einsum("ij", torch.ones(2, 3, 4))
 torch.einsum("ij,jk->il", torch.ones(2, 3), torch.ones(3, 5)); torch.tensordot(torch.ones(2, 3), torch.ones(4, 5), 1)
-torch.cross(torch.ones(2, 4), torch.ones(2, 4), dim=1); torch.trace(torch.ones(3)); torch.matrix_power(torch.ones(2, 3), 2)
+torch.cross(torch.ones(2, 4), torch.ones(2, 4), dim=1); torch.trace(torch.ones(3))
+torch.matrix_power(torch.ones(2, 3), 2)
 """
 
 

@@ -20,7 +20,7 @@ def unrowed(rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 def row_weights(
     target: np.ndarray, weight: np.ndarray | None, ignore: int | None, dtype: np.dtype
 ) -> np.ndarray | None:
-    """What each row counts for: nothing if its class is the ignored one, else its class's weight; None if all count 1."""
+    """What each row counts for: its class's weight, nothing for the ignored class; None if all count 1."""
     if ignore is None:
         return None if weight is None else weight[target]
     counted = target != ignore

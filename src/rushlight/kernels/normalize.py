@@ -15,7 +15,7 @@ def mean_over(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 
 def mean_product(x: np.ndarray, y: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """The mean of `x * y` over axes, which stay as length 1; over the last axes as dot products, without a temporary."""
+    """The mean of `x * y` over axes, which stay as length 1; over the last axes without a temporary."""
     lead = x.ndim - len(axes)
     if axes != tuple(range(lead, x.ndim)) or not (x.flags.c_contiguous and y.flags.c_contiguous):
         return mean_over(x * y, axes)

@@ -1,4 +1,4 @@
-"""Pooling on arrays: the largest element or the average of each window, and separable maps of an axis to another size."""
+"""Pooling on arrays: the largest element or the average of each window, and maps of an axis to another size."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _flat_places(which: np.ndarray, size: tuple[int, ...], by: Windows) -> np.nd
 
 
 def fractional_starts(sample: np.ndarray, size: int, count: int, kernel: int) -> np.ndarray:
-    """Where the windows begin that pool an axis to ``count`` elements: evenly apart, shifted by a sample, (*, count)."""
+    """Where the windows begin that pool an axis to ``count`` elements: evenly apart, shifted, (*, count)."""
     shift, spacing = sample[..., None], (size - kernel) / max(count - 1, 1)
     steps = np.arange(count, dtype=sample.dtype)
     starts = ((steps + shift) * spacing).astype(np.int64) - (shift * spacing).astype(np.int64)

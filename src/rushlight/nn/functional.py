@@ -14,7 +14,6 @@ from ..ops.activation import (
     with_inplace,
 )
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
-from ..ops.bags import embedding_bag
 from ..ops.contraction import bilinear
 from ..ops.conv import (
     conv1d,
@@ -35,12 +34,6 @@ from ..ops.dropouts import (
     feature_alpha_dropout,
 )
 from ..ops.embeddings import embedding, one_hot
-from ..ops.fractional import (
-    fractional_max_pool2d,
-    fractional_max_pool2d_with_indices,
-    fractional_max_pool3d,
-    fractional_max_pool3d_with_indices,
-)
 from ..ops.grid import affine_grid, grid_sample
 from ..ops.loss import (
     binary_cross_entropy,

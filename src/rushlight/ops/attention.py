@@ -122,12 +122,14 @@ def scaled_dot_product_attention(
 def _check_attention(query: Any, key: Any, value: Any, attn_mask: Any, is_causal: bool) -> None:
     if not query.dtype == key.dtype == value.dtype:
         raise RuntimeError(
-            f"Expected query, key, and value to have the same dtype, but got query.dtype: {cased(raw(query)).lower()} key.dtype: "
+            "Expected query, key, and value to have the same dtype, but got query.dtype: "
+            f"{cased(raw(query)).lower()} key.dtype: "
             f"{cased(raw(key)).lower()} and value.dtype: {cased(raw(value)).lower()} instead."
         )
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(
-            f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim}, key.dim: "
+            f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim}, "
+            "key.dim: "
             f"{key.ndim} and value.dim: {value.ndim} instead."
         )
     if attn_mask is not None:
@@ -146,8 +148,8 @@ def _check_attention(query: Any, key: Any, value: Any, attn_mask: Any, is_causal
 
 
 def multi_head_attention_forward(
-    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn, dropout_p,
-    out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
+    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn,
+    dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
     use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, static_k=None,
     static_v=None, average_attn_weights=True, is_causal=False,
 ):  # fmt: skip
@@ -228,7 +230,8 @@ def _check_heads(query: Any, key: Any, value: Any, key_padding_mask: Any, attn_m
     for name, x in (("key", key), ("value", value)):
         if x.ndim != query.ndim:
             raise AssertionError(
-                f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key` and `value` to be "
+                f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key` and "
+                "`value` to be "
                 f"{query.ndim}-D but found {name} of {x.ndim}-D"
             )
     if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:

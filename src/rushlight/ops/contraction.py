@@ -76,7 +76,8 @@ def _parsed(args: tuple) -> tuple[list[str], str | None, list]:
     """The subscripts of the operands, those of the result if they are given, and the operands."""
     if not args:
         raise ValueError(
-            "einsum(): must specify the equation string and at least one operand, or at least one operand and its subscripts list"
+            "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
+            "subscripts list"
         )
     if not isinstance(args[0], str):
         operands = list(args[: len(args) // 2 * 2 : 2])
@@ -91,7 +92,8 @@ def _parsed(args: tuple) -> tuple[list[str], str | None, list]:
         stray = set(subscripts.replace("...", "", 1)) - set(_LETTERS)
         if stray:
             raise RuntimeError(
-                f"einsum(): invalid subscript given at index {equation.index(min(stray))} in the equation string, subscripts must be in [a-zA-Z]"
+                f"einsum(): invalid subscript given at index {equation.index(min(stray))} in the equation string, "
+                "subscripts must be in [a-zA-Z]"
             )
     if len(inputs) != len(operands):
         more = "more" if len(operands) > len(inputs) else "fewer"
@@ -116,7 +118,8 @@ def _without_ellipsis(operands: list, inputs: list[str], out: str | None) -> tup
         if extra < 0 or ("..." not in axes and extra):
             how = "" if "..." in axes else " and no ellipsis was given"
             raise RuntimeError(
-                f"einsum(): the number of subscripts in the equation ({named}) {'is more than' if '...' in axes else 'does not match'} "
+                f"einsum(): the number of subscripts in the equation ({named}) "
+                f"{'is more than' if '...' in axes else 'does not match'} "
                 f"the number of dimensions ({x.ndim}) for operand {position}{how}"
             )
         covered.append(extra if "..." in axes else 0)
@@ -243,7 +246,8 @@ def bilinear(input1, input2, weight, bias=None):
     for position, x in enumerate((input1, input2), 1):
         if x.shape[-1] != weight.shape[position]:
             raise RuntimeError(
-                f"bilinear(): input{position} size does not match weight size: got {x.shape[-1]} but expected {weight.shape[position]}"
+                f"bilinear(): input{position} size does not match weight size: got {x.shape[-1]} but expected "
+                f"{weight.shape[position]}"
             )
     if bias is not None and bias.shape[0] != weight.shape[0]:
         raise RuntimeError(

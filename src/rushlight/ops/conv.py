@@ -75,7 +75,8 @@ def _per_axis(name: str, value: Any, rank: int) -> tuple[int, ...]:
         return value * rank
     if len(value) != rank:
         raise RuntimeError(
-            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution dimensions, "
+            f"expected {name} to be a single integer value or a list of {rank} values to match the convolution "
+            "dimensions, "
             f"but got {name}={list(value)}"
         )
     return value
@@ -85,7 +86,8 @@ def _check(input: Any, weight: Any, bias: Any, by: Geometry, rank: int, transpos
     x, w = input.array, weight.array
     if w.ndim != rank + 2:
         raise RuntimeError(
-            f"Expected {rank + 2}-dimensional weight for {rank}-dimensional convolution, but got weight of size {list(w.shape)}"
+            f"Expected {rank + 2}-dimensional weight for {rank}-dimensional convolution, but got weight of size "
+            f"{list(w.shape)}"
         )
     for name, values, least in (("padding", by.padding, 0), ("stride", by.stride, 1), ("dilation", by.dilation, 1)):
         if min(values) < least:
@@ -106,20 +108,23 @@ def _check(input: Any, weight: Any, bias: Any, by: Geometry, rank: int, transpos
         )
     if w.shape[0] % groups:
         raise RuntimeError(
-            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of size "
+            f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
+            "size "
             f"[{list(w.shape)}] instead"
         )
     expected = w.shape[0] if transposed else w.shape[1] * groups
     if x.shape[1] != expected:
         how = "transposed=1" if transposed else f"groups={groups}"
         raise RuntimeError(
-            f"Given {how}, weight of size {list(w.shape)}, expected input{list(x.shape)} to have {expected} channels, but got "
+            f"Given {how}, weight of size {list(w.shape)}, expected input{list(x.shape)} to have {expected} "
+            "channels, but got "
             f"{x.shape[1]} channels instead"
         )
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
     if bias is not None and bias.array.shape != (out_channels,):
         raise RuntimeError(
-            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected bias to be 1-dimensional "
+            f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected bias to be "
+            "1-dimensional "
             f"with {out_channels} elements, but got bias of size {list(bias.array.shape)} instead"
         )
     if not transposed:
@@ -137,7 +142,8 @@ def _check_kernel_fits(x: np.ndarray, w: np.ndarray, by: Geometry) -> None:
     if any(n < k for n, k in zip(have, reach)):
         sizes, kernel = (" x ".join(map(str, values)) for values in (have, reach))
         raise RuntimeError(
-            f"Calculated padded input size per channel: ({sizes}). Kernel size: ({kernel}). Kernel size can't be greater than "
+            f"Calculated padded input size per channel: ({sizes}). Kernel size: ({kernel}). Kernel size can't be "
+            "greater than "
             f"actual input size"
         )
 
@@ -177,7 +183,8 @@ def _convolve(input, weight, bias, stride, padding, dilation, transposed, output
     )
     if min(size) < 1:
         raise RuntimeError(
-            f"Given input size per channel: {list(input.shape[2:])}. Calculated output size per channel: {list(size)}. Output "
+            f"Given input size per channel: {list(input.shape[2:])}. Calculated output size per channel: "
+            f"{list(size)}. Output "
             f"size is too small"
         )
     return _spread(input, weight, bias, by, size)
@@ -212,7 +219,8 @@ def _conv(rank: int):
         RuntimeError: sizes, types or parameters do not fit.
 
     >>> import rushlight as torch
-    >>> torch.nn.functional.{name}(torch.ones(1, 1, {", ".join("3" * rank)}), torch.ones(1, 1, {", ".join("2" * rank)})).shape
+    >>> image, weight = torch.ones(1, 1, {", ".join("3" * rank)}), torch.ones(1, 1, {", ".join("2" * rank)})
+    >>> torch.nn.functional.{name}(image, weight).shape
     torch.Size([1, 1, {", ".join("2" * rank)}])
     """
     return conv

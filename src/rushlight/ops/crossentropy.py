@@ -131,7 +131,8 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
     x, t = raw(input), raw(target)
     if x.ndim == 0 or (x.ndim == 1 and t.ndim > 0 and t.shape[:1] != (1,)):
         raise ValueError(
-            f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
+            f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size "
+            f"({t.shape[0] if t.ndim else 1})."
         )
     classes = x.shape[0] if x.ndim == 1 else x.shape[1]
     if x.ndim > 1:
@@ -147,7 +148,8 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {cased(t)}: convert it with .long()")
     if weight is not None and raw(weight).shape != (classes,):
         raise RuntimeError(
-            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor of shape: "
+            f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
+            "of shape: "
             f"{list(raw(weight).shape)}"
         )
     low, high = (np.minimum.reduce(t, None), np.maximum.reduce(t, None)) if t.size else (0, 0)
@@ -155,7 +157,7 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
         wrong = t[(t != ignore_index) & ((t >= classes) | (t < 0))]
         if wrong.size:
             raise IndexError(
-                f"Target {wrong.flat[0]} is out of bounds: there are {classes} classes, from 0 to {classes - 1}."
+                f"Target {wrong.flat[0]} is out of bounds. There are {classes} classes, from 0 to {classes - 1}."
             )
         return ignore_index
     return ignore_index if 0 <= ignore_index < classes and (t == ignore_index).any() else None

@@ -56,7 +56,8 @@ def _singular(name: str, a: np.ndarray) -> LinAlgError:
     where = next((i for i in np.ndindex(a.shape[:-2]) if np.linalg.matrix_rank(a[i]) < a.shape[-1]), ())
     place = f"(Batch element {where[0]}): " if where else ""
     return LinAlgError(
-        f"{name}: {place}The diagonal element {a.shape[-1]} is zero, the inversion could not be completed because the input matrix is singular."
+        f"{name}: {place}The diagonal element {a.shape[-1]} is zero, the inversion could not be completed because "
+        "the input matrix is singular."
     )
 
 
@@ -111,7 +112,8 @@ def solve(A, B, *, left=True, out=None):
     _check("linalg.solve", A)
     if A.dtype != B.dtype:
         raise RuntimeError(
-            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {cased(raw(A))} and B of type {cased(raw(B))} instead"
+            f"linalg.solve: Expected A and B to have the same dtype, but found A of type {cased(raw(A))} and B of "
+            f"type {cased(raw(B))} instead"
         )
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(A.shape[:-1]) == tuple(B.shape))
     if vector:
@@ -122,7 +124,8 @@ def solve(A, B, *, left=True, out=None):
         return into(out, _solve(A, B.unsqueeze(-1)).squeeze(-1))
     if A.shape[-1] != B.shape[-2 if left else -1]:
         raise RuntimeError(
-            f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} ({A.shape[-2]}x"
+            f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} "
+            f"({A.shape[-2]}x"
             f"{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
         )
     return into(out, _solve(A, B) if left else _solve(A.mT, B.mT).mT)
@@ -484,7 +487,8 @@ def tensorsolve(A, B, dims=None, *, out=None):
     shape = tuple(A.shape[B.ndim :])
     if np.prod(shape) != np.prod(A.shape[: B.ndim]):
         raise RuntimeError(
-            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == prod(self.shape[:other.ndim]), but got "
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            "prod(self.shape[:other.ndim]), but got "
             f"{int(np.prod(shape))} != {int(np.prod(A.shape[: B.ndim]))}"
         )
     return into(out, solve(A.reshape(B.numel(), -1), B.flatten()).reshape(shape))

@@ -44,7 +44,7 @@ def _dropped(input: Tensor, p: float, train: bool, by_channel: bool, inplace: bo
     noise = _noise(input, p, by_channel)
     if not for_selu:
         return _times(input, noise, inplace)
-    # Klambauer et al., "Self-Normalizing Neural Networks", 2017, "Alpha dropout": an affine map restores mean and variance.
+    # Klambauer et al., "Self-Normalizing Neural Networks", 2017: an affine map restores mean and variance.
     a = 1 / math.sqrt((_SATURATION * _SATURATION * p + 1) * (1 - p))
     kept = noise != 0
     number = noise.dtype.type
@@ -100,7 +100,8 @@ def _by_channel(rank: int) -> Any:
             )
         if input.ndim not in (rank + 1, rank + 2) or (rank == 2 and input.ndim == 3):
             warnings.warn(
-                f"{name}: Received a {input.ndim}-D input to {name}, which takes axis 1 for the channels: it is meant for "
+                f"{name}: Received a {input.ndim}-D input to {name}, which takes axis 1 for the channels: it is "
+                "meant for "
                 f"inputs with {rank} spatial dimensions, a channel dimension and a batch dimension.",
                 stacklevel=2,
             )

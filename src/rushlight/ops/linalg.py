@@ -45,7 +45,8 @@ def multi_dot(tensors, *, out=None):
             raise RuntimeError(f"multi_dot(): tensor {place} must be {how} but got {x.ndim}D")
         if x.dtype != tensors[0].dtype:
             raise RuntimeError(
-                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {tensors[0].dtype} and tensor {place} {x.dtype}"
+                f"multi_dot(): all tensors must have be the same dtype but tensor 0 is {tensors[0].dtype} and tensor "
+                f"{place} {x.dtype}"
             )
     first, last = tensors[0].ndim == 1, tensors[-1].ndim == 1
     if first:
@@ -55,7 +56,8 @@ def multi_dot(tensors, *, out=None):
     for place, (a, b) in enumerate(zip(tensors, tensors[1:])):
         if a.shape[1] != b.shape[0]:
             raise RuntimeError(
-                f"multi_dot(): tensors {place} and {place + 1} with shapes {list(a.shape)} and {list(b.shape)} cannot be multiplied"
+                f"multi_dot(): tensors {place} and {place + 1} with shapes {list(a.shape)} and {list(b.shape)} "
+                "cannot be multiplied"
             )
     result = _in_order(tensors, _cheapest([tensors[0].shape[0], *(x.shape[1] for x in tensors)]), 0, len(tensors) - 1)
     result = result.squeeze(0) if first else result
@@ -93,7 +95,8 @@ def matrix_power(A, n, *, out=None):
         raise RuntimeError("linalg.matrix_power: The input tensor A must have at least 2 dimensions.")
     if A.shape[-1] != A.shape[-2]:
         raise RuntimeError(
-            f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} matrices"
+            f"linalg.matrix_power: A must be batches of square matrices, but they are {A.shape[-2]} by {A.shape[-1]} "
+            "matrices"
         )
     if n == 0:
         return into(out, A.clone().copy_(wrap(np.eye(A.shape[-1]))))

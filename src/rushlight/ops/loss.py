@@ -46,11 +46,13 @@ def broadcast(input: Any, target: Any) -> tuple[Any, Any]:
     if input.shape == target.shape:
         return input, target
     warnings.warn(
-        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely lead to "
+        f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
+        "lead to "
         f"incorrect results due to broadcasting. Please ensure they have the same size.",
         stacklevel=3,
     )
-    return tuple(ops.broadcast_tensors(input, target))
+    input, target = ops.broadcast_tensors(input, target)
+    return input, target
 
 
 def _floating(kernel: str, *arrays: np.ndarray) -> None:
@@ -230,7 +232,8 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     reduction = reduction_of(size_average, reduce, reduction)
     if target.shape != input.shape:
         raise ValueError(
-            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is deprecated. Please "
+            f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is "
+            "deprecated. Please "
             f"ensure they have the same size."
         )
     _same_type(input, target)
@@ -287,7 +290,8 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     """
     if reduction == "mean":
         warnings.warn(
-            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' divides only "
+            "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' "
+            "divides only "
             "by the batch size, and aligns with the KL div math definition.",
             stacklevel=2,
         )

@@ -56,7 +56,7 @@ def _norm_composite(input, weight, bias, view, axes, affine, eps):
 
 
 def _norm(name: str) -> Any:
-    """Normalisation over ``axes`` of the input under the shape ``view``, times weight plus bias in the shape ``affine``."""
+    """Normalisation over ``axes`` of the input seen as ``view``, times weight plus bias in the shape ``affine``."""
 
     @op(
         name,
@@ -102,7 +102,8 @@ def _check_normalized_shape(input: Any, shape: tuple, weight: Any, bias: Any, ho
             )
     if tuple(input.shape[-len(shape) :]) != shape:
         raise RuntimeError(
-            f"Given normalized_shape={list(shape)}, expected input with shape {how.format(', '.join(map(str, shape)))}, but "
+            f"Given normalized_shape={list(shape)}, expected input with shape "
+            f"{how.format(', '.join(map(str, shape)))}, but "
             f"got input of size{list(input.shape)}"
         )
 
@@ -229,7 +230,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     n, channels = input.shape[:2]
     if channels % num_groups:
         raise RuntimeError(
-            f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(input.shape)} "
+            "Expected number of channels in input to be divisible by num_groups, but got input of shape "
+            f"{list(input.shape)} "
             f"and num_groups={num_groups}"
         )
     if math.prod(input.shape) == n * num_groups and n == 1:
@@ -240,7 +242,8 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     for name, x in (("weight", weight), ("bias", bias)):
         if x is not None and tuple(x.shape) != (channels,):
             raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of shape "
+                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+                "shape "
                 f"{list(x.shape)} and input of shape {list(input.shape)}"
             )
     _floating(input, "GroupNormKernelImpl")

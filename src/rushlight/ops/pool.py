@@ -263,7 +263,7 @@ def _adaptive_max_pool(rank: int) -> Any:
         return (out, indices) if return_indices else out
 
     adaptive_max_pool.__name__ = adaptive_max_pool.__qualname__ = name
-    adaptive_max_pool.__doc__ = f"""The largest element of each of ``output_size`` parts along the last axes ({rank} of them).
+    adaptive_max_pool.__doc__ = f"""The largest element of each of ``output_size`` parts along the last axes ({rank}).
 
     Raises:
         RuntimeError: the input has another number of axes than {rank + 1} or {rank + 2}, or an empty one.
@@ -395,7 +395,7 @@ def _adaptive_avg_pool(rank: int) -> Any:
         return _average_of_parts[rank](input, matrices)
 
     adaptive_avg_pool.__name__ = adaptive_avg_pool.__qualname__ = name
-    adaptive_avg_pool.__doc__ = f"""The average of each of ``output_size`` parts along the last axes ({rank} of them).
+    adaptive_avg_pool.__doc__ = f"""The average of each of ``output_size`` parts along each of the last axes ({rank}).
 
     Raises:
         RuntimeError: the input has another number of axes than {rank + 1} or {rank + 2}, or an empty one.

@@ -69,7 +69,8 @@ def _check_types(a: np.ndarray, b: np.ndarray) -> None:
     if a.dtype is not b.dtype and a.dtype != b.dtype:
         spelled = [_SPELLED.get(x.dtype.name, x.dtype.name) for x in (a, b)]
         raise RuntimeError(
-            f"expected m1 and m2 to have the same dtype, but got: {spelled[0]} != {spelled[1]}. Convert one of them, for "
+            f"expected m1 and m2 to have the same dtype, but got: {spelled[0]} != {spelled[1]}. Convert one of them, "
+            "for "
             f"example with .to({dtypes.of(a.dtype)})."
         )
     if a.dtype.kind == "b":
@@ -120,7 +121,8 @@ def _check_vectors(a: np.ndarray, b: np.ndarray, name: str = "dot") -> None:
         raise RuntimeError(f"{name} : expected both vectors to have same dtype, but found {cased(a)} and {cased(b)}")
     if a.shape != b.shape:
         raise RuntimeError(
-            f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same number of "
+            f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same "
+            "number of "
             f"elements, but got {a.size} and {b.size} elements respectively"
         )
     _refuse_bool(a, name)
@@ -206,7 +208,7 @@ def vdot(input, other):
 
 
 def _input_of_product(g, other, input_shape):
-    """The derivative of a product by its first operand; operands may be stacks, or vectors, which stand for matrices."""
+    """The derivative of a product by its first operand; operands may be stacks, or vectors."""
     if other.ndim == 1:
         g, other = g[..., None], other[:, None]
     if len(input_shape) == 1:
@@ -254,14 +256,16 @@ def _check_stacks(a: np.ndarray, b: np.ndarray) -> None:
             _check_matrix_vector(b.mT.reshape(-1, inner), a)
         rows = int(np.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), dtype=np.int64))
         raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{rows}, {a.shape[-1]}] but got: [{rows}, {inner}]."
+            f"Expected size for first two dimensions of batch2 tensor to be: [{rows}, {a.shape[-1]}] but got: "
+            f"[{rows}, {inner}]."
         )
     _check_types(a, b)
     for axis, (m, n) in enumerate(zip(a.shape[-3::-1], b.shape[-3::-1])):
         if m != n and 1 not in (m, n):
             place = max(a.ndim, b.ndim) - 3 - axis
             raise RuntimeError(
-                f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {place}: the "
+                f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
+                f"{place}: the "
                 f"shapes are {list(a.shape)} and {list(b.shape)}"
             )
 
@@ -322,7 +326,8 @@ def _added(start: np.ndarray, beta: Any, alpha: Any, result: np.ndarray) -> np.n
             i for i in range(-1, -start.ndim - 1, -1) if i < -result.ndim or start.shape[i] not in (1, result.shape[i])
         )
         raise RuntimeError(
-            f"The expanded size of the tensor ({result.shape[axis] if axis >= -result.ndim else 1}) must match the existing "
+            f"The expanded size of the tensor ({result.shape[axis] if axis >= -result.ndim else 1}) must match the "
+            "existing "
             f"size ({start.shape[axis]}) at non-singleton dimension {result.ndim + axis}.  Target sizes: "
             f"{list(result.shape)}.  Tensor sizes: {list(start.shape)}"
         )
@@ -575,8 +580,10 @@ def _check_linear(input: np.ndarray, weight: np.ndarray, bias: np.ndarray | None
         if bias.ndim > 1 or bias.size != 1:
             rows = input.size // max(input.shape[-1], 1)
             raise RuntimeError(
-                f"The expanded size of the tensor ({weight.shape[0]}) must match the existing size ({bias.shape[-1]}) at "
-                f"non-singleton dimension 1.  Target sizes: [{rows}, {weight.shape[0]}].  Tensor sizes: {list(bias.shape)}"
+                f"The expanded size of the tensor ({weight.shape[0]}) must match the existing size "
+                f"({bias.shape[-1]}) at "
+                f"non-singleton dimension 1.  Target sizes: [{rows}, {weight.shape[0]}].  Tensor sizes: "
+                f"{list(bias.shape)}"
             )
     if bias is not None and bias.dtype is not input.dtype and bias.dtype != input.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {cased(bias)} and {cased(input)}")

@@ -38,7 +38,8 @@ def interpolate(
     """Resize the last axes of (N, C, *) to ``size``, or by ``scale_factor``.
 
     Args:
-        mode: "nearest", "nearest-exact", "linear" (3-D input), "bilinear" or "bicubic" (4-D), "trilinear" (5-D), "area".
+        mode: "nearest", "nearest-exact", "area", "linear" (3-D input), "bilinear" or "bicubic" (4-D),
+            "trilinear" (5-D).
         align_corners: the corner elements keep their values; for the linear and cubic modes.
         recompute_scale_factor: take the factor from the sizes rather than as given.
         antialias: when it gets smaller, average over what each element covers; for "bilinear" and "bicubic".
@@ -50,7 +51,8 @@ def interpolate(
     if mode in ("nearest", "area", "nearest-exact"):
         if align_corners is not None:
             raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
+                "trilinear"
             )
     sizes, factors = _sizes(input, size, scale_factor, rank)
     align = bool(align_corners)
@@ -80,7 +82,8 @@ def _refuse_mode(mode: str, rank: int) -> None:
         needs = max(_MODES[mode]) + 2
         raise NotImplementedError(f"Got {rank + 2}D input, but {mode} mode needs {needs}D input")
     raise NotImplementedError(
-        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank + 2}D) for the modes: nearest | linear | bilinear "
+        f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank + 2}D) for the modes: nearest | linear "
+        "| bilinear "
         f"| bicubic | trilinear | area | nearest-exact (got {mode})"
     )
 
@@ -93,8 +96,10 @@ def _sizes(input: Any, size: Any, scale_factor: Any, rank: int) -> tuple[list[in
         if isinstance(size, (tuple, list)):
             if len(size) != rank:
                 raise ValueError(
-                    f"Input and output must have the same number of spatial dimensions, but got input with spatial dimensions "
-                    f"of {list(input.shape[2:])} and output size of {size}. Please provide input tensor in (N, C, d1, d2, "
+                    "Input and output must have the same number of spatial dimensions, but got input with spatial "
+                    "dimensions "
+                    f"of {list(input.shape[2:])} and output size of {size}. Please provide input tensor in (N, C, "
+                    "d1, d2, "
                     f"...,dK) format and output size in (o1, o2, ...,oK) format."
                 )
             return [int(n) for n in size], None
@@ -105,7 +110,8 @@ def _sizes(input: Any, size: Any, scale_factor: Any, rank: int) -> tuple[list[in
         if len(scale_factor) != rank:
             raise ValueError(
                 f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
-                f"dimensions of {list(input.shape[2:])} and scale_factor of shape {scale_factor}. Please provide input tensor "
+                f"dimensions of {list(input.shape[2:])} and scale_factor of shape {scale_factor}. Please provide "
+                "input tensor "
                 f"in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
             )
         factors = [float(f) for f in scale_factor]
