@@ -185,7 +185,7 @@ def accumulate(leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
     if recorded:
         leaf._grad = g if grad is None else grad + g
     elif grad is None:
-        leaf._grad = make(g if is_sole(g) else np.array(g, order="K"))
+        leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))
     else:
         add(grad.array, g, grad.array, casting="unsafe")
         grad.version[0] += 1
@@ -194,6 +194,13 @@ def accumulate(leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
 def is_sole(g: Any) -> bool:
     """Whether an array that the engine holds is seen by nobody else, so that ``.grad`` may keep it as it is."""
     return type(g) is ndarray and g.base is None and getrefcount(g) <= SOLE and g.flags.c_contiguous
+
+
+def laid_out(g: Any, like: ndarray) -> ndarray:
+    """A copy of a gradient that lies in memory as its leaf does."""
+    copied = np.empty_like(like, dtype=g.dtype)
+    copied[...] = g
+    return copied
 
 
 def _references(g: Any, depth: int = 1) -> int:
