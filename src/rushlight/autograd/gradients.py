@@ -231,7 +231,5 @@ def retain_grad(tensor: Any) -> None:
 
 def retains_grad(tensor: Any) -> bool:
     """Whether ``.grad`` of a non-leaf is kept."""
-    if tensor.is_leaf:
-        return False
-    hooks = tensors.edge_of(tensor).hooks
-    return hooks is not None and hooks.retain is not None
+    node = tensor.node
+    return node is not None and node.hooks is not None and node.hooks.retain is not None
