@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,6 +17,11 @@ from .size import Size
 
 new = object.__new__
 ndarray = np.ndarray
+
+NOT_A_LEAF = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed, and backward() fills .grad of leaves "
+    "only. Call .retain_grad() on the tensor before backward(), or look at the leaf that it was computed from."
+)
 
 
 class InferenceCell(list):
@@ -40,7 +46,7 @@ class View:
     __slots__ = ("base", "made", "replay", "seen", "where")
 
     DEFAULT, NO_GRAD, MULTI_OUTPUT, CUSTOM, INFERENCE = range(5)
-    # Derives the history of a view anew from its base's. Showing the base again is an op, so `ops.inplace` puts it here.
+    # Derives the history of a view anew from its base's. That takes an op, so `ops.inplace` puts it here.
     rederive: ClassVar[Callable[[Tensor], None]]
 
     def __init__(self, base: Tensor, replay: Callable | None, made: int, seen: int) -> None:
@@ -142,7 +148,9 @@ class Tensor(Attached):
         """Bytes of one element."""
         return self.array.itemsize
 
-    element_size = itemsize.fget
+    def element_size(self) -> int:
+        """Bytes of one element."""
+        return self.array.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -226,7 +234,7 @@ class Tensor(Attached):
     @property
     def is_leaf(self) -> bool:
         """Whether it was made by the user rather than by a recorded operation."""
-        return self.grad_fn is None
+        return self.node is None and (self._view is None or self.grad_fn is None)
 
     @property
     def grad_fn(self) -> Node | None:
@@ -243,7 +251,12 @@ class Tensor(Attached):
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward accumulated, of its shape and type."""
+        """The gradient that backward accumulated, of its shape and type.
+
+        Warns when it is None because the tensor is not a leaf and was not asked to keep it.
+        """
+        if self._grad is None and not self.leaf and self.requires_grad and not self.retains_grad:
+            warnings.warn(NOT_A_LEAF, stacklevel=2)
         return self._grad
 
     @grad.setter
@@ -251,6 +264,10 @@ class Tensor(Attached):
         if value is not None:
             self._check_grad(value)
         self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     def _check_grad(self, value: Any) -> None:
         if not isinstance(value, Tensor):
@@ -267,10 +284,6 @@ class Tensor(Attached):
                 f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype '{self.dtype}'. "
                 f"Convert the gradient with .to({self.dtype})"
             )
-
-    @grad.deleter
-    def grad(self) -> None:
-        self._grad = None
 
     @property
     def data(self) -> Tensor:
@@ -459,7 +472,7 @@ class Tensor(Attached):
         return super().__format__(spec)
 
 
-class _ParameterMeta(type(Tensor)):
+class _ParameterMeta(type):
     def __instancecheck__(cls, instance: Any) -> bool:
         return super().__instancecheck__(instance) or (
             cls is Parameter and isinstance(instance, Tensor) and getattr(instance, "_is_param", False)
@@ -489,13 +502,14 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             memo[id(self)] = _rebuild(type(self), self.array.copy(order="K"), self.leaf, {})
         return memo[id(self)]
 
-    def __repr__(self, *, tensor_contents: str | None = None) -> str:
-        return "Parameter containing:\n" + super().__repr__(tensor_contents=tensor_contents)
+    # To mypy, arguments of special methods have no names.
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
+        return "Parameter containing:\n" + super().__repr__(tensor_contents=tensor_contents)  # type: ignore[call-arg]
 
 
 def wrap(array: ndarray, cls: type = Tensor) -> Any:
     """A tensor on this array: no copy, no history."""
-    out = new(cls)
+    out: Any = new(cls)
     out.array, out.node, out.leaf, out._grad, out._view, out._hooks = array, None, False, None, None, None
     out.version = inference_cell if inferring.get() else [0]
     return out

@@ -54,7 +54,7 @@ class Node:
         return type(self).__name__
 
     def __repr__(self) -> str:
-        return f"<{self.name()} object at {id(self):#x}>"
+        return f"<{type(self).__name__} object at {id(self):#x}>"
 
     @property
     def next_functions(self) -> tuple:
@@ -116,6 +116,9 @@ class AccumulateGrad(Node):
 
     __slots__ = ("variable",)
     variable: Any
+
+    def name(self) -> str:
+        return "torch::autograd::AccumulateGrad"
 
     def _hooks(self) -> Hooks:
         if self.variable._hooks is None:
