@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import builtins
+from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +13,6 @@ __all__ = [
     "float16", "float32", "float64", "get_default_dtype", "half", "iinfo", "int", "int8", "int16", "int32", "int64", "long",
     "promote_types", "set_default_dtype", "short", "uint8", "uint16", "uint32", "uint64",
 ]  # fmt: skip
-
-_bool, _int, _float = bool, int, float  # the names become data types below
-
 
 class dtype:
     """The type of a tensor's elements, for example ``float32``.
@@ -25,7 +24,7 @@ class dtype:
 
     __slots__ = ("_name", "_numpy", "category", "is_complex", "is_floating_point", "is_signed", "itemsize")
 
-    def __init__(self, name: str, kind: str, itemsize: int) -> None:
+    def __init__(self, name: str, kind: str, itemsize: builtins.int) -> None:
         self._name = name
         self._numpy: np.dtype | None = None
         self.itemsize = itemsize
@@ -81,7 +80,7 @@ int32 = int = dtype("int32", "i", 4)
 int64 = long = dtype("int64", "i", 8)
 bool = dtype("bool", "b", 1)
 
-ALL = (float16, float32, float64, bfloat16, complex64, complex128, uint8, uint16, uint32, uint64)
+ALL: tuple[dtype, ...] = (float16, float32, float64, bfloat16, complex64, complex128, uint8, uint16, uint32, uint64)
 ALL += (int8, int16, int32, int64, bool)
 _by_numpy: dict[np.dtype, dtype] = {}
 for _dtype in ALL:
@@ -147,9 +146,9 @@ def default_complex() -> dtype:
 
 def of_scalar(value: object) -> dtype:
     """The type that a Python number has as a tensor."""
-    if isinstance(value, (np.bool_, _bool)):
+    if isinstance(value, (np.bool_, builtins.bool)):
         return bool
-    if isinstance(value, _int):
+    if isinstance(value, builtins.int):
         return int64
     if isinstance(value, complex):
         return default_complex()
@@ -158,7 +157,7 @@ def of_scalar(value: object) -> dtype:
     return _default[0]
 
 
-@lru_cache(maxsize=None)
+@cache
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest type that both can be converted to, by PyTorch's rules.
 
@@ -188,7 +187,8 @@ def _promote_integers(a: dtype, b: dtype) -> dtype:
     for unsigned in (a, b):
         if not unsigned.is_signed and unsigned is not uint8:
             raise RuntimeError(
-                f"Promotion for uint16, uint32, uint64 types is not supported, attempted to promote {CASED[a]} and {CASED[b]}"
+                "Promotion for uint16, uint32, uint64 types is not supported, attempted to promote "
+                f"{CASED[a]} and {CASED[b]}"
             )
     if a.is_signed != b.is_signed:
         signed = a if a.is_signed else b
@@ -204,7 +204,7 @@ CASED = {
 """The names by which PyTorch's messages call the types."""
 
 
-def can_cast(from_: dtype, to: dtype) -> _bool:
+def can_cast(from_: dtype, to: dtype) -> builtins.bool:
     """Whether a result of the first type may be written into a tensor of the second.
 
     >>> import rushlight as torch
@@ -246,14 +246,15 @@ class finfo:
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"torch.finfo() requires a floating point input type. Use torch.iinfo to handle {type!r}")
         if type is bfloat16:
-            from ml_dtypes import finfo as info_of
+            from ml_dtypes import finfo
+
+            info: Any = finfo(type.numpy)
         else:
-            info_of = np.finfo
-        info = info_of(type.to_real().numpy)
+            info = np.finfo(type.to_real().numpy)
         self.bits = type.to_real().itemsize * 8
-        self.eps, self.max, self.min, self.tiny = (_float(v) for v in (info.eps, info.max, info.min, info.tiny))
+        self.eps, self.max, self.min, self.tiny = (builtins.float(v) for v in (info.eps, info.max, info.min, info.tiny))
         self.smallest_normal = self.tiny
-        self.resolution = _float(info.resolution)
+        self.resolution = builtins.float(info.resolution)
         self.dtype = type.to_real()._name
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ FREED = (
 
 
 def run(
-    roots: list, gradients: list, *, keep_graph: bool, recorded: bool, targets: Iterable | None, make: Callable, boundary: bool = False
+    roots: list, gradients: list, *, keep_graph: bool, recorded: bool, targets: Any, make: Callable, boundary: bool = False
 ) -> dict:
     """Send the gradients of the roots through the graph.
 
@@ -166,8 +166,8 @@ def last_before_hooked(order: list[Node]) -> dict:
 
 def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: Any, make: Callable) -> None:
     """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
-    if g is None or not leaf.leaf:  # requires_grad may have been switched off since
-        return
+    if g is None or not leaf.leaf or (captured is not None and leaf not in targets):
+        return  # requires_grad may have been switched off since
     hooks = leaf._hooks
     if hooks is not None:
         g = hooks.call_before(g, recorded, make)

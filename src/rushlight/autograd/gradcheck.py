@@ -335,7 +335,7 @@ def _steps(input: Any, eps: float) -> Iterator[Callable[[int], None]]:
             yield change
 
 
-def _element(array: np.ndarray, place: int) -> str:
+def _element(array: np.ndarray, place: Any) -> str:
     """The index of a real number of an array."""
     complex_ = array.dtype.kind == "c"
     index = np.unravel_index(place // 2 if complex_ else place, array.shape)

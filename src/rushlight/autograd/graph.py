@@ -33,7 +33,8 @@ def get_gradient_edge(tensor: Any) -> GradientEdge:
     if not tensor.requires_grad:
         raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
     edge = edge_of(tensor)
-    return GradientEdge(*public_edge(edge), edge)
+    node, output_nr = public_edge(edge)
+    return GradientEdge(node, output_nr, edge)
 
 
 def increment_version(tensor: Any) -> None:

@@ -86,7 +86,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         head = F.log_softmax(self.head(input), 1)
         column, within = target, ops.zeros(target.size(0), dtype=head.dtype)
         for cluster, (low, high) in enumerate(pairwise(self.cutoffs)):
-            rows = ((target >= low) & (target < high)).nonzero().squeeze(1)
+            inside: Any = (target >= low) & (target < high)
+            rows = inside.nonzero().squeeze(1)
             if rows.numel():
                 scores = F.log_softmax(self.tail[cluster](input.index_select(0, rows)), 1)
                 chosen = scores.gather(1, (target.index_select(0, rows) - low).unsqueeze(1)).squeeze(1)

@@ -52,6 +52,15 @@ class _Listed(Module):
     def __iter__(self) -> Iterator[Module]:
         return iter(self._modules.values())
 
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._part(list(self._modules.items())[index])
+        return self._modules[self._key(index)]
+
+    def _part(self, items: list[tuple[str, Module]]) -> Any:
+        """A container of the same kind with some of the modules."""
+        raise NotImplementedError
+
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, self._key(index), module)
 
@@ -123,10 +132,8 @@ class Sequential(_Listed):
             input = module(input)
         return input
 
-    def __getitem__(self, index: int | slice) -> Module:
-        if isinstance(index, slice):
-            return type(self)(OrderedDict(list(self._modules.items())[index]))
-        return self._modules[self._key(index)]
+    def _part(self, items: list[tuple[str, Module]]) -> Sequential:
+        return type(self)(OrderedDict(items))
 
     def __add__(self, other: Sequential) -> Sequential:
         return Sequential(*self, *self._operand(other))
@@ -181,10 +188,8 @@ class ModuleList(_Listed):
         if modules is not None:
             self.extend(modules)
 
-    def __getitem__(self, index: int | slice) -> Module:
-        if isinstance(index, slice):
-            return type(self)(list(self._modules.values())[index])
-        return self._modules[self._key(index)]
+    def _part(self, items: list[tuple[str, Module]]) -> ModuleList:
+        return type(self)(module for _, module in items)
 
     def _key(self, index: Any) -> str:
         return str(_position(index, len(self)))

@@ -55,7 +55,7 @@ class _Uninitialized(Tensor):
     def materialize(self, shape: Any, device: Any = None, dtype: Any = None) -> None:
         """Become an ordinary parameter or buffer of this shape, not yet filled."""
         self.data = ops.empty(shape, device=device, dtype=self.dtype if dtype is None else dtype)
-        self.__class__ = Parameter if isinstance(self, Parameter) else Tensor  # type: ignore[assignment]
+        self.__class__ = Parameter if isinstance(self, Parameter) else Tensor
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
         return f"<{type(self).__name__}>"

@@ -205,7 +205,7 @@ def _index_reduce_backward(g, input, dim, index, source, reduce, include_self, r
 # gather and scatter
 
 
-def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: np.ndarray | None) -> tuple:
+def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: Any) -> tuple:
     """The axis, and arrays of one number of axes, of an operation that reads or writes ``index`` along an axis."""
     dim = axis(dim, input.ndim)
     if not index.size:
@@ -220,7 +220,7 @@ def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src:
     shape = input.shape or (1,)
     within = name == "gather" or name.startswith("scatter")
     for i in range(index.ndim):
-        n = index.shape[i]
+        n: int = index.shape[i]
         too_big = n > shape[i] and i != dim
         if src is not None:
             too_big = too_big or n > (src.shape or (1,))[i]

@@ -247,7 +247,8 @@ class Op:
                         value = Saved(value.array, value.version, edge_of(value))
                 saved[name] = value
             elif source == RESULT:
-                saved[name] = Saved(*results[place], self._output_place(name, place))
+                array, version = results[place]
+                saved[name] = Saved(array, version, self._output_place(name, place))
             elif source == SHAPE:
                 value = values[place]
                 saved[name] = value.array.shape if isinstance(value, Tensor) else shapes(value)

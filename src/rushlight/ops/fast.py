@@ -21,7 +21,7 @@ from .writing import needs_record, unrecorded
 ndarray = np.ndarray
 
 
-def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "common", doc: str = "") -> Callable:
+def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "common", doc: str | None = "") -> Callable:
     """Declare an elementwise operation of one argument from ``f`` on arrays and the rule ``(g, input, result)``."""
     rule = positional(derivative, ("g", "input", "result"))
     keeps = "input" if "input" in rule.needs else "result" if "result" in rule.needs else None
@@ -116,7 +116,7 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
     return call
 
 
-def binary(name: str, value: Callable, input: Callable, other: Callable, *, promote: str = "common", doc: str = "") -> Callable:
+def binary(name: str, value: Callable, input: Callable, other: Callable, *, promote: str = "common", doc: str | None = "") -> Callable:
     """Declare an elementwise operation of two arguments from ``f`` on arrays and two rules ``(g, input, other)``."""
     by_input = positional(input, ("g", "input", "other"))
     by_other = positional(other, ("g", "input", "other"))

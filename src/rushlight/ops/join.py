@@ -31,7 +31,8 @@ def _common(arrays: list) -> tuple[list, np.dtype]:
     for array in arrays:
         weight, dtype = (0 if array.ndim else 1), dtypes.of(array.dtype)
         groups[weight] = dtype if groups[weight] is None else dtypes.promote_types(groups[weight], dtype)
-    target = dtypes.meet(*groups, None).numpy
+    dimensioned, zero_dim = groups
+    target = dtypes.meet(dimensioned, zero_dim, None).numpy
     return [as_type(array, target) for array in arrays], target
 
 

@@ -324,8 +324,8 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     """½·(log var + (input - target)²/var), the variance at least ``eps``; with ``full`` plus ½·log 2π.
 
     Raises:
-        ValueError: the shape of ``var`` fits neither input nor its shape without or with 1 as the last axis, or a
-            variance is negative.
+        ValueError: ``var`` has neither the shape of input, nor that without the last axis, nor that with one axis of
+            length 1; or a variance is negative.
     """
     if isinstance(var, float):
         if var < 0:
@@ -336,7 +336,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
     if var.shape != input.shape:
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif input.shape[:-1] != var.shape[:-1] or var.shape[-1] != 1:
+        elif var.ndim != input.ndim or [m for m, n in zip(var.shape, input.shape) if m != n] != [1]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not valid")

@@ -143,7 +143,7 @@ class ElementwiseBackward(Backward):
         if self.fit is None:
             return super().apply(g, kept)
         holomorphic = is_complex(g)  # rules are written as for real numbers: conjugate on the way in and out
-        parts = super().apply(conj(g) if holomorphic else g, kept)
+        parts: Any = super().apply(conj(g) if holomorphic else g, kept)
         parts = [conj(part) if holomorphic else part for part in parts]
         return tuple(None if part is None else fit(part, *meta) for part, meta in zip(parts, self.fit))
 
@@ -160,7 +160,7 @@ class MultiBackward(Backward):
         return super().apply(g, kept)
 
 
-def changed(node: Node, array: ndarray, now: int, then: int, place: Any = None) -> RuntimeError:
+def changed(node: Node, array: Any, now: int, then: int, place: Any = None) -> RuntimeError:
     """The error for a saved value that an in-place operation has overwritten."""
     made_by = node if type(place) is int else place
     source = f", which is output 0 of {made_by.name()}," if isinstance(made_by, Node) else ""
@@ -190,7 +190,7 @@ def make_slot(node: Node, index: int) -> Slot:
     return slot
 
 
-def restore(array: ndarray, cell: list, place: Any) -> Tensor:
+def restore(array: ndarray, cell: Any, place: Any) -> Tensor:
     """A saved array as the Tensor that it was."""
     if place is not None and not isinstance(place, Node):
         return place

@@ -189,10 +189,10 @@ def _check_windows(shape: tuple, windows: tuple, kernel: tuple, dilation: tuple,
         )
 
 
-def _seen(i: int, j: int, windows: tuple, dilation: tuple, stride: tuple) -> tuple[slice, ...]:
-    """What one element of a kernel sees of an image in all its places."""
+def _seen(i: int, j: int, windows: tuple, dilation: tuple, stride: tuple) -> tuple[Any, ...]:
+    """The index of what one element of a kernel sees of an image in all its places."""
     starts = (i * dilation[0], j * dilation[1])
-    return tuple(slice(start, start + n * step, step) for start, n, step in zip(starts, windows, stride))
+    return (..., *(slice(start, start + n * step, step) for start, n, step in zip(starts, windows, stride)))
 
 
 def _im2col(input: np.ndarray, kernel: tuple, dilation: tuple, padding: tuple, stride: tuple) -> np.ndarray:
@@ -204,7 +204,7 @@ def _im2col(input: np.ndarray, kernel: tuple, dilation: tuple, padding: tuple, s
     padded = np.pad(input, ((0, 0), (0, 0), *((p, p) for p in padding)))
     out = np.empty((n, c, *kernel, rows, columns), input.dtype)
     for i, j in itertools.product(*map(range, kernel)):
-        out[:, :, i, j] = padded[(..., *_seen(i, j, windows, dilation, stride))]
+        out[:, :, i, j] = padded[_seen(i, j, windows, dilation, stride)]
     return out.reshape(n, c * kernel[0] * kernel[1], rows * columns)
 
 
@@ -217,7 +217,7 @@ def _col2im(
     patches = input.reshape(n, input.shape[1] // (kernel[0] * kernel[1]), *kernel, rows, columns)
     out = np.zeros((n, patches.shape[1], size[0] + 2 * padding[0], size[1] + 2 * padding[1]), input.dtype)
     for i, j in itertools.product(*map(range, kernel)):
-        out[(..., *_seen(i, j, (rows, columns), dilation, stride))] += patches[:, :, i, j]
+        out[_seen(i, j, (rows, columns), dilation, stride)] += patches[:, :, i, j]
     return out[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
 
 

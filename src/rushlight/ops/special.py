@@ -22,7 +22,7 @@ __all__ = [
 SQRT_PI, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
 
-def _float(name: str, value: Any, rule: Any, doc: str) -> Any:
+def _float(name: str, value: Any, rule: Any, doc: str | None) -> Any:
     return unary(f"{name}Backward0", value, rule, promote="float", doc=doc)
 
 

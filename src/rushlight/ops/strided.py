@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,7 +51,7 @@ class Geometry(NamedTuple):
         return strided_array(flat[self.offset :], self.size, tuple(s * step for s in self.stride))
 
 
-def as_strided(input: Tensor, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Tensor:
+def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_offset: int | None = None) -> Any:
     """The storage of a tensor under any shape and strides, counted in elements.
 
     Raises:
@@ -112,6 +112,17 @@ def as_strided_within(input, target, seen):
             f"storage of size {storage.nbytes}"
         )
     return target.of_flat(storage)
+
+
+def strided_from(of: np.ndarray, part: np.ndarray) -> Callable:
+    """The step from an array to a view of it, as a function of any array or Tensor that has the array's strides."""
+    step = Geometry.of(part).within(Geometry.of(of))
+
+    def show(input: Any) -> Any:
+        seen = Geometry.of(raw(input))
+        return as_strided_within(input, step._replace(offset=step.offset + seen.offset), seen)
+
+    return show
 
 
 def as_strided_scatter(

@@ -33,7 +33,7 @@ def alias(input):
     return input.view()
 
 
-def sequence(values: tuple) -> tuple[int, ...]:
+def sequence(values: Any) -> tuple[int, ...]:
     """Sizes or axes given as separate arguments or as one sequence."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = values[0]
