@@ -14,7 +14,8 @@ CALLS = {
     "solve_triangular(a, b, upper=True)": [(3, 3), (3, 2)], "det(a)": [(2, 3, 3)], "slogdet(a)[1]": [(3, 3)],
     "cholesky(a @ a.mT + 1)": [(3, 3)], "qr(a)[1]": [(4, 3)], "qr(a)[0]": [(4, 3)], "eigvalsh(a + a.mT)": [(3, 3)],
     "eigh(a + a.mT)[1].abs()": [(3, 3)], "svdvals(a)": [(4, 3)], "svd(a, full_matrices=False)[0].abs()": [(3, 4)],
-    "pinv(a)": [(4, 3)], "matrix_exp(a)": [(2, 3, 3)], "matrix_power(a, -2)": [(3, 3)], "multi_dot([a, b, c])": [(2, 5), (5, 3), (3,)],
+    "pinv(a)": [(4, 3)], "matrix_exp(a)": [(2, 3, 3)], "matrix_power(a, -2)": [(3, 3)],
+    "multi_dot([a, b, c])": [(2, 5), (5, 3), (3,)],
     "cross(a, b)": [(2, 3), (2, 3)], "cond(a)": [(3, 3)],
 }  # fmt: skip
 

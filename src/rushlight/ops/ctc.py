@@ -16,10 +16,10 @@ __all__: list[str] = []
 
 
 def _back(g, log_probs, extended, input_lengths, target_lengths, zero_infinity, alpha, likelihoods):
-    each = kernels.gradient(log_probs, extended, alpha, likelihoods, input_lengths, target_lengths)
+    each = kernels.gradient(log_probs.astype(np.float64), extended, alpha, likelihoods, input_lengths, target_lengths)
     if zero_infinity:
         each = np.where(np.isneginf(likelihoods)[:, None], 0, each)
-    return each * g[:, None]
+    return (each * g[:, None]).astype(log_probs.dtype)
 
 
 @op(
@@ -29,7 +29,7 @@ def _back(g, log_probs, extended, input_lengths, target_lengths, zero_infinity, 
     nondifferentiable=("alpha", "likelihoods"),
 )
 def _ctc(log_probs, extended, input_lengths, target_lengths, zero_infinity):
-    alpha = kernels.forward(log_probs, extended)
+    alpha = kernels.forward(log_probs.astype(np.float64), extended)
     likelihoods = kernels.likelihood(alpha, input_lengths, target_lengths)
     losses = -likelihoods
     if zero_infinity:

@@ -576,15 +576,12 @@ def _check_linear(input: np.ndarray, weight: np.ndarray, bias: np.ndarray | None
         _check_types(input, weight)
     if input.dtype.kind == "b":
         _check_types(input, weight)
-    if bias is not None and bias.shape != weight.shape[:1]:
-        if bias.ndim > 1 or bias.size != 1:
-            rows = input.size // max(input.shape[-1], 1)
-            raise RuntimeError(
-                f"The expanded size of the tensor ({weight.shape[0]}) must match the existing size "
-                f"({bias.shape[-1]}) at "
-                f"non-singleton dimension 1.  Target sizes: [{rows}, {weight.shape[0]}].  Tensor sizes: "
-                f"{list(bias.shape)}"
-            )
+    if bias is not None and bias.shape != weight.shape[:1] and (bias.ndim > 1 or bias.size != 1):
+        rows = input.size // max(input.shape[-1], 1)
+        raise RuntimeError(
+            f"The expanded size of the tensor ({weight.shape[0]}) must match the existing size ({bias.shape[-1]}) at "
+            f"non-singleton dimension 1.  Target sizes: [{rows}, {weight.shape[0]}].  Tensor sizes: {list(bias.shape)}"
+        )
     if bias is not None and bias.dtype is not input.dtype and bias.dtype != input.dtype:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {cased(bias)} and {cased(input)}")
 

@@ -48,12 +48,10 @@ def interpolate(
         ValueError, NotImplementedError: the arguments do not fit each other or the input.
     """
     rank = input.ndim - 2
-    if mode in ("nearest", "area", "nearest-exact"):
-        if align_corners is not None:
-            raise ValueError(
-                "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | "
-                "trilinear"
-            )
+    if mode in ("nearest", "area", "nearest-exact") and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear | bicubic | trilinear"
+        )
     sizes, factors = _sizes(input, size, scale_factor, rank)
     align = bool(align_corners)
     if recompute_scale_factor is not None and recompute_scale_factor and size is not None:
