@@ -30,7 +30,7 @@ FREED = (
 
 
 def run(
-    roots: list, gradients: list, *, keep_graph: bool, recorded: bool, targets: Any, make: Callable, boundary: bool = False
+    roots: list, gradients: list, *, keep_graph: bool, recorded: bool, targets: Iterable | None, make: Callable, boundary: bool = False
 ) -> dict:
     """Send the gradients of the roots through the graph.
 
@@ -52,7 +52,8 @@ def run(
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
     grads: dict = {}
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
-    following: Any = None
+    following: Any = None  # the only node with a gradient waiting, if there is only one, which is in arrived
+    arrived: Any = None
     for root, gradient in zip(roots, gradients):
         if root in grads:
             gradient = grads[root] + gradient
@@ -66,12 +67,12 @@ def run(
     try:
         while True:
             if following is not None:
-                node, following = following, None
+                node, g, following = following, arrived, None
             elif pending:
                 node = heappop(pending)[1]
+                g = grads.pop(node)
             else:
                 break
-            g = grads.pop(node)
             if node.hooks is not None:
                 g = node.hooks.call_before(g, recorded, make)
             if captured is not None:
@@ -90,16 +91,19 @@ def run(
             for edge, part in zip(node.edges, parts):
                 if part is None or edge is None:
                     continue
+                if edge is following:
+                    arrived = arrived + part
+                    continue
                 so_far = grads.get(edge)
                 if so_far is None:
-                    grads[edge] = part
                     if isinstance(edge, Node):
                         if following is None and not pending:
-                            following = edge  # the only one: most of a chain never sees the heap
-                        else:
-                            heappush(pending, (-edge.number, edge))
+                            following, arrived = edge, part  # the only one: most of a chain never sees the heap
+                            continue
+                        heappush(pending, (-edge.number, edge))
                     elif edge._hooks is not None and due is None:
                         due = last_before_hooked(reachable(roots))
+                    grads[edge] = part
                 elif recorded or type(part) is Bundle:
                     grads[edge] = so_far + part
                 elif edge in owned:
@@ -111,7 +115,7 @@ def run(
             parts = part = so_far = total = None
             if following is not None and pending:
                 heappush(pending, (-following.number, following))
-                following = None
+                grads[following], following = arrived, None
             if due is not None:
                 for leaf in due.get(node, ()):
                     finish(leaf, grads.pop(leaf, None), recorded, captured, targets, make)
@@ -166,8 +170,8 @@ def last_before_hooked(order: list[Node]) -> dict:
 
 def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: Any, make: Callable) -> None:
     """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
-    if g is None or not leaf.leaf or (captured is not None and leaf not in targets):
-        return  # requires_grad may have been switched off since
+    if g is None or not leaf.leaf:  # requires_grad may have been switched off since
+        return
     hooks = leaf._hooks
     if hooks is not None:
         g = hooks.call_before(g, recorded, make)
