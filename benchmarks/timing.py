@@ -33,7 +33,12 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def compare(
-    name: str, ours: Callable[[], object], theirs: Callable[[], object], *, rounds: int = 15, round_seconds: float = 0.02
+    name: str,
+    ours: Callable[[], object],
+    theirs: Callable[[], object],
+    *,
+    rounds: int = 15,
+    round_seconds: float = 0.02,
 ) -> Comparison:
     """Time both in turn: the median over the rounds of each."""
     repeats = []

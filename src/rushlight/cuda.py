@@ -41,5 +41,6 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
     raise AttributeError(
-        f"module 'rushlight.cuda' has no attribute {name!r}: Rushlight computes on the CPU and torch.cuda.is_available() is False"
+        f"module 'rushlight.cuda' has no attribute {name!r}: Rushlight computes on the CPU and "
+        "torch.cuda.is_available() is False"
     )

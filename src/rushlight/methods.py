@@ -2,42 +2,78 @@
 
 from __future__ import annotations
 
-from .ops import activation, along, bounds, compare, complexes, convert, copies, cumulative, decompositions, creation, elementwise, extremes, filling, index, inplace as in_place, linalg, masks, norms, powers, products, reduce, reshaping, rounding, shape, softmaxes, sorting, splitting, special, statistics, strided, trig, views
+from .ops import (
+    activation,
+    along,
+    bounds,
+    compare,
+    complexes,
+    convert,
+    copies,
+    creation,
+    cumulative,
+    decompositions,
+    elementwise,
+    extremes,
+    filling,
+    index,
+    linalg,
+    masks,
+    norms,
+    powers,
+    products,
+    reduce,
+    reshaping,
+    rounding,
+    shape,
+    softmaxes,
+    sorting,
+    special,
+    splitting,
+    statistics,
+    strided,
+    trig,
+    views,
+)
+from .ops import inplace as in_place
 from .ops import random as randoms
 from .ops.define import inplace
 from .tensor import Tensor
 
 METHODS = {
     elementwise: (
-        "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative positive "
+        "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative "
+        "positive "
         "reciprocal remainder sgn sign signbit sub subtract true_divide"
     ),
     powers: "exp exp2 expm1 float_power log log10 log1p log2 logaddexp logaddexp2 pow rsqrt sqrt square xlogy",
     trig: (
-        "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad hypot "
+        "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad "
+        "hypot "
         "rad2deg sin sinc sinh tan tanh"
     ),
     rounding: "ceil copysign fix floor frac frexp nextafter round trunc",
     bounds: "clamp clamp_max clamp_min clip fmax fmin heaviside maximum minimum nan_to_num",
     compare: (
-        "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq equal ge greater "
-        "greater_equal gt is_complex is_floating_point is_nonzero is_same_size isclose isfinite isinf isnan isneginf isposinf "
+        "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq equal ge "
+        "greater "
+        "greater_equal gt is_complex is_floating_point is_nonzero is_same_size isclose isfinite isinf isnan isneginf "
+        "isposinf "
         "isreal le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
     ),
     complexes: "angle conj conj_physical resolve_conj resolve_neg",
     activation: "hardshrink prelu relu",
     special: "digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma sigmoid",
     reduce: "all any count_nonzero logsumexp mean nanmean nansum prod std sum sum_to_size var",
-    extremes: (
-        "amax amin aminmax argmax argmin kthvalue max median min mode nanmedian nanquantile quantile"
-    ),
+    extremes: ("amax amin aminmax argmax argmin kthvalue max median min mode nanmedian nanquantile quantile"),
     cumulative: "cummax cummin cumprod cumsum diff logcumsumexp",
     sorting: "argsort msort sort topk unique unique_consecutive",
     softmaxes: "log_softmax softmax",
     norms: "dist norm renorm",
     statistics: "bincount corrcoef cov histc histogram",
     views: (
-        "adjoint broadcast_to diagonal expand expand_as flatten moveaxis movedim narrow permute ravel reshape reshape_as select "
+        "adjoint broadcast_to diagonal expand expand_as flatten moveaxis movedim narrow permute ravel reshape "
+        "reshape_as select "
         "squeeze swapaxes swapdims t transpose unflatten unfold unsqueeze view view_as"
     ),
     strided: "as_strided as_strided_scatter",
@@ -45,11 +81,13 @@ METHODS = {
     filling: "fill_ fill_diagonal_ zero_",
     reshaping: "as_strided_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_",
     shape: (
-        "diag diag_embed diagflat diagonal_scatter flip fliplr flipud repeat repeat_interleave roll rot90 select_scatter "
+        "diag diag_embed diagflat diagonal_scatter flip fliplr flipud repeat repeat_interleave roll rot90 "
+        "select_scatter "
         "slice_scatter tile tril triu"
     ),
     splitting: (
-        "chunk dsplit hsplit split split_with_sizes tensor_split unbind unsafe_chunk unsafe_split unsafe_split_with_sizes vsplit"
+        "chunk dsplit hsplit split split_with_sizes tensor_split unbind unsafe_chunk unsafe_split "
+        "unsafe_split_with_sizes vsplit"
     ),
     along: (
         "gather index_add index_copy index_fill index_reduce index_select put scatter scatter_add scatter_reduce take "
@@ -76,13 +114,15 @@ INPLACE = {
     ),
     powers: "exp exp2 expm1 log log10 log1p log2 rsqrt sqrt square xlogy",
     trig: (
-        "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad hypot "
+        "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad "
+        "hypot "
         "rad2deg sin sinc sinh tan tanh"
     ),
     rounding: "ceil copysign fix floor frac nextafter round trunc",
     bounds: "clamp clamp_max clamp_min clip heaviside nan_to_num",
     compare: (
-        "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater greater_equal gt "
+        "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater "
+        "greater_equal gt "
         "le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
     ),
     complexes: "conj_physical",
@@ -111,7 +151,8 @@ OPERATORS = {
     "__matmul__": products.matmul_operator, "__rmatmul__": products.reversed_matmul_operator,
     "__getitem__": index.getitem, "__setitem__": index.setitem,
     "__iter__": splitting.iterate, "__contains__": index.contains, "layout": property(convert.layout_of),
-    "index_fill_": along.index_fill_, "get_device": convert.get_device, "scatter_": along.scatter_, "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
+    "index_fill_": along.index_fill_, "get_device": convert.get_device, "scatter_": along.scatter_,
+    "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
     "mH": property(views.matrix_adjoint), "type": convert.type_, **convert.CONVERSIONS, **creation.NEW,
     "real": property(complexes.real), "imag": property(complexes.imag),
 }  # fmt: skip

@@ -110,7 +110,8 @@ class Tensor(Attached):
         ndim = self.array.ndim
         if not -max(ndim, 1) <= dim < max(ndim, 1):
             raise IndexError(
-                f"Dimension out of range (expected to be in range of [{-max(ndim, 1)}, {max(ndim, 1) - 1}], but got {dim})"
+                f"Dimension out of range (expected to be in range of [{-max(ndim, 1)}, {max(ndim, 1) - 1}], but got "
+                f"{dim})"
             )
         if ndim == 0:
             raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
@@ -214,9 +215,13 @@ class Tensor(Attached):
         if not isinstance(value, bool):
             raise RuntimeError("requires_grad must be a bool")
         if not self.is_leaf:
-            advice = "" if value else (
-                " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
-                "var_no_grad = var.detach()."
+            advice = (
+                ""
+                if value
+                else (
+                    " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+                    "var_no_grad = var.detach()."
+                )
             )
             raise RuntimeError(f"you can only change requires_grad flags of leaf variables.{advice}")
         if value and self.array.dtype.kind not in "fcV":
@@ -271,7 +276,9 @@ class Tensor(Attached):
 
     def _check_grad(self, value: Any) -> None:
         if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+            )
         if value is self:
             raise RuntimeError("can't assign Variable as its own grad")
         if value.array.shape != self.array.shape:
@@ -281,7 +288,8 @@ class Tensor(Attached):
             )
         if value.array.dtype != self.array.dtype:
             raise RuntimeError(
-                f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype '{self.dtype}'. "
+                f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype "
+                f"'{self.dtype}'. "
                 f"Convert the gradient with .to({self.dtype})"
             )
 
@@ -374,9 +382,7 @@ class Tensor(Attached):
             RuntimeError: it requires grad and ``force`` is not set.
         """
         if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
@@ -387,9 +393,7 @@ class Tensor(Attached):
 
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
-            raise BufferError(
-                "Can't export tensors that require gradient, use tensor.detach()"
-            )
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         return self.array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple:
@@ -436,8 +440,10 @@ class Tensor(Attached):
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment. "
-                "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm usage, "
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment. "
+                "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
+                "usage, "
                 "see https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) in memo:
@@ -455,7 +461,9 @@ class Tensor(Attached):
         try:
             made_by = self.grad_fn
             grad_fn_name = None if made_by is None else made_by.name()
-        except RuntimeError:  # an in-place change has made this view's history unusable; it can be looked at all the same
+        except (
+            RuntimeError
+        ):  # an in-place change has made this view's history unusable; it can be looked at all the same
             grad_fn_name = "Invalid"
         return tensor_repr(
             self.array,

@@ -49,13 +49,17 @@ def assert_close(
     >>> torch.testing.assert_close(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 2.0 + 1e-7]))
     """
     if (rtol is None) != (atol is None):
-        raise ValueError(f"rtol and atol must both be specified or both be unspecified, got rtol={rtol} and atol={atol}")
+        raise ValueError(
+            f"rtol and atol must both be specified or both be unspecified, got rtol={rtol} and atol={atol}"
+        )
     problem = _difference(actual, expected, rtol, atol, equal_nan, check_dtype, check_stride, "")
     if problem:
         raise AssertionError(problem if msg is None else msg(problem) if callable(msg) else msg)
 
 
-def _difference(actual: Any, expected: Any, rtol: Any, atol: Any, equal_nan: bool, dtype: bool, stride: bool, at: str) -> str | None:
+def _difference(
+    actual: Any, expected: Any, rtol: Any, atol: Any, equal_nan: bool, dtype: bool, stride: bool, at: str
+) -> str | None:
     """What is different, in words; None if nothing is."""
     if isinstance(actual, Mapping) and isinstance(expected, Mapping):
         if set(actual) != set(expected):
@@ -86,10 +90,14 @@ def _as_tensor(value: Any) -> Tensor:
         return wrap(np.asarray(value))
     if isinstance(value, np.ndarray):
         return wrap(value)
-    raise TypeError(f"No comparison pair was able to handle inputs of type {type(value)}: tensors and numbers are compared")
+    raise TypeError(
+        f"No comparison pair was able to handle inputs of type {type(value)}: tensors and numbers are compared"
+    )
 
 
-def _tensor_difference(actual: Tensor, expected: Tensor, rtol: Any, atol: Any, equal_nan: bool, dtype: bool, stride: bool) -> str | None:
+def _tensor_difference(
+    actual: Tensor, expected: Tensor, rtol: Any, atol: Any, equal_nan: bool, dtype: bool, stride: bool
+) -> str | None:
     if actual.shape != expected.shape:
         return f"The values for attribute 'shape' do not match: {actual.shape} != {expected.shape}."
     if dtype and actual.dtype is not expected.dtype:
@@ -108,7 +116,8 @@ def _tensor_difference(actual: Tensor, expected: Tensor, rtol: Any, atol: Any, e
         absolute = np.where(wrong, np.abs(a - e), 0)
         relative = np.where(wrong, absolute / np.abs(e), 0)
     worst_absolute, worst_relative = (
-        tuple(map(int, np.unravel_index(np.argmax(np.where(np.isnan(d), np.inf, d)), d.shape))) for d in (absolute, relative)
+        tuple(map(int, np.unravel_index(np.argmax(np.where(np.isnan(d), np.inf, d)), d.shape)))
+        for d in (absolute, relative)
     )
     return (
         f"Tensor-likes are not close!\n\n"
@@ -120,4 +129,6 @@ def _tensor_difference(actual: Tensor, expected: Tensor, rtol: Any, atol: Any, e
 
 def _exact(dtype: np.dtype) -> Any:
     """A type in which differences of this one can be told."""
-    return {"c": np.complex128, "f": np.float64, "V": np.float64}.get(dtype.kind, np.int64 if dtype.kind != "u" else np.float64)
+    return {"c": np.complex128, "f": np.float64, "V": np.float64}.get(
+        dtype.kind, np.int64 if dtype.kind != "u" else np.float64
+    )

@@ -19,7 +19,11 @@ def _blas() -> Any:
     for folder in ("../numpy.libs", ".dylibs"):
         for path in sorted((Path(np.__file__).parent / folder).glob("*openblas*")):
             library = ctypes.CDLL(str(path))
-            for pattern in ("scipy_openblas_{}_num_threads64_", "scipy_openblas_{}_num_threads", "openblas_{}_num_threads"):
+            for pattern in (
+                "scipy_openblas_{}_num_threads64_",
+                "scipy_openblas_{}_num_threads",
+                "openblas_{}_num_threads",
+            ):
                 get, put = (getattr(library, pattern.format(verb), None) for verb in ("get", "set"))
                 if get is not None and put is not None:
                     return get, put

@@ -46,14 +46,14 @@ HOMES = (
     "rushlight.linalg",
 )
 
+# No program names these. Whoever imports from them within the library asks for what is not loaded yet, all the time.
+INTERNAL = ("rushlight.kernels", "rushlight.ops")
+
 
 def install() -> None:
     """Let every later import of ``torch`` in this process give Rushlight."""
     sys.meta_path.insert(0, TorchFinder())
     importlib.import_module("torch")
-    for name, module in list(sys.modules.items()):
-        if name.startswith("rushlight."):
-            suggest_nearest(module)
 
 
 class TorchFinder(MetaPathFinder):
@@ -120,9 +120,9 @@ def submodule_exists(parent: ModuleType, name: str) -> bool:
 
 
 def suggest_nearest(module: ModuleType) -> None:
-    """Let an attribute that the module does not have fail with the nearest one that it has."""
+    """Let an attribute that the module, or one below it, does not have fail with the nearest one that it has."""
     fallback = vars(module).get("__getattr__")
-    if getattr(fallback, "__module__", None) == __name__:
+    if getattr(fallback, "__module__", None) == __name__ or module.__name__ in INTERNAL:
         return
 
     def __getattr__(name: str) -> object:
@@ -143,6 +143,9 @@ def suggest_nearest(module: ModuleType) -> None:
         raise AttributeError(message if name.startswith("__") else message + hint(module, name), name=name)
 
     module.__getattr__ = __getattr__  # type: ignore[method-assign]
+    for part in list(vars(module).values()):
+        if isinstance(part, ModuleType) and part.__name__.startswith(f"{module.__name__}."):
+            suggest_nearest(part)
 
 
 def refuse_import(module: ModuleType, name: str) -> NoReturn:
@@ -164,7 +167,9 @@ def nearest(module: ModuleType, name: str) -> str | None:
     for home in HOMES:
         # Where importing a part of the library is what failed, that part has nothing to offer.
         with suppress(ImportError):
-            if name in vars(importlib.import_module(home)):
+            place = importlib.import_module(home)
+            suggest_nearest(place)
+            if name in vars(place):
                 return f"{home.replace('rushlight', 'torch', 1)}.{name}"
     names = {*dir(module), *(found.name for found in iter_modules(getattr(module, "__path__", [])))}
     public = [other for other in names if not other.startswith("_")]

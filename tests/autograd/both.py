@@ -86,7 +86,7 @@ modified by an inplace operation
 more than one element of the written-to tensor refers to a single memory location
 must be a bool
 not allowed
-only Tensors of floating point
+nly Tensors of floating point
 only be registered on leaf
 returned an incorrect number of gradients
 returned an invalid gradient at index
@@ -139,7 +139,7 @@ def assert_same(program: Program, rtol: float = 1e-6) -> None:
     expected, got = run(program, torch), run(program, rushlight)
     for place, (want, have) in enumerate(zip(expected, got)):
         assert_equal(have, want, f"shown value {place}", rtol)
-    assert len(got) == len(expected), f"PyTorch showed {expected[len(got):]}, Rushlight {got[len(expected):]} more"
+    assert len(got) == len(expected), f"PyTorch showed {expected[len(got) :]}, Rushlight {got[len(expected) :]} more"
 
 
 def assert_equal(got: Any, expected: Any, place: str, rtol: float = 1e-6) -> None:

@@ -164,6 +164,19 @@ def second_backward_of_what_saves_nothing(torch):
 
 
 @programs
+def second_backward_through_what_saves_only_shapes(torch):
+    x = leaf(torch, [[1.0, 2.0]])
+    y = x.view(2).sum(0).expand(3).reshape(3, 1).t().mean()
+    y.backward()
+    y.backward()
+    yield x.grad
+    z = x[0].unbind()[1].unsqueeze(0).sum()
+    z.backward()
+    z.backward()
+    yield x.grad
+
+
+@programs
 def second_backward_through_a_shared_part(torch):
     x = leaf(torch, 2.0)
     y = x.exp()

@@ -36,7 +36,7 @@ FUNCTIONS = {
     "shared": (lambda lib, x, y: x * x * x + y, True),
     "views": (lambda lib, x, y: x.t()[0] * y[1], True),
     "detached_part": (lambda lib, x, y: x * y.detach(), False),
-    "constant": (lambda lib, x, y: (x.detach() * 0 + 1), True),
+    "constant": (lambda lib, x, y: x.detach() * 0 + 1, True),
     "detached": (lambda lib, x, y: x.detach() * 2, False),
     "kink_off": (lambda lib, x, y: (x - 10).abs() + y, True),
     "wrong": (lambda lib, x, y: scaled(lib, lambda x: x * 2, lambda x, g: g * 2.1)(x), False),
@@ -52,7 +52,8 @@ def both(library, requires_grad=(True, True), dtype="float64"):
     y = np.array([[1.5, 0.25], [-0.5, 1.0]])
     kind = getattr(library, dtype)
     return tuple(
-        library.tensor(value.tolist(), dtype=kind, requires_grad=needs) for value, needs in zip((x, y), requires_grad, strict=True)
+        library.tensor(value.tolist(), dtype=kind, requires_grad=needs)
+        for value, needs in zip((x, y), requires_grad, strict=True)
     )
 
 
@@ -85,7 +86,9 @@ def test_wrong_second_derivative():
         cube = scaled(library, lambda x: x**3, lambda x, g: g * 3 * (x * x).detach())
         x, _ = both(library)
         assert library.autograd.gradcheck(cube, x)
-        with pytest.raises(RuntimeError, match="Jacobian mismatch for output 0 with respect to input 0|expected to be zero"):
+        with pytest.raises(
+            RuntimeError, match="Jacobian mismatch for output 0 with respect to input 0|expected to be zero"
+        ):
             library.autograd.gradgradcheck(cube, x)
 
 
@@ -130,7 +133,8 @@ def test_inputs_are_left_as_they_were():
 
 
 REFUSED = {
-    "no_input_requires_grad": (lambda lib: (lambda x, y: x, both(lib, (False, False))), {}, ValueError, "at least one input"),
+    "no_input_requires_grad": (lambda lib: (lambda x, y: x, both(lib, (False, False))), {}, ValueError,
+    "at least one input"),
     "expanded": (
         lambda lib: (lambda x: x, lib.ones(1, dtype=lib.float64).expand(3).requires_grad_()), {}, RuntimeError, "stride 0",
     ),

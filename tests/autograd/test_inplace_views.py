@@ -634,7 +634,7 @@ def zero_in_place_cuts_the_gradient(torch):
 @programs
 def inplace_on_detached(torch):
     x, y = start(torch, 3)
-    z = (y * 2)
+    z = y * 2
     d = z.detach()
     d.add_(1)
     yield z

@@ -459,7 +459,7 @@ def parameters(torch):
     yield facts(p)
     yield facts(torch.nn.Parameter(torch.ones(2), requires_grad=False))
     yield facts(p * 2)
-    yield facts(torch.nn.Parameter((p * 2)))
+    yield facts(torch.nn.Parameter(p * 2))
     yield type(p * 2).__name__, type(p.detach()).__name__, type(p.data).__name__
     (p * p).sum().backward()
     yield p.grad

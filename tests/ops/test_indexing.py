@@ -145,9 +145,7 @@ def test_write_to_leaf_is_refused():
 
 
 slice_ends = st.none() | st.integers(-3, 3)
-index_parts = st.one_of(
-    st.integers(-2, 1), st.just(Ellipsis), st.none(), st.builds(slice, slice_ends, slice_ends)
-)
+index_parts = st.one_of(st.integers(-2, 1), st.just(Ellipsis), st.none(), st.builds(slice, slice_ends, slice_ends))
 
 
 @given(st.lists(index_parts, max_size=4).filter(lambda parts: parts.count(Ellipsis) <= 1))

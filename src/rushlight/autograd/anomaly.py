@@ -59,7 +59,8 @@ class detect_anomaly:
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
         warnings.warn(
-            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for debugging.",
+            "Anomaly Detection has been enabled. This mode will increase the runtime and should only be enabled for "
+            "debugging.",
             stacklevel=2,
         )
 
@@ -87,7 +88,8 @@ def _check(node: Node) -> Callable:
         for place, gradient in enumerate(gradients):
             if gradient is not None and np.isnan(gradient.array).any():
                 raise RuntimeError(
-                    f"Function '{node.name()}' returned nan values in its {place}th output. It was recorded at {describe(node)}"
+                    f"Function '{node.name()}' returned nan values in its {place}th output. It was recorded at "
+                    f"{describe(node)}"
                 )
 
     return check

@@ -24,7 +24,8 @@ class FunctionCtx:
         for place, tensor in enumerate(tensors):
             if tensor is not None and not isinstance(tensor, Tensor):
                 raise TypeError(
-                    f"save_for_backward can only save variables, but argument {place} is of type {type(tensor).__name__}; keep "
+                    f"save_for_backward can only save variables, but argument {place} is of type "
+                    f"{type(tensor).__name__}; keep "
                     f"other things as attributes of ctx"
                 )
         self._to_save = tensors
@@ -123,23 +124,28 @@ class FunctionNode(Node, FunctionCtx):
             parts = parts[:expected]
         if len(parts) != expected:
             raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got {len(parts)})"
+                f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got "
+                f"{len(parts)})"
             )
         result: list = []
         for index, (part, edge, meta) in enumerate(zip(parts, self.edges, self._inputs)):
             if part is None or edge is None:
                 if part is not None and meta is None:
                     raise RuntimeError(
-                        f"function {self.name()} returned a gradient different than None at position {index + 1}, but the "
+                        f"function {self.name()} returned a gradient different than None at position {index + 1}, but "
+                        "the "
                         f"corresponding forward input was not a Variable"
                     )
                 result.append(None)
                 continue
             if not isinstance(part, Tensor):
                 raise RuntimeError(
-                    f"function {self.name()}: expected Variable or None (got {type(part).__name__}) as gradient number {index}"
+                    f"function {self.name()}: expected Variable or None (got {type(part).__name__}) as gradient number "
+                    f"{index}"
                 )
-            result.append(part if (part.array.shape, part.array.dtype) == meta else self._fitted(part, index, meta, fit))
+            result.append(
+                part if (part.array.shape, part.array.dtype) == meta else self._fitted(part, index, meta, fit)
+            )
         return tuple(result)
 
     def _fitted(self, part: Any, index: int, meta: tuple, fit: Callable) -> Any:
@@ -150,7 +156,8 @@ class FunctionNode(Node, FunctionCtx):
             expandable = False
         if not expandable:
             raise RuntimeError(
-                f"Function {self.name()} returned an invalid gradient at index {index} - got {list(shape)} but expected shape "
+                f"Function {self.name()} returned an invalid gradient at index {index} - got {list(shape)} but "
+                "expected shape "
                 f"compatible with {list(meta[0])}"
             )
         return fit(part, *meta)
@@ -186,7 +193,10 @@ class Function:
         cls._node = type(f"{cls.__name__}Backward", (FunctionNode,), {"function": cls})
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        raise RuntimeError(f"{type(self).__name__} should not be instantiated. Methods on it are static: use {type(self).__name__}.apply(...)")
+        raise RuntimeError(
+            f"{type(self).__name__} should not be instantiated. Methods on it are static: use "
+            f"{type(self).__name__}.apply(...)"
+        )
 
     @staticmethod
     def forward(*args: Any, **kwargs: Any) -> Any:
@@ -202,7 +212,8 @@ class Function:
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         """The gradient of each input from those of the outputs."""
         raise NotImplementedError(
-            "You must implement either the backward or vjp method for your custom autograd.Function to use it with backward mode AD."
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward mode AD."
         )
 
     vjp = backward
@@ -210,14 +221,17 @@ class Function:
     @staticmethod
     def jvp(ctx: Any, *grad_inputs: Any) -> Any:
         """The tangents of the outputs from those of the inputs."""
-        raise NotImplementedError("You must implement the jvp function for custom autograd.Function to use it with forward mode AD.")
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
 
     @classmethod
     def _backward(cls) -> Callable:
         own_backward, own_vjp = cls.backward is not Function.backward, cls.vjp is not Function.vjp
         if own_backward and own_vjp:
             raise RuntimeError(
-                f"Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement one of them: {cls.__name__}"
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only "
+                f"implement one of them: {cls.__name__}"
             )
         return cls.vjp if own_vjp else cls.backward
 
@@ -258,7 +272,8 @@ def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
     from ..tensor import Tensor, View, alias, edge_of, wrap
 
     differentiable = [
-        isinstance(out, Tensor) and out.array.dtype.kind in "fcV" and not _among(out, node._non_differentiable) for out in outputs
+        isinstance(out, Tensor) and out.array.dtype.kind in "fcV" and not _among(out, node._non_differentiable)
+        for out in outputs
     ]
     several = len(outputs) > 1
     linked: list = []
@@ -293,7 +308,9 @@ def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
     return tuple(linked)
 
 
-def _kept(tensor: Any, node: Node, args: tuple, outputs: tuple, linked: list, Saved: type, OUTPUT: Any, edge_of: Callable) -> Any:
+def _kept(
+    tensor: Any, node: Node, args: tuple, outputs: tuple, linked: list, Saved: type, OUTPUT: Any, edge_of: Callable
+) -> Any:
     """A tensor that forward saved, with its place in the graph; one that is an output must not point back at it."""
     if tensor is None:
         return None

@@ -48,7 +48,8 @@ def gradcheck(
         atol, rtol: how far apart the two may be.
         raise_exception: raise an error that says what differs, rather than return False.
         nondet_tol: how far two runs of the same backward may be apart.
-        check_undefined_grad: also check outputs one by one, the gradients of the others being undefined (they always are).
+        check_undefined_grad: also check outputs one by one, the gradients of the others being undefined (they always
+            are).
         check_grad_dtypes: gradients must have the type of their input.
         fast_mode: compare one random combination of all derivatives rather than each.
         masked: for sparse tensors, which do not exist here.
@@ -133,7 +134,9 @@ def gradgradcheck(
     def first_derivative(*args: Any) -> tuple:
         given = args[: len(args) - count]
         results = _differentiable(_as_tuple(func(*given)))
-        gradients = grad(results, _differentiable(given), args[len(args) - count :], create_graph=True, allow_unused=True)
+        gradients = grad(
+            results, _differentiable(given), args[len(args) - count :], create_graph=True, allow_unused=True
+        )
         return tuple(gradient for gradient in gradients if gradient is not None)
 
     return gradcheck(
@@ -178,7 +181,11 @@ class _Check:
             before = self.values()
             change(0)
             rows.append([(a - b) / (2 * self.eps) for a, b in zip(after, before)])
-        return [np.array(column) for column in zip(*rows)] if rows else [np.zeros((0, output.numel())) for output in self.outputs]
+        return (
+            [np.array(column) for column in zip(*rows)]
+            if rows
+            else [np.zeros((0, output.numel())) for output in self.outputs]
+        )
 
     def gradients(self, place: int, start: np.ndarray) -> list[np.ndarray]:
         """The gradients of the checked inputs for one gradient of one output, as real vectors."""
@@ -204,7 +211,8 @@ class _Check:
             for output, jacobian in enumerate(self.numerical(input)):
                 if np.any(np.abs(jacobian) > self.atol):
                     raise GradcheckError(
-                        f"Numerical gradient for function expected to be zero, as output {output} does not require grad, but "
+                        f"Numerical gradient for function expected to be zero, as output {output} does not require "
+                        "grad, but "
                         f"it changes with input {place}"
                     )
 
@@ -224,11 +232,17 @@ class _Check:
         gap = np.where(off, np.nan_to_num(np.abs(analytical - numerical), nan=np.inf), 0)
         row, column = np.unravel_index(gap.argmax(), gap.shape)
         of, by = self.outputs[output].array, self.inputs[place].array
-        part = "" if of.dtype.kind != "c" else f"While considering the {('real', 'imaginary')[column % 2]} part of complex outputs only, "
+        part = (
+            ""
+            if of.dtype.kind != "c"
+            else f"While considering the {('real', 'imaginary')[column % 2]} part of complex outputs only, "
+        )
         raise GradcheckError(
             f"{part}Jacobian mismatch for output {output} with respect to input {place},\nnumerical:{numerical}\n"
-            f"analytical:{analytical}\nThe largest difference is in the derivative of output[{_element(of, column)}] by "
-            f"input[{_element(by, row)}]: numerical {numerical[row, column]:.8g}, analytical {analytical[row, column]:.8g}."
+            f"analytical:{analytical}\nThe largest difference is in the derivative of output[{_element(of, column)}] "
+            "by "
+            f"input[{_element(by, row)}]: numerical {numerical[row, column]:.8g}, analytical "
+            f"{analytical[row, column]:.8g}."
         )
 
     def compare_projections(self, nondet_tol: float) -> None:
@@ -277,7 +291,9 @@ class _Check:
             if np.any(gradient.array != 0):
                 raise GradcheckError(f"backward not multiplied by grad_output: zeros gave {gradient} for input {place}")
             if gradient.array.shape != input.array.shape:
-                raise GradcheckError(f"grad is incorrect size: {gradient.shape} for input {place} of shape {input.shape}")
+                raise GradcheckError(
+                    f"grad is incorrect size: {gradient.shape} for input {place} of shape {input.shape}"
+                )
             if check_dtypes and gradient.array.dtype != input.array.dtype:
                 raise GradcheckError(f"grad is incorrect type: {gradient.dtype} for input {place} of {input.dtype}")
 
@@ -286,21 +302,25 @@ def _check_inputs(inputs: tuple) -> None:
     checked = _differentiable(inputs)
     if not checked:
         raise ValueError(
-            "gradcheck expects at least one input tensor to require gradient, but none of the them have requires_grad=True."
+            "gradcheck expects at least one input tensor to require gradient, but none of the them have "
+            "requires_grad=True."
         )
     for place, input in enumerate(inputs):
         if not any(input is x for x in checked):
             continue
         if input.array.dtype not in (np.float64, np.complex128):
             warnings.warn(
-                f"Input #{place} requires gradient and is not a double precision floating point or complex. This check will "
+                f"Input #{place} requires gradient and is not a double precision floating point or complex. This check "
+                "will "
                 f"likely fail if all the inputs are not of double precision floating point or complex. ",
                 stacklevel=3,
             )
         if any(stride == 0 and length > 1 for stride, length in zip(input.array.strides, input.array.shape)):
             raise RuntimeError(
-                f"The {place}th input has a dimension with stride 0. gradcheck only supports inputs that are non-overlapping "
-                f"to be able to compute the numerical gradients correctly. You should call .contiguous on the input before "
+                f"The {place}th input has a dimension with stride 0. gradcheck only supports inputs that are "
+                "non-overlapping "
+                "to be able to compute the numerical gradients correctly. You should call .contiguous on the input "
+                "before "
                 f"passing it to gradcheck."
             )
 
@@ -346,7 +366,8 @@ def _reentrant(gap: np.ndarray, nondet_tol: float) -> None:
     if gap.size and gap.max() > nondet_tol:
         raise GradcheckError(
             f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
-            f"different values, although analytical gradient matches numerical gradient. The tolerance for nondeterminism was "
+            "different values, although analytical gradient matches numerical gradient. The tolerance for "
+            "nondeterminism was "
             f"{nondet_tol}."
         )
 

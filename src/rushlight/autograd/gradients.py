@@ -9,7 +9,7 @@ from typing import Any
 from .. import tensor as tensors
 from . import anomaly, engine
 from .graph import GradientEdge
-from .node import Hooks, Node, describe
+from .node import Hooks, Node
 
 
 def backward(
@@ -97,7 +97,9 @@ def grad(
     (tensor(12.),)
     """
     if materialize_grads and allow_unused is False:
-        raise ValueError("Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False.")
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     if not only_inputs:
         raise ValueError("only_inputs=False is not supported: use autograd.backward() to accumulate into other leaves")
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
@@ -156,8 +158,13 @@ def _roots(outputs: Sequence) -> list:
     for number, output in enumerate(outputs):
         root = tensors.edge_of(output)
         if root is None:
-            scalar = "" if output.numel() == 1 else (
-                f" (And grad can be implicitly created only for scalar outputs: this one has shape {list(output.shape)}.)"
+            scalar = (
+                ""
+                if output.numel() == 1
+                else (
+                    " (And grad can be implicitly created only for scalar outputs: this one has shape "
+                    f"{list(output.shape)}.)"
+                )
             )
             raise RuntimeError(
                 f"element {number} of tensors does not require grad and does not have a grad_fn: nothing that it was "
@@ -180,7 +187,11 @@ def _starting_gradients(outputs: Sequence, given: Any, recorded: bool) -> list:
             starts.append(tensors.wrap(tensors.np.asarray(one)) if recorded else one)
         else:
             _check_gradient(number, output, gradient)
-            starts.append(gradient if recorded else gradient.array[()])  # 0-dim gradients travel as NumPy scalars
+            dtype = output.array.dtype
+            if recorded:
+                starts.append(gradient if gradient.array.dtype == dtype else gradient.to(output.dtype))
+            else:
+                starts.append(gradient.array.astype(dtype, copy=False)[()])  # 0-dim gradients travel as NumPy scalars
     return starts
 
 
@@ -189,7 +200,8 @@ def _implicit_gradient(output: Any) -> Any:
     array = output.array
     if array.size != 1 and output.requires_grad:
         raise RuntimeError(
-            f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it first, "
+            f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it "
+            "first, "
             f"for example with .sum(), or pass gradient= of its shape"
         )
     if array.dtype.kind not in "fV" and output.requires_grad:
@@ -203,7 +215,8 @@ def _check_gradient(number: int, output: Any, gradient: Any) -> None:
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     if gradient.array.shape != output.array.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a shape of "
+            f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a "
+            "shape of "
             f"{output.shape}."
         )
     if (gradient.array.dtype.kind == "c") != (output.array.dtype.kind == "c"):

@@ -10,7 +10,7 @@ __all__ = ["GradientEdge", "Node", "get_gradient_edge", "increment_version"]
 
 
 class GradientEdge(NamedTuple):
-    """Where the gradient of a tensor goes: a node, and which of its outputs the tensor is; the token is the edge itself."""
+    """Where the gradient of a tensor goes: a node, and which of its outputs it is; the token is the edge itself."""
 
     node: Node
     output_nr: int

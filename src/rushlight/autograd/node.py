@@ -168,7 +168,11 @@ class Hooks:
             if replaced is not None:
                 parts = replaced if isinstance(replaced, tuple) else (replaced,)
                 parts = tuple(part if recorded or part is None else part.array for part in parts)
-                g = Bundle(len(parts), {i: part for i, part in enumerate(parts) if part is not None}) if several else parts[0]
+                g = (
+                    Bundle(len(parts), {i: part for i, part in enumerate(parts) if part is not None})
+                    if several
+                    else parts[0]
+                )
         return g
 
     def call_accumulated(self, leaf: Any, g: Any, recorded: bool, make: Callable) -> None:

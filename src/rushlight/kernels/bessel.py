@@ -195,7 +195,9 @@ def _taylor(anchor: ndarray, value: ndarray, slope: ndarray, step: ndarray) -> t
 @functools.cache
 def _anchors() -> ndarray:
     """Value and slope of the Airy function at 0, -1, -2, ..."""
-    known: list[tuple[float, float]] = [(1 / (3 ** (2 / 3) * math.gamma(2 / 3)), -1 / (3 ** (1 / 3) * math.gamma(1 / 3)))]
+    known: list[tuple[float, float]] = [
+        (1 / (3 ** (2 / 3) * math.gamma(2 / 3)), -1 / (3 ** (1 / 3) * math.gamma(1 / 3)))
+    ]
     for x in range(0, LOWEST - 1, -1):
         value, slope = map(np.array, known[-1])
         for half in (x, x - 0.5):

@@ -66,22 +66,31 @@ def piecewise(x: ndarray, *pieces: tuple[ndarray, Callable]) -> ndarray:
 # The error function. Rational approximations from W. J. Cody, "Rational Chebyshev approximations for the error
 # function", Mathematics of Computation 23 (1969), and Cody's CALERF: near 0, in the middle, and of erfcx far out.
 
-_NEAR = (1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2, 3.20937758913846947e3)
+_NEAR = (
+    1.85777706184603153e-1,
+    3.16112374387056560e0,
+    1.13864154151050156e2,
+    3.77485237685302021e2,
+    3.20937758913846947e3,
+)
 _NEAR_Q = (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3)
 _MIDDLE = (
     2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1, 2.98635138197400131e2,
     8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3,
 )  # fmt: skip
 _MIDDLE_Q = (
-    1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3, 3.29079923573345963e3,
+    1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+    3.29079923573345963e3,
     4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3,
 )  # fmt: skip
 _FAR = (
-    1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1, 1.60837851487422766e-2,
+    1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+    1.60837851487422766e-2,
     6.58749161529837803e-4,
 )  # fmt: skip
 _FAR_Q = (
-    1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1, 6.05183413124413191e-2, 2.33520497626869185e-3,
+    1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1, 6.05183413124413191e-2,
+    2.33520497626869185e-3,
 )  # fmt: skip
 
 
@@ -307,7 +316,7 @@ def digamma(x: ndarray) -> ndarray:
 
 @wide
 def zeta(s: ndarray, q: ndarray) -> ndarray:
-    """The Hurwitz zeta function, the sum of ``(q + k) ** -s``: ten terms or more, then Euler and Maclaurin's formula."""
+    """The Hurwitz zeta function, the sum of ``(q + k) ** -s``: ten or more terms, then Euler and Maclaurin."""
     s, q = np.broadcast_arrays(s, q)
     valid = (s > 1) & np.isfinite(q) & ((q > 0) | ((s == np.floor(s)) & (q != np.floor(q))))
     base, exponent = np.where(valid, q, 1.0), np.where(valid, s, 2.0)
@@ -347,7 +356,8 @@ def polygamma(n: int, x: ndarray) -> ndarray:
 
 
 # The regularised incomplete gamma functions: power series below the mean, Legendre's continued fraction above.
-# Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, section 6.2. For large arguments Temme's uniform expansion:
+# Press, Teukolsky, Vetterling and Flannery, Numerical Recipes, section 6.2. For large arguments Temme's uniform
+# expansion:
 # NIST Digital Library of Mathematical Functions, section 8.12.
 
 _LARGE = 2e4

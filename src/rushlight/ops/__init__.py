@@ -47,4 +47,4 @@ from .trig import *
 from .views import *
 
 # The operations alone: the modules here must not hide packages of the same name (special, linalg) from the front door.
-__all__ = [name for name, value in globals().items() if name[0] != "_" and not isinstance(value, _Module)]  # noqa: PLE0605
+__all__ = [name for name, value in globals().items() if name[0] != "_" and not isinstance(value, _Module)]

@@ -25,7 +25,8 @@ from .trig import tanh
 from .views import narrow, reshape
 
 __all__ = [
-    "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold", "threshold_",
+    "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold",
+    "threshold_",
 ]  # fmt: skip
 
 
@@ -204,7 +205,8 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     channels = shape[1] if len(shape) > 1 else 1
     if channels != count:
         raise RuntimeError(
-            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and channel size = "
+            f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and channel size "
+            "= "
             f"{channels}."
         )
     return _prelu(input, reshape(weight, (1, count) + (1,) * (len(shape) - 2)))

@@ -422,7 +422,7 @@ def _scatter_reduce_backward(g, input, dim, index, src, reduce, include_self, re
         return (each if include_self else _scatter_value(each, dim, index, 0)), _gathered(each, dim, index, shape)
     if reduce == "prod":
         return _product_backward(g, input, dim, index, src, include_self, result, shape)
-    mine = (_like(g, (raw(input) == raw(result)).astype(raw(g).dtype)))
+    mine = _like(g, (raw(input) == raw(result)).astype(raw(g).dtype))
     arrived = _equal(src, _gathered(result, dim, index, shape), shape, index)
     many = _plain(scatter_add, np.zeros_like(raw(mine)), dim, index, raw(arrived).astype(raw(g).dtype))
     if include_self:

@@ -10,10 +10,18 @@ from .define import op
 from .elementwise import requiring_one
 from .special import i0, i1
 
-ONE_ARGUMENT = (
-    "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 modified_bessel_k0 modified_bessel_k1 scaled_modified_bessel_k0 "
-    "scaled_modified_bessel_k1 spherical_bessel_j0"
-).split()
+ONE_ARGUMENT = [
+    "airy_ai",
+    "bessel_j0",
+    "bessel_j1",
+    "bessel_y0",
+    "bessel_y1",
+    "modified_bessel_k0",
+    "modified_bessel_k1",
+    "scaled_modified_bessel_k0",
+    "scaled_modified_bessel_k1",
+    "spherical_bessel_j0",
+]
 
 
 def function(name: str, kernel: Callable) -> Callable:

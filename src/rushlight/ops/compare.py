@@ -14,9 +14,11 @@ from .elementwise import NUMBERS, OPERANDS, invalid, operator, requiring, requir
 from .promotion import broadcast_error
 
 __all__ = [
-    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "eq",
+    "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "eq",
     "equal", "ge", "greater", "greater_equal", "gt", "is_complex", "is_floating_point", "is_nonzero", "is_same_size",
-    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal", "le", "less", "less_equal", "logical_and",
+    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "isreal", "le", "less", "less_equal",
+    "logical_and",
     "logical_not", "logical_or", "logical_xor", "lt", "ne", "not_equal", "where",
 ]  # fmt: skip
 

@@ -329,8 +329,6 @@ def set_(input: Tensor, source: Any = None, storage_offset: int = 0, size: Any =
         input.array = as_strided(source.array, size, stride or strides_of(np.empty(size, np.int8)), storage_offset)
     else:
         if source.array.dtype != input.array.dtype:
-            raise RuntimeError(
-                f"Could not set tensor of type {source.dtype} to a tensor of type {input.dtype}"
-            )
+            raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {input.dtype}")
         input.array = source.array
     return input

@@ -20,7 +20,6 @@ __all__ = [
 ]  # fmt: skip
 
 
-
 # From data
 
 

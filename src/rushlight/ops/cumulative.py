@@ -101,7 +101,7 @@ def _running_extreme(name: str, ufunc: np.ufunc, joined: str) -> Any:
 
     >>> import rushlight as torch
     >>> torch.{name}(torch.tensor([2.0, 3.0, 1.0]), 0).indices
-    tensor([{'0, 1, 1' if name == 'cummax' else '0, 0, 2'}])
+    tensor([{"0, 1, 1" if name == "cummax" else "0, 0, 2"}])
     """
     return op(
         f"{name.capitalize()}Backward0",
@@ -115,28 +115,41 @@ cummax = _running_extreme("cummax", np.maximum, "largest")
 cummin = _running_extreme("cummin", np.minimum, "smallest")
 
 
+def _outward(g: Any, before: Any, after: Any, dim: int, behind: bool) -> Any:
+    """The gradient of the weights of `_weighed`: the same sum, taken in the other direction."""
+    return _weighed(g, after, before, dim, not behind)
+
+
+@op(
+    "WeighedBackward0", elementwise=True,
+    weights=_outward,
+    before=lambda g, weights, before, after, dim, behind: _outward(g, before, after, dim, behind) * weights,
+    after=lambda g, result: g * result,
+)  # fmt: skip
+def _weighed(weights, before, after, dim, behind):
+    """``exp(after)`` times the running sum of ``weights * exp(before)``, from the front or from behind.
+
+    Weights of either sign are added as logarithms, so that no exponential overflows.
+    """
+    order = (slice(None),) * dim + (slice(None, None, -1 if behind else 1),)
+    dtype, wide = before.dtype, np.dtype(complex if before.dtype.kind == "c" else float)
+    weights, before, after = (value.astype(wide) for value in (weights, before, after))
+
+    def summed(part: np.ndarray) -> np.ndarray:
+        present = part != 0
+        logs = np.where(present, np.log(np.where(present, part, 1)), np.finfo(wide).min) + before
+        return np.exp(scans.log_sum_exp(logs[order], dim)[order] + after)
+
+    found = summed(weights) if wide.kind == "c" else summed(np.maximum(weights, 0)) - summed(np.maximum(-weights, 0))
+    return found.astype(dtype)
+
+
 def _logcumsumexp_gradient(g: Any, input: Any, result: Any, dim: int) -> Any:
-    """Each element weighs exp(input - result) in every sum behind it; added as logarithms, so that none overflows."""
-    from . import exp, log, where
-
-    if not raw(g).ndim:
-        return g
-
-    def reached(weights: Any) -> Any:
-        """The part of the gradient from non-negative ``weights``."""
-        present = weights != 0
-        logs = where(present, log(where(present, weights, 1.0)), lowest) - result
-        return exp(_reversed(_logcumsumexp(_reversed(logs, dim), dim), dim) + input)
-
-    if raw(g).dtype.kind == "c":
-        lowest = complex(np.finfo(raw(g).real.dtype).min)
-        return reached(g.conj()).conj()
-    lowest = float(np.finfo(raw(g).dtype).min) if raw(g).dtype.kind == "f" else -3e38
-    zero = g * 0
-    return fitted(reached(where(g > 0, g, zero)) - reached(where(g < 0, -g, zero)), input)
+    """Each element weighs ``exp(input - result)`` in every sum behind it."""
+    return _weighed(g, -result, input, axis(dim, raw(g).ndim), True) if raw(g).ndim else g
 
 
-@op("LogcumsumexpBackward0", input=lambda g, input, result, dim: _logcumsumexp_gradient(g, input, result, dim))
+@op("LogcumsumexpBackward0", elementwise=True, input=_logcumsumexp_gradient)
 def _logcumsumexp(input, dim):
     line = axis(dim, input.ndim)
     if not input.ndim:
@@ -148,7 +161,7 @@ def _logcumsumexp(input, dim):
 def logcumsumexp(input: Any, dim: int, *, out: Any = None) -> Any:
     """The logarithm of the running sum of the exponentials along an axis, safe from overflow."""
     if raw(input).dtype.kind in "biu":
-        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for \'{called(input)}\'')
+        raise NotImplementedError(f"\"logcumsumexp_out_cpu\" not implemented for '{called(input)}'")
     return _logcumsumexp(input, dim, **to_out(out))
 
 

@@ -3,7 +3,8 @@
 An operation is a function from arrays to arrays and, next to it, a rule for each differentiable argument:
 
 * `fast.unary` and `fast.binary` declare elementwise operations. Their rules take ``(g, input, result)`` and
-  ``(g, input, other)``; a parameter whose name starts with an underscore is not needed and not kept. For complex numbers
+  ``(g, input, other)``; a parameter whose name starts with an underscore is not needed and not kept. For complex
+  numbers
   they are written as for real ones: the conjugations that PyTorch's convention asks for are added.
 * `op` declares everything else. Its rules name what they need: ``g``, an argument of the operation, ``result`` (or the
   name of an output), ``<argument>_shape``, ``<argument>_dtype``.
@@ -23,7 +24,19 @@ import numpy as np
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
-from .nodes import OUTPUT, Backward, ElementwiseBackward, MultiBackward, Rule, Saved, cut, make_node, make_slot, named, parameters_of
+from .nodes import (
+    OUTPUT,
+    Backward,
+    ElementwiseBackward,
+    MultiBackward,
+    Rule,
+    Saved,
+    cut,
+    make_node,
+    make_slot,
+    named,
+    parameters_of,
+)
 from .promotion import broadcast_error, float32, is_half, promoted, raw, shapes
 from .returns import named as named_returns
 from .writing import bump, check_apart, check_fits, check_writable, rewrite_history, show, write_out
@@ -73,7 +86,9 @@ class Op:
         self.variadic = bool(compute.__code__.co_flags & VARIADIC)
         defaults, keyword_defaults = compute.__defaults__ or (), compute.__kwdefaults__ or {}
         required = self.positional - len(defaults)
-        self.tail = (None,) * required + defaults + tuple(keyword_defaults.get(n) for n in self.names[self.positional :])
+        self.tail = (
+            (None,) * required + defaults + tuple(keyword_defaults.get(n) for n in self.names[self.positional :])
+        )
         self.differentiable = tuple(n.strip() for key in rules for n in key.split(","))
         self.places = tuple(self.names.index(n) for n in self.differentiable)
         self.needs = {n.strip(): rule.needs for key, rule in rules.items() for n in key.split(",")}
@@ -160,7 +175,13 @@ class Op:
                 bare = True
             elif type(value) is ndarray or (type(value) in (list, tuple) and value and type(value[0]) is ndarray):
                 bare = True
-        if not bare and self.names and self.tail[0] is None and arrays and not isinstance(arrays[0], (bool, int, float, complex)):
+        if (
+            not bare
+            and self.names
+            and self.tail[0] is None
+            and arrays
+            and not isinstance(arrays[0], (bool, int, float, complex))
+        ):
             raise TypeError(
                 f"{self.name}(): argument '{self.names[0]}' (position 1) must be Tensor, not {type(arrays[0]).__name__}"
             )
@@ -237,6 +258,7 @@ class Op:
         operation that overwrote it.
         """
         saved: dict[str, Any] = {}
+        releases = self.sequence is not None
         for name, source, place in self.plan(edges):
             if source == VALUE:
                 value = values[place]
@@ -245,16 +267,18 @@ class Op:
                         value = Saved(original, [0], edges[0])
                     else:
                         value = Saved(value.array, value.version, edge_of(value))
+                    releases = True
                 saved[name] = value
             elif source == RESULT:
                 array, version = results[place]
                 saved[name] = Saved(array, version, self._output_place(name, place))
+                releases = True
             elif source == SHAPE:
                 value = values[place]
                 saved[name] = value.array.shape if isinstance(value, Tensor) else shapes(value)
             else:
                 saved[name] = raw(values[place]).dtype
-        node = make_node(self.node, edges, saved, frame)
+        node = make_node(self.node, edges, saved if releases else Facts(saved), frame)
         if self.elementwise:
             node.fit = self._fit(values, edges, results[0][0])
         return node
@@ -331,7 +355,8 @@ class Op:
         targets = out if isinstance(out, (tuple, list)) else (out,)
         if recording.get() and any(t.requires_grad for t in _tensors((*args, *kwargs.values(), *targets))):
             raise RuntimeError(
-                f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of the "
+                f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
+                "the "
                 f"arguments requires grad."
             )
         results = self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()})
@@ -367,7 +392,8 @@ def op(name: str | None = None, **options: Any) -> Callable:
     """Declare an operation: decorate its function on arrays, giving a rule by the name of each differentiable argument.
 
     Options that are not rules: ``elementwise``, ``promote``, ``view``, ``outputs``, ``sequence``, ``composite``,
-    ``nondifferentiable`` and ``idempotent``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives a tuple of
+    ``nondifferentiable`` and ``idempotent``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives
+    a tuple of
     gradients, and may take ``needs`` to see which are wanted.
     """
     settings = {key: options.pop(key) for key in tuple(options) if key in OPTIONS}
@@ -389,7 +415,9 @@ def op(name: str | None = None, **options: Any) -> Callable:
     return declare
 
 
-OPTIONS = frozenset(("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent"))
+OPTIONS = frozenset(
+    ("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent")
+)
 
 
 def inplace(operation: Callable) -> Callable:

@@ -14,8 +14,10 @@ from .fast import OPERANDS, binary, unary
 from .promotion import as_type, raw
 
 __all__ = [
-    "abs", "absolute", "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "ldexp", "lerp",
-    "mul", "multiply", "neg", "negative", "positive", "reciprocal", "remainder", "rsub", "sgn", "sign", "signbit", "sub",
+    "abs", "absolute", "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "ldexp",
+    "lerp",
+    "mul", "multiply", "neg", "negative", "positive", "reciprocal", "remainder", "rsub", "sgn", "sign", "signbit",
+    "sub",
     "subtract", "true_divide",
 ]  # fmt: skip
 
@@ -129,7 +131,8 @@ def requiring(operation: Any, *names: str) -> Any:
         for position, (name, value) in enumerate(zip(names, values, strict=False), 1):
             if type(value) in NUMBERS:
                 raise TypeError(
-                    f"{operation.__name__}(): argument '{name}' (position {position}) must be Tensor, not {type(value).__name__}"
+                    f"{operation.__name__}(): argument '{name}' (position {position}) must be Tensor, not "
+                    f"{type(value).__name__}"
                 )
 
     if hasattr(operation, "operator"):  # has a fast path, which takes numbers
@@ -148,7 +151,8 @@ def invalid(name: str, *values: Any) -> TypeError:
     """The error for numbers where one operand at least has to be a tensor."""
     got = ", ".join(type(value).__name__ for value in values)
     return TypeError(
-        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of: (Tensor input, Tensor "
+        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of: (Tensor input, "
+        "Tensor "
         f"other) (Tensor input, Number other)"
     )
 
@@ -171,12 +175,14 @@ def refuse_bools(*operands: Any) -> None:
     found = [a.dtype == bool if isinstance(a, (np.ndarray, np.generic)) else type(a) is bool for a in operands[:2]]
     if all(found):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` operator "
+            "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
+            "operator "
             "instead."
         )
     if any(found):
         raise RuntimeError(
-            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, use the "
+            "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
+            "use the "
             "`~` or `logical_not()` operator instead."
         )
 
@@ -408,7 +414,8 @@ def refuse_bool_negation(input: Any, *_: Any) -> None:
     """Negation has no meaning for truth values."""
     if isinstance(input, np.ndarray) and input.dtype == bool:
         raise RuntimeError(
-            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use the `~` or "
+            "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
+            "the `~` or "
             "`logical_not()` operator instead."
         )
 
@@ -617,7 +624,8 @@ def _reversed_div(self: Any, other: Any) -> Any:
 
 OPERATORS = {
     "__add__": operator(plain_add), "__radd__": operator(plain_add), "__sub__": operator(plain_sub),
-    "__rsub__": operator(plain_rsub), "__mul__": operator(mul), "__rmul__": operator(mul), "__truediv__": operator(plain_div),
+    "__rsub__": operator(plain_rsub), "__mul__": operator(mul), "__rmul__": operator(mul),
+    "__truediv__": operator(plain_div),
     "__rtruediv__": _reversed_div, "__rdiv__": _reversed_div, "__floordiv__": operator(floor_divide),
     "__rfloordiv__": _reversed(floor_divide), "__mod__": operator(remainder), "__rmod__": _reversed(remainder),
     "__neg__": neg, "__pos__": positive, "__abs__": abs, "abs_": abs_, "absolute_": abs_,

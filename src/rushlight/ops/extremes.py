@@ -38,7 +38,7 @@ def require_elements(name: str, x: np.ndarray, dim: Any = None) -> None:
 
 def require_same_type(input: Any, out: Any) -> None:
     """Refuse to write into a tensor of another type."""
-    for target in (out if isinstance(out, (tuple, list)) else () if out is None else (out,)):
+    for target in out if isinstance(out, (tuple, list)) else () if out is None else (out,):
         if target.dtype is not input.dtype:
             raise RuntimeError(
                 f"Expected the dtype for input and out to match, but got {called(input)} for input's dtype and "
@@ -117,8 +117,9 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
 @op(
     "AminmaxBackward0",
     outputs=("min", "max"),
-    input=lambda g, input, min, max, dim, keepdim: _shared(g[0], input, min, dim, keepdim)
-    + _shared(g[1], input, max, dim, keepdim),
+    input=lambda g, input, min, max, dim, keepdim: (
+        _shared(g[0], input, min, dim, keepdim) + _shared(g[1], input, max, dim, keepdim)
+    ),
 )
 def _aminmax(input, dim, keepdim):
     require_real("aminmax", input)

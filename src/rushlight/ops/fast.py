@@ -21,7 +21,9 @@ from .writing import needs_record, unrecorded
 ndarray = np.ndarray
 
 
-def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "common", doc: str | None = "") -> Callable:
+def unary(
+    name: str, value: Callable, derivative: Callable, *, promote: str = "common", doc: str | None = ""
+) -> Callable:
     """Declare an elementwise operation of one argument from ``f`` on arrays and the rule ``(g, input, result)``."""
     rule = positional(derivative, ("g", "input", "result"))
     keeps = "input" if "input" in rule.needs else "result" if "result" in rule.needs else None
@@ -116,7 +118,9 @@ def unary(name: str, value: Callable, derivative: Callable, *, promote: str = "c
     return call
 
 
-def binary(name: str, value: Callable, input: Callable, other: Callable, *, promote: str = "common", doc: str | None = "") -> Callable:
+def binary(
+    name: str, value: Callable, input: Callable, other: Callable, *, promote: str = "common", doc: str | None = ""
+) -> Callable:
     """Declare an elementwise operation of two arguments from ``f`` on arrays and two rules ``(g, input, other)``."""
     by_input = positional(input, ("g", "input", "other"))
     by_other = positional(other, ("g", "input", "other"))
@@ -162,7 +166,9 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                     raise changed(self, a, cell_a[0], version_a, self.edges[0])
                 if b is not None and cell_b[0] != version_b:
                     raise changed(self, b, cell_b[0], version_b, self.edges[1])
-                if type(g) is not ndarray:  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
+                if (
+                    type(g) is not ndarray
+                ):  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
                     a = a if a is None else a[()]
                     b = b if b is None else b[()]
             else:
@@ -200,7 +206,13 @@ def binary(name: str, value: Callable, input: Callable, other: Callable, *, prom
                         except ValueError as error:
                             raise broadcast_error(error, (a, b)) from None
                         result = new(Tensor)
-                        result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
+                        result.array, result.leaf, result._grad, result._view, result._hooks = (
+                            y,
+                            False,
+                            None,
+                            None,
+                            None,
+                        )
                         if recording.get():
                             result.version = [0]
                             edge_a = input.node

@@ -24,9 +24,7 @@ def _fill_number(input, value):
 
 def _fill_tensor(input, value):
     if value.ndim:
-        raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
-        )
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
     return np.full_like(input, as_type(value, input.dtype))
 
 

@@ -59,7 +59,11 @@ def rebase(target: Tensor, node: Any) -> None:
         part = Geometry.of(target.array).within(whole)
 
         def show(of: Any) -> Any:
-            return part.of_flat(_flat(of, whole_alone)) if isinstance(of, np.ndarray) else as_strided_within(of, part, whole_alone)
+            return (
+                part.of_flat(_flat(of, whole_alone))
+                if isinstance(of, np.ndarray)
+                else as_strided_within(of, part, whole_alone)
+            )
     else:
         show = view.replay
     slices = make_node(CopySlices, (edge_of(base), *node.edges[1:]), (node, show, whole_alone), None)
@@ -98,7 +102,8 @@ def show_anew(target: Tensor) -> None:
         set_history(target, view.replay(view.base).node)
         return
     parts = Geometry.of(target.array), Geometry.of(view.base.array)
-    node = make_node(as_strided_within.node, (edge,), (view.base.array.shape, parts), None)
+    node = make_node(as_strided_within.node, (edge,), (), None)
+    node.fit = view.base.array.shape, parts
     if isinstance(edge, Node):
         node.code, node.instruction = edge.code, edge.instruction
     set_history(target, node)
@@ -106,19 +111,23 @@ def show_anew(target: Tensor) -> None:
 
 REASONS = {
     View.NO_GRAD: (
-        "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either both "
+        "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either "
+        "both "
         "inside the no_grad block, so that the change is not recorded, or both outside, so that it is."
     ),
     View.INFERENCE: (
-        "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either both "
+        "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either "
+        "both "
         "inside the inference_mode block, so that the change is not recorded, or both outside, so that it is."
     ),
     View.MULTI_OUTPUT: (
-        "This view is the output of a function that returns multiple views. Such functions do not allow the output views to "
+        "This view is the output of a function that returns multiple views. Such functions do not allow the output "
+        "views to "
         "be modified inplace. Use an out-of-place operation instead, or take the parts by indexing."
     ),
     View.CUSTOM: (
-        "This view was created inside a custom Function (or because an input was returned as-is): changing it in place would "
+        "This view was created inside a custom Function (or because an input was returned as-is): changing it in place "
+        "would "
         "bypass the backward of that Function. Clone the output of the Function first."
     ),
 }
@@ -132,22 +141,31 @@ def refuse(target: Tensor, what: str) -> None:
     """The error for an in-place operation on a view that cannot take one."""
     made = target._view.made  # type: ignore[union-attr]
     node = target.node
-    made_by = "" if node is None else f"Output {target.output_nr} of {(node.edges[0] if type(node) is Slot else node).name()}"
+    made_by = (
+        "" if node is None else f"Output {target.output_nr} of {(node.edges[0] if type(node) is Slot else node).name()}"
+    )
     if made in UNRECORDED:
         mode, change = UNRECORDED[made]
         start = f"{made_by} is a view of a view which" if made_by else "A view"
-        raise RuntimeError(f"{start} was created in {mode} and {what.replace('modified inplace', change)}. {REASONS[made]}")
+        raise RuntimeError(
+            f"{start} was created in {mode} and {what.replace('modified inplace', change)}. {REASONS[made]}"
+        )
     raise RuntimeError(f"{made_by or 'This tensor'} is a view and {what}. {REASONS[made]}")
 
 
-@op("CopyBackwards", input=lambda g, input_shape: zeros_as(g, input_shape), src=lambda g, src_shape, src_dtype: fit(g, src_shape, src_dtype))
+@op(
+    "CopyBackwards",
+    input=lambda g, input_shape: zeros_as(g, input_shape),
+    src=lambda g, src_shape, src_dtype: fit(g, src_shape, src_dtype),
+)
 def copy(input, src, non_blocking=False):
     """The values of ``src``, broadcast and converted to the shape and type of ``input``."""
     try:
         return as_type(np.broadcast_to(src, input.shape), input.dtype)
     except ValueError:
         raise RuntimeError(
-            f"The expanded size of the tensor {list(input.shape)} must match the existing size {list(src.shape)}: values of "
+            f"The expanded size of the tensor {list(input.shape)} must match the existing size {list(src.shape)}: "
+            "values of "
             f"shape {list(src.shape)} cannot be broadcast to shape {list(input.shape)}"
         ) from None
 
@@ -163,7 +181,9 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     tensor([1., 2.])
     """
     if unrecorded(input) and type(src) is Tensor and src.array.shape == input.array.shape and not needs_record(src):
-        np.copyto(input.array, src.array if src.array.dtype == input.array.dtype else as_type(src.array, input.array.dtype))
+        np.copyto(
+            input.array, src.array if src.array.dtype == input.array.dtype else as_type(src.array, input.array.dtype)
+        )
         bump(input)
         return input
     return _copy_recorded(input, src, non_blocking)

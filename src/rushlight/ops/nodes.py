@@ -63,6 +63,15 @@ class Saved:
         return restore(self.load(node), self.cell, output_place(node, self.place))
 
 
+class Facts(dict):
+    """What a derivative asks for where none of it is an array: backward has nothing to release and may run again."""
+
+    __slots__ = ()
+
+    def __bool__(self) -> bool:
+        return False
+
+
 OUTPUT = -1
 """The place of a saved result: its own node, not named as such to leave no cycle; one of several has its index."""
 
@@ -125,7 +134,11 @@ class Cut(Backward):
     __slots__ = ()
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
-        return (np.zeros(kept["shape"], g.dtype) if not isinstance(g, Tensor) else wrap(np.zeros(kept["shape"], g.array.dtype)),)
+        return (
+            np.zeros(kept["shape"], g.dtype)
+            if not isinstance(g, Tensor)
+            else wrap(np.zeros(kept["shape"], g.array.dtype)),
+        )
 
 
 @functools.cache

@@ -72,8 +72,7 @@ def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim
 def _vector_norm(input, ord, dim, keepdim):
     if input.dtype.kind in "biu":
         raise RuntimeError(
-            f"linalg.vector_norm: Expected a floating point or complex tensor as input. "
-            f"Got {called(input)}"
+            f"linalg.vector_norm: Expected a floating point or complex tensor as input. Got {called(input)}"
         )
     dims = along(dim, input.ndim)
     if ord < 0 or ord == math.inf:
@@ -197,9 +196,7 @@ def linalg_norm(
     return vector_norm(A, ord, dim, keepdim, **options)
 
 
-def norm(
-    input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None
-) -> Any:
+def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, out: Any = None, dtype: Any = None) -> Any:
     """The vector norm of all elements, or of the vectors along the axes ``dim``; "nuc" for that norm of matrices.
 
     >>> import rushlight as torch
@@ -247,9 +244,7 @@ def _check_points(name: str, p: float, *sets: Any) -> None:
         if points.ndim < 2:
             raise RuntimeError(f"{name} only supports at least 2D tensors, X{place} got: {points.ndim}D")
         if raw(points).dtype.kind != "f":
-            raise RuntimeError(
-                f"{name} only supports floating-point dtypes, X{place} got: {called(points)}"
-            )
+            raise RuntimeError(f"{name} only supports floating-point dtypes, X{place} got: {called(points)}")
     if p < 0:
         raise RuntimeError(f"{name} only supports non-negative p values")
 
@@ -280,9 +275,7 @@ def cdist(x1, x2, p=2.0, compute_mode=None):
     """
     _check_points("cdist", p, x1, x2)
     if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
+        raise RuntimeError(f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}")
     if compute_mode not in (
         None, "use_mm_for_euclid_dist_if_necessary", "use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"
     ):  # fmt: skip

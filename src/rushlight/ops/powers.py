@@ -150,7 +150,8 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
     wide = _wide(self, exponent)
     if self.dtype is not wide:
         raise RuntimeError(
-            f"the base given to float_power_ has dtype {dtypes.CASED[self.dtype]} but the operation's result requires dtype "
+            f"the base given to float_power_ has dtype {dtypes.CASED[self.dtype]} but the operation's result requires "
+            "dtype "
             f"{dtypes.CASED[wide]}"
         )
     return pow_(self, exponent)

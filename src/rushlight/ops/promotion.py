@@ -86,8 +86,8 @@ def as_type(operand: Any, dtype: np.dtype) -> Any:
 def fit(g: Any, shape: tuple, dtype: np.dtype) -> Any:
     """The gradient of an operand that was broadcast or converted: summed over the axes it was spread along."""
     if isinstance(g, Tensor):
-        from .reduce import sum_to_size
         from .convert import to_dtype
+        from .reduce import sum_to_size
 
         g = g if g.array.shape == shape else sum_to_size(g, shape)
         return g if g.array.dtype is dtype else to_dtype(g, dtype)

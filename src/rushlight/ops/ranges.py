@@ -123,8 +123,10 @@ def _spaced(name: str, start: Any, end: Any, steps: int, dtype: Any, out: Any) -
     # PyTorch walks from both ends towards the middle, in the type of the result
     work = kind if kind.kind in "fc" and kind.itemsize > 2 else np.dtype("float64" if kind.kind in "biu" else "float32")
     start_, end_ = work.type(start), work.type(end)
-    step = (end_ - start_) / work.type(max(steps - 1, 1)) if target.category != dtypes.INTEGRAL else work.type(
-        (end - start) / max(steps - 1, 1)
+    step = (
+        (end_ - start_) / work.type(max(steps - 1, 1))
+        if target.category != dtypes.INTEGRAL
+        else work.type((end - start) / max(steps - 1, 1))
     )
     places = np.arange(steps).astype(work.type(0).real.dtype)
     values = np.where(places < steps // 2, start_ + step * places, end_ - step * (steps - 1 - places))

@@ -404,8 +404,9 @@ def _mean_part(g: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
 @op(
     "VarMeanBackward0",
     outputs=("var", "mean"),
-    input=lambda g, input, dim, correction, keepdim: _var_gradient(g[0], input, dim, correction, keepdim)
-    + _mean_part(g[1], input.shape, dim, keepdim),
+    input=lambda g, input, dim, correction, keepdim: (
+        _var_gradient(g[0], input, dim, correction, keepdim) + _mean_part(g[1], input.shape, dim, keepdim)
+    ),
 )
 def _var_mean(input, dim, correction, keepdim):
     return _with_mean(input, dim, correction, keepdim, "var_mean", False)
@@ -414,8 +415,9 @@ def _var_mean(input, dim, correction, keepdim):
 @op(
     "StdMeanBackward0",
     outputs=("std", "mean"),
-    input=lambda g, input, std, dim, correction, keepdim: _std_gradient(g[0], input, std, dim, correction, keepdim)
-    + _mean_part(g[1], input.shape, dim, keepdim),
+    input=lambda g, input, std, dim, correction, keepdim: (
+        _std_gradient(g[0], input, std, dim, correction, keepdim) + _mean_part(g[1], input.shape, dim, keepdim)
+    ),
 )
 def _std_mean(input, dim, correction, keepdim):
     return _with_mean(input, dim, correction, keepdim, "std_mean", True)

@@ -114,9 +114,7 @@ def rot90(input, k=1, dims=(0, 1)):
 @op("RepeatBackward0", input=lambda g, input_shape, repeats: _sum_repeats(g, input_shape, repeats))
 def _repeat(input, repeats):
     if len(repeats) < input.ndim:
-        raise RuntimeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
-        )
+        raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     if any(n < 0 for n in repeats):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(repeats)}: {list(repeats)}")
     return np.array(np.tile(input, repeats))
@@ -365,9 +363,9 @@ def pixel_shuffle(input, upscale_factor):
         )
     n = len(batch)
     split = input.reshape(*batch, c // (r * r), r, r, h, w)
-    return np.ascontiguousarray(
-        split.transpose(*range(n), n, n + 3, n + 1, n + 4, n + 2)
-    ).reshape(*batch, c // (r * r), h * r, w * r)
+    return np.ascontiguousarray(split.transpose(*range(n), n, n + 3, n + 1, n + 4, n + 2)).reshape(
+        *batch, c // (r * r), h * r, w * r
+    )
 
 
 @op("PixelUnshuffleBackward0", input=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
@@ -385,9 +383,9 @@ def pixel_unshuffle(input, downscale_factor):
             )
     n = len(batch)
     split = input.reshape(*batch, c, h // r, r, w // r, r)
-    return np.ascontiguousarray(
-        split.transpose(*range(n), n, n + 2, n + 4, n + 1, n + 3)
-    ).reshape(*batch, c * r * r, h // r, w // r)
+    return np.ascontiguousarray(split.transpose(*range(n), n, n + 2, n + 4, n + 1, n + 3)).reshape(
+        *batch, c * r * r, h // r, w // r
+    )
 
 
 @op("ChannelShuffleBackward0", input=lambda g, input_shape, groups: channel_shuffle(g, input_shape[1] // groups))

@@ -48,9 +48,7 @@ _sort, _stable_sort = _sorter("SortBackward0"), _sorter("SortBackward1")
 
 
 @numpy_names
-def sort(
-    input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None
-) -> Any:
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool | None = None, *, out: Any = None) -> Any:
     """The elements in order along an axis, and the indices that they came from; equals stay in their order.
 
     NaN counts as larger than any number.

@@ -16,7 +16,8 @@ from .fast import binary, unary
 from .powers import exp, log, log1p, product_with
 
 __all__ = [
-    "digamma", "erf", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "logit", "mvlgamma", "polygamma", "sigmoid",
+    "digamma", "erf", "erfc", "erfinv", "i0", "igamma", "igammac", "lgamma", "logit", "mvlgamma", "polygamma",
+    "sigmoid",
 ]  # fmt: skip
 
 SQRT_PI, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
@@ -111,7 +112,8 @@ def _gamma_density(g: Any, a: Any, x: Any) -> Any:
 
 
 igamma = binary(
-    "IgammaBackward0", lambda a, x, out=None: kernels.gammainc(a, x), undefined("igamma"), _gamma_density, promote="float",
+    "IgammaBackward0", lambda a, x, out=None: kernels.gammainc(a, x), undefined("igamma"), _gamma_density,
+    promote="float",
     doc=kernels.gammainc.__doc__,
 )  # fmt: skip
 igammac = binary(

@@ -34,9 +34,7 @@ def _equal(input: np.ndarray, split_size: int, dim: int) -> tuple:
     length = input.shape[dim]
     if split_size == 0:
         if length:
-            raise RuntimeError(
-                f"split_size can only be 0 if dimension size is 0, but got dimension size of {length}"
-            )
+            raise RuntimeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {length}")
         return (input.view(),)
     return _pieces(input, [min(end, length) for end in range(split_size, max(length, 1) + split_size, split_size)], dim)
 
@@ -161,7 +159,8 @@ def _split_axis(name: str, input: Tensor, indices_or_sections: Any, dim: int, le
     if not isinstance(indices_or_sections, (int, tuple, list)):
         raise TypeError(
             f"{name}() received an invalid combination of arguments - got (Tensor, "
-            f"{type(indices_or_sections).__name__}), but expected one of: (Tensor input, int sections), (Tensor input, tuple of ints indices)"
+            f"{type(indices_or_sections).__name__}), but expected one of: (Tensor input, int sections), (Tensor input, "
+            "tuple of ints indices)"
         )
     if isinstance(indices_or_sections, int) and (
         indices_or_sections <= 0 or input.array.shape[dim] % indices_or_sections

@@ -15,6 +15,7 @@ from .showing import viewing
 
 __all__ = ["as_strided", "as_strided_scatter"]
 
+
 class Geometry(NamedTuple):
     """Where the elements of an array lie in its storage, counted in elements."""
 
@@ -69,9 +70,7 @@ def as_strided(input: Any, size: Sequence[int], stride: Sequence[int], storage_o
             f"{list(stride)}"
         )
     if any(step < 0 for step in stride):
-        raise RuntimeError(
-            f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}"
-        )
+        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(stride)}")
     seen = Geometry.of(raw(input))
     offset = seen.offset if storage_offset is None else int(storage_offset)
     return as_strided_within(input, Geometry(size, stride, offset), seen)
