@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from math import e, inf, nan, pi
 from typing import Any
 
 from . import methods as _methods
@@ -37,6 +38,8 @@ from .version import __version__
 # Infinities and NaN are results like others, as in PyTorch: NumPy's warnings about them are not passed on.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
+newaxis = None
+
 _MODULES = (
     "autograd", "backends", "cuda", "distributed", "fft", "func", "linalg", "nn", "optim", "random", "serialization",
     "special", "testing", "utils",
@@ -55,3 +58,7 @@ def __getattr__(name: str) -> Any:
     elif name in _ELSEWHERE:
         return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_ELSEWHERE})
