@@ -74,6 +74,8 @@ INPLACE = {
     "set_part": lambda t, other: t.__setitem__(slice(None, 1), other) if t.dim() else t.add_(1),
 }
 
+FILLS = ("zero_", "copy_", "set_first", "set_part")
+
 SAME = {"CopyBackwards": "CopySlices", "ReshapeAliasBackward0": "ViewBackward0"}
 """Names that may stand for another: of writing into a slice that is the whole, of a reshape that needs no copy."""
 
@@ -143,6 +145,9 @@ class Run:
     def inplace(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
         if x is not y and np.may_share_memory(x.detach().numpy(), y.detach().numpy()):
             y = y.clone()  # what PyTorch reads of an operand that it is overwriting is not defined
+        expanded = any(stride == 0 and length > 1 for stride, length in zip(x.stride(), x.shape, strict=True))
+        if expanded and pick(INPLACE, c) in FILLS:
+            return  # PyTorch lets expanded tensors be filled, but its backward then raises an error
         INPLACE[pick(INPLACE, c)](x, y)
         self.log.append((number, "changed", self.facts(x)))
 

@@ -47,14 +47,18 @@ def run(
     """
     captured: dict | None = None
     relevant: set = set()
+    wanted: set | None = None
     if targets is not None:
         captured, targets = {}, set(targets)
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
+        wanted = relevant | targets
     grads: dict = {}
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
     following: Any = None  # the only node with a gradient waiting, if there is only one, which is in arrived
     arrived: Any = None
     for root, gradient in zip(roots, gradients):
+        if wanted is not None and root not in wanted:
+            continue
         if root in grads:
             gradient = grads[root] + gradient
         elif isinstance(root, Node):
@@ -89,7 +93,7 @@ def run(
                 node.saved = None
             g = None
             for edge, part in zip(node.edges, parts):
-                if part is None or edge is None:
+                if part is None or edge is None or (wanted is not None and edge not in wanted):
                     continue
                 if edge is following:
                     arrived = arrived + part

@@ -28,6 +28,7 @@ from .nodes import (
     OUTPUT,
     Backward,
     ElementwiseBackward,
+    Facts,
     MultiBackward,
     Rule,
     Saved,
@@ -258,7 +259,7 @@ class Op:
         operation that overwrote it.
         """
         saved: dict[str, Any] = {}
-        releases = self.sequence is not None
+        releases = self.elementwise or self.sequence is not None
         for name, source, place in self.plan(edges):
             if source == VALUE:
                 value = values[place]

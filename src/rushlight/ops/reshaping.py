@@ -34,7 +34,8 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         bump(self)
         edge = edge_of(self)
         if edge is not None and recording.get() and self._view is None:
-            self.node = make_node(cls, (edge,), (before.shape, parameters), current_frame(1))
+            self.node = make_node(cls, (edge,), (), current_frame(1))
+            self.node.fit = before.shape, parameters
         return self
 
     method.__name__ = method.__qualname__ = name

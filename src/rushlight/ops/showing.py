@@ -15,18 +15,19 @@ import numpy as np
 from ..autograd.modes import inferring, recording
 from ..autograd.node import Node, current_frame, inside, next_number, user_place
 from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
+from .writing import compose
 
 ndarray = np.ndarray
 
 
 class ShowingBackward(Node):
-    """A node of a view; ``saved`` holds the input's shape and the parameters."""
+    """A node of a view; ``fit`` holds the input's shape and the parameters: nothing that backward has to release."""
 
     __slots__ = ()
     rule: Callable
 
     def run(self, g: Any) -> tuple:
-        shape, parameters = self.saved
+        shape, parameters = self.fit
         return (self.rule(g, shape, *parameters),)
 
     run_recorded = run
@@ -48,7 +49,7 @@ def viewing(name: str, rule: Callable) -> Callable:
             if options:
                 parameters = in_order(compute, parameters, options)
             if kind is Tensor or kind is Parameter or isinstance(input, Tensor):
-                return shown(input, compute(input.array, *parameters), ((cls, input.array.shape, parameters),), call, 2)
+                return shown(input, compute(input.array, *parameters), ((cls, input.array.shape, parameters),), 2)
             if kind is ndarray or isinstance(input, np.generic):
                 return compute(input, *parameters)
             raise TypeError(f"{compute.__name__}(): argument 'input' (position 1) must be Tensor, not {kind.__name__}")
@@ -74,12 +75,11 @@ def in_order(compute: Callable, parameters: tuple, options: dict) -> tuple:
     return tuple(by_name[name] for name in names)
 
 
-def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, depth: int) -> Tensor:
+def shown(of: Tensor, array: ndarray, steps: tuple, depth: int) -> Tensor:
     """A view of a tensor on this array.
 
     Args:
         steps: the nodes to record, innermost first: their class, the shape they start from, and their parameters.
-        again: the view as a function, for views of views that strides alone do not describe.
         depth: how many frames up the caller of the operation is.
     """
     out = new(Tensor)
@@ -96,9 +96,7 @@ def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, dept
         out._view = View(of, None, made, number)
         edge: Any = of if of.leaf else of.node
     else:
-        replay = None
-        if seen.replay is not None and again is not None:
-            replay = replaying(seen.replay, again, steps[0][2])
+        replay = None if seen.replay is None else compose(of, array, None)
         out._view = View(seen.base, replay, seen.made or made, number)
         edge = view_edge(of)
     if recorded and edge is not None:
@@ -109,13 +107,8 @@ def shown(of: Tensor, array: ndarray, steps: tuple, again: Callable | None, dept
             code, instruction = user_place(frame)
         for cls, shape, parameters in steps:
             node = new(cls)
-            node.number, node.edges, node.saved = next_number(), (edge,), (shape, parameters)
-            node.fit, node.hooks, node.code, node.instruction = None, None, code, instruction
+            node.number, node.edges, node.saved, node.fit = next_number(), (edge,), (), (shape, parameters)
+            node.hooks, node.code, node.instruction = None, code, instruction
             edge = node
         out.node = edge
     return out
-
-
-def replaying(before: Callable, again: Callable, parameters: tuple) -> Callable:
-    """A view of a view as one function of their base."""
-    return lambda base: again(before(base), *parameters)
