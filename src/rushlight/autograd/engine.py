@@ -77,13 +77,13 @@ def run(
                 g = grads.pop(node)
             else:
                 break
+            if captured is not None and node in targets and node in relevant:
+                captured[node] = g  # as PyTorch: without what hooks make of it, where backward goes on from there
             if node.hooks is not None:
                 g = node.hooks.call_before(g, recorded, make)
-            if captured is not None:
-                if node in targets:
-                    captured[node] = g
-                if node not in relevant:
-                    continue
+            if captured is not None and node not in relevant:
+                captured[node] = g
+                continue
             if node.saved is None:
                 raise RuntimeError(f"{FREED}\nThe freed operation is {node.name()}, made at {describe(node)}")
             parts = node.run_recorded(g) if recorded else node.run(g)
