@@ -106,6 +106,8 @@ def _refuse(data: Any) -> None:
     while isinstance(item, (list, tuple)) and item:
         item = next((part for part in item if isinstance(part, (str, list)) or part is None), item[0])
     if isinstance(item, str):
+        if item is not data:
+            raise ValueError(f"too many dimensions 'str': a tensor holds numbers, got {item!r} among them")
         raise TypeError(f"new(): invalid data type 'str': a tensor holds numbers, got {item!r}")
     raise RuntimeError(f"Could not infer dtype of {type(item).__name__}")
 

@@ -52,11 +52,24 @@ def _square(x: Any, triangle: Any, k: int = 0) -> Any:
     return _part(x, triangle(np.ones((n, n)), k))
 
 
+def _zero_pivot(a: np.ndarray) -> int | None:
+    """The first column, counted from 1, in which elimination with row exchanges finds no pivot."""
+    a = a.copy()
+    for k in range(len(a)):
+        pivot = k + np.abs(a[k:, k]).argmax()
+        if a[pivot, k] == 0:
+            return k + 1
+        a[[k, pivot]] = a[[pivot, k]]
+        a[k + 1 :] -= np.outer(a[k + 1 :, k] / a[k, k], a[k])
+    return None
+
+
 def _singular(name: str, a: np.ndarray) -> LinAlgError:
-    where = next((i for i in np.ndindex(a.shape[:-2]) if np.linalg.matrix_rank(a[i]) < a.shape[-1]), ())
+    found = ((where, _zero_pivot(a[where])) for where in np.ndindex(a.shape[:-2]))
+    where, pivot = next((pair for pair in found if pair[1] is not None), ((), a.shape[-1]))
     place = f"(Batch element {where[0]}): " if where else ""
     return LinAlgError(
-        f"{name}: {place}The diagonal element {a.shape[-1]} is zero, the inversion could not be completed because "
+        f"{name}: {place}The diagonal element {pivot} is zero, the inversion could not be completed because "
         "the input matrix is singular."
     )
 

@@ -13,7 +13,7 @@ from .convert import clone
 from .define import inplace, op
 from .nodes import make_node
 from .place import zeros_as
-from .promotion import as_type, fit
+from .promotion import as_type, broadcast_error, fit
 from .strided import Geometry, as_strided_within
 from .writing import bump, needs_record, set_history, unrecorded
 
@@ -163,11 +163,18 @@ def copy(input, src, non_blocking=False):
     try:
         return as_type(np.broadcast_to(src, input.shape), input.dtype)
     except ValueError:
-        raise RuntimeError(
-            f"The expanded size of the tensor {list(input.shape)} must match the existing size {list(src.shape)}: "
-            "values of "
-            f"shape {list(src.shape)} cannot be broadcast to shape {list(input.shape)}"
-        ) from None
+        raise _unequal(input, src) from None
+
+
+def _unequal(input: np.ndarray, src: np.ndarray) -> Exception:
+    try:
+        common = np.broadcast_shapes(input.shape, src.shape)
+    except ValueError as error:
+        return broadcast_error(error, (input, src))
+    return RuntimeError(
+        f"output with shape {list(input.shape)} doesn't match the broadcast shape {list(common)}: the values written "
+        f"have shape {list(src.shape)}"
+    )
 
 
 _copy_recorded = inplace(copy)
