@@ -133,24 +133,22 @@ def test_inputs_are_left_as_they_were():
 
 
 REFUSED = {
-    "no_input_requires_grad": (lambda lib: (lambda x, y: x, both(lib, (False, False))), {}, ValueError,
-    "at least one input"),
-    "expanded": (
-        lambda lib: (lambda x: x, lib.ones(1, dtype=lib.float64).expand(3).requires_grad_()), {}, RuntimeError, "stride 0",
-    ),
-    "nothing_to_check": (
-        lambda lib: (lambda x, y: x, both(lib)), {"check_backward_ad": False}, AssertionError, "Expected at least one of",
-    ),
-}  # fmt: skip
+    "no_input_requires_grad": (lambda lib: both(lib, (False, False)), {}, ValueError, "at least one input"),
+    "expanded": (lambda lib: expanded(lib), {}, RuntimeError, "stride 0"),
+    "nothing_to_check": (both, {"check_backward_ad": False}, AssertionError, "Expected at least one of"),
+}
+
+
+def expanded(library):
+    return library.ones(1, dtype=library.float64).expand(3).requires_grad_()
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(case):
     make, options, error, words = REFUSED[case]
     for library in (torch, rushlight):
-        function, inputs = make(library)
         with pytest.raises(error, match=words):
-            library.autograd.gradcheck(function, inputs, **options)
+            library.autograd.gradcheck(lambda x, *rest: x * 1, make(library), **options)
 
 
 @pytest.mark.parametrize("option", ["check_batched_grad", "check_forward_ad", "check_batched_forward_grad"])

@@ -174,11 +174,18 @@ def hooks_and_grad(torch):
     yield torch.autograd.grad(z.sum(), y, retain_graph=True)
     yield log
     log.clear()
-    yield torch.autograd.grad(z.sum(), [x, y], retain_graph=True)
-    yield log
-    log.clear()
     z.sum().backward(inputs=[y])
     yield y.grad, x.grad
+    yield log
+
+
+@programs
+def gradient_of_a_tensor_on_the_way_to_another(torch):
+    x, y, z = graph(torch)
+    log = []
+    y.register_hook(noting(log, "y", lambda g: g * 2))
+    z.register_hook(noting(log, "z", lambda g: g * 2))
+    yield torch.autograd.grad(z.sum(), [x, y])
     yield log
 
 
