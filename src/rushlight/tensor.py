@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,6 +39,37 @@ class InferenceCell(list):
 
 
 inference_cell = InferenceCell()
+
+
+class Moved(int):
+    """The version of a tensor whose ``.data`` was replaced.
+
+    It is unlike every other version, also of the same number, so that backward looks twice at what was saved before: an
+    operation that saved the tensor as an input sees the new data, as in PyTorch.
+    """
+
+    moves: dict[int, tuple[weakref.ref, ndarray]]  # from what was replaced, as long as somebody keeps it
+
+    def __new__(cls, version: int, old: ndarray, array: ndarray) -> Moved:
+        moved = super().__new__(cls, version)
+        before = version.moves if type(version) is Moved else {}
+        moved.moves = {key: move for key, move in before.items() if move[0]() is not None}
+        moved.moves[id(old)] = weakref.ref(old), array
+        return moved
+
+    def follow(self, array: ndarray) -> ndarray:
+        """What a saved array has become."""
+        while (move := self.moves.get(id(array))) is not None and move[0]() is array:
+            array = move[1]
+        return array
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    __hash__ = int.__hash__
 
 
 class View:
@@ -302,13 +334,15 @@ class Tensor(Attached):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.version is not inference_cell and value.array is not self.array:
+            self.version[0] = Moved(self.version[0], self.array, value.array)
         self.array = value.array
 
     @property
     def _version(self) -> int:
         if self.version is inference_cell:
             raise RuntimeError("Inference tensors do not track version counter.")
-        return self.version[0]
+        return int(self.version[0])
 
     @property
     def _base(self) -> Tensor | None:

@@ -14,7 +14,7 @@ from ..autograd.modes import inferring, recording
 from ..autograd.node import current_frame, inside, next_number, user_place
 from ..tensor import Parameter, Tensor, inference_cell, new, view_edge
 from .define import Op
-from .nodes import OUTPUT, ElementwiseBackward, Saved, changed, positional, restore
+from .nodes import OUTPUT, ElementwiseBackward, Saved, current, positional, restore
 from .promotion import broadcast_error, float32, float64
 from .writing import needs_record, unrecorded
 
@@ -44,7 +44,7 @@ def unary(
                 return super().kept(recorded)
             array, cell, version = self.saved or (None, (0,), 0)
             if cell[0] != version:
-                raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
+                array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
             if recorded and array is not None:
                 place = self if keeps == "result" else self.edges[0]
                 array = restore(array, cell, place)
@@ -58,7 +58,7 @@ def unary(
                 return (derivative(g, None, None),)
             array, cell, version = saved
             if cell[0] != version:
-                raise changed(self, array, cell[0], version, OUTPUT if keeps == "result" else self.edges[0])
+                array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
             if type(g) is not ndarray:
                 array = array[()]
             return (derivative(g, array, None) if keeps == "input" else derivative(g, None, array),)
@@ -146,9 +146,9 @@ def binary(
                 return {}
             a, cell_a, version_a, b, cell_b, version_b = self.saved
             if a is not None and cell_a[0] != version_a:
-                raise changed(self, a, cell_a[0], version_a, self.edges[0])
+                a = current(self, a, cell_a, version_a, self.edges[0])
             if b is not None and cell_b[0] != version_b:
-                raise changed(self, b, cell_b[0], version_b, self.edges[1])
+                b = current(self, b, cell_b, version_b, self.edges[1])
             if recorded:
                 edge_a, edge_b = self.edges
                 a = None if a is None else restore(a, cell_a, edge_a)
@@ -163,9 +163,9 @@ def binary(
             if saved:
                 a, cell_a, version_a, b, cell_b, version_b = saved
                 if a is not None and cell_a[0] != version_a:
-                    raise changed(self, a, cell_a[0], version_a, self.edges[0])
+                    a = current(self, a, cell_a, version_a, self.edges[0])
                 if b is not None and cell_b[0] != version_b:
-                    raise changed(self, b, cell_b[0], version_b, self.edges[1])
+                    b = current(self, b, cell_b, version_b, self.edges[1])
                 if (
                     type(g) is not ndarray
                 ):  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper

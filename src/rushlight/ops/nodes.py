@@ -10,8 +10,8 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.node import Node, Slot, describe, next_number, user_place
-from ..tensor import Tensor, new, wrap
-from .promotion import conj, fit, is_complex
+from ..tensor import Moved, Tensor, new, wrap
+from .promotion import conj, fit, float32, is_complex, is_half
 
 ndarray = np.ndarray
 
@@ -55,7 +55,7 @@ class Saved:
     def load(self, node: Node) -> ndarray:
         """The array; an error if it has been changed since."""
         if self.cell[0] != self.version:
-            raise changed(node, self.array, self.cell[0], self.version, self.place)
+            return current(node, self.array, self.cell, self.version, self.place)
         return self.array
 
     def load_tensor(self, node: Node) -> Tensor:
@@ -171,6 +171,43 @@ class MultiBackward(Backward):
         recorded = any(isinstance(part, Tensor) for part in g.values())
         g = [zeros(meta, recorded) if g.get(i) is None else g[i] for i, meta in enumerate(self.outputs)]
         return super().apply(g, kept)
+
+
+class WideBackward(Backward):
+    """A node of half precision: its rules compute in float32, and ``fit`` has each input's shape and type."""
+
+    __slots__ = ()
+
+    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        kept = {name: widened(value) for name, value in kept.items()}
+        g = {index: widened(part) for index, part in g.items()} if type(g) is dict else widened(g)
+        parts = super().apply(g, kept)
+        return tuple(None if part is None else fit(part, *meta) for part, meta in zip(parts, self.fit))
+
+
+def widened(value: Any) -> Any:
+    """Half precision as float32, an array or a Tensor; anything else as it is."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.astype(float32) if is_half(value.dtype) else value
+    if isinstance(value, Tensor) and is_half(value.array.dtype):
+        from .convert import to_dtype
+
+        return to_dtype(value, float32)
+    return value
+
+
+@functools.cache
+def computed_wide(cls: type[Backward]) -> type[Backward]:
+    """The class of an operation's nodes where the result is half precision."""
+    return type(cls.__name__, (WideBackward, cls), {"__slots__": ()})
+
+
+def current(node: Node, array: Any, cell: list, then: int, place: Any = None) -> Any:
+    """A saved array whose version is another than when it was saved: what ``.data =`` has made of it, or an error."""
+    now = cell[0]
+    if type(now) is Moved and int(now) == int(then):
+        return array if type(place) is int else now.follow(array)
+    raise changed(node, array, int(now), int(then), place)
 
 
 def changed(node: Node, array: Any, now: int, then: int, place: Any = None) -> RuntimeError:
