@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from tests.parity.compare import LOOSER
+from tests.parity.compare import KNOWN, LOOSER
 
 SHOWN_PER_CHECK = 3
 
@@ -39,6 +39,7 @@ class Result:
     skipped: Counter[str] = field(default_factory=Counter)
     checks: int = 0
     no_less_exact: int = 0
+    known: int = 0
     seconds: float = 0.0
 
     def fail(self, check: str, sample: str, what: str) -> None:
@@ -83,10 +84,12 @@ def closing_table(kind: str, results: list[Result], missing: dict[str, list[str]
     """Print the summary of a run and return the number of failed cases."""
     compared = {r.case for r in results}
     failed = {r.case for r in results if r.failures}
+    known = {r.case for r in results if r.known} - failed
     rows = {
         f"{kind} in PyTorch's database": total,
         "compared": len(compared),
-        "  passed": len(compared - failed),
+        "  passed": len(compared - failed - known),
+        "  different, known": len(known),
         "  failed": len(failed),
         "calls compared": sum(r.checks for r in results),
         "  of these beyond the tolerance, but no less exact than PyTorch": sum(r.no_less_exact for r in results),
@@ -100,6 +103,9 @@ def closing_table(kind: str, results: list[Result], missing: dict[str, list[str]
     for name in sorted({r.case.split()[0] for r in results} & LOOSER.keys()):
         factor, reason = LOOSER[name]
         print(f"tolerance of {name} times {factor:g}: {reason}")
+    for case in sorted(known):
+        calls = sum(r.known for r in results if r.case == case)
+        print(f"different, known: {case} in {calls} calls: {KNOWN[case.split('.subgradients')[0]].reason}")
     for title, names in {**missing, "failed": sorted(failed)}.items():
         if names:
             text = textwrap.fill(", ".join(names), 116, break_on_hyphens=False)

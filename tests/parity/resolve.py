@@ -21,7 +21,7 @@ unimportable: dict[str, str] = {}
 
 def lookup(lib: Any, dotted: str) -> Any:
     """The object under a dotted name below `lib`, or None, also where a module on the way cannot be imported."""
-    for part in filter(None, dotted.split(".")):
+    for part in filter(None, dotted.removeprefix("torch.").split(".")):
         try:
             lib = getattr(lib, part, None)
         except ModuleNotFoundError:

@@ -15,6 +15,7 @@ from .elementwise import requiring, zeros
 from .fast import unary
 from .promotion import raw
 from .reduce import sum_to_size
+from .writing import compose
 
 __all__ = [
     "angle", "complex", "conj", "conj_physical", "imag", "polar", "real", "resolve_conj", "resolve_neg", "view_as_complex",
@@ -36,8 +37,7 @@ def shown_by(operation: Any) -> Any:
     def call(input: Any) -> Any:
         out = operation(input)
         if isinstance(out, Tensor) and out._view is not None:
-            before = input._view.replay if input._view is not None else None
-            out._view.replay = (lambda base: call(before(base))) if before else call
+            out._view.replay = call if input._view is None else compose(input, out.array, call)
         return out
 
     call.op, call.__name__, call.__doc__ = operation.op, operation.__name__, operation.__doc__  # type: ignore[attr-defined]

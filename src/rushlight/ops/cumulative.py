@@ -144,9 +144,13 @@ def _weighed(weights, before, after, dim, behind):
     return found.astype(dtype)
 
 
-def _logcumsumexp_gradient(g: Any, input: Any, result: Any, dim: int) -> Any:
+def _logcumsumexp_gradient(g: Any, input: Any, input_dtype: np.dtype, result: Any, dim: int) -> Any:
     """Each element weighs ``exp(input - result)`` in every sum behind it."""
-    return _weighed(g, -result, input, axis(dim, raw(g).ndim), True) if raw(g).ndim else g
+    if not raw(g).ndim:
+        return g
+    if is_half(input_dtype):  # in which a large sum has no digits left to tell its terms apart
+        result = _logcumsumexp(input, dim)
+    return _weighed(g, -result, input, axis(dim, raw(g).ndim), True)
 
 
 @op("LogcumsumexpBackward0", elementwise=True, input=_logcumsumexp_gradient)

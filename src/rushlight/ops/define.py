@@ -32,6 +32,7 @@ from .nodes import (
     MultiBackward,
     Rule,
     Saved,
+    computed_wide,
     cut,
     make_node,
     make_slot,
@@ -279,8 +280,12 @@ class Op:
                 saved[name] = value.array.shape if isinstance(value, Tensor) else shapes(value)
             else:
                 saved[name] = raw(values[place]).dtype
-        node = make_node(self.node, edges, saved if releases else Facts(saved), frame)
-        if self.elementwise:
+        wide = is_half(results[0][0].dtype)
+        cls = computed_wide(self.node) if wide else self.node
+        node = make_node(cls, edges, saved if releases else Facts(saved), frame)
+        if wide:
+            node.fit = self._metas(values, edges)
+        elif self.elementwise:
             node.fit = self._fit(values, edges, results[0][0])
         return node
 
@@ -291,11 +296,16 @@ class Op:
             return OUTPUT
         return place - sum(n in self.nondifferentiable for n in (self.outputs or ())[:place])
 
+    def _metas(self, values: Any, edges: tuple) -> list:
+        """The shape and type of each input that wants a gradient."""
+        inputs: list = []
+        for place in self.places:
+            value = values[place]
+            inputs.extend(value) if self.sequence is not None and type(value) in (list, tuple) else inputs.append(value)
+        return [None if edge is None else (x.array.shape, x.array.dtype) for x, edge in zip(inputs, edges)]
+
     def _fit(self, values: Any, edges: tuple, result: ndarray) -> list | None:
-        metas = [
-            None if edge is None else (values[place].array.shape, values[place].array.dtype)
-            for place, edge in zip(self.places, edges)
-        ]
+        metas = self._metas(values, edges)
         like = (result.shape, result.dtype)
         mixed = any(isinstance(values[p], Tensor) and values[p].array.dtype is not result.dtype for p in self.places)
         return metas if mixed or result.dtype.kind in "cV" or any(m is not None and m != like for m in metas) else None

@@ -52,7 +52,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
             part = array[index, ...]
         except IndexError:
             raise _out_of_range(array.shape, (index,)) from None
-        return shown(self, part, ((Select, array.shape, (0, index)),), None if self._view is None else select, 2)
+        return shown(self, part, ((Select, array.shape, (0, index)),), 2)
     if kind is slice:
         if not array.ndim:
             raise IndexError("slice() cannot be applied to a 0-dim tensor.")
@@ -60,7 +60,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         if step <= 0:
             raise ValueError("step must be greater than zero")
         which = (0, index.start, index.stop, step)
-        return shown(self, array[index], ((Slice, array.shape, which),), slice_along, 2)
+        return shown(self, array[index], ((Slice, array.shape, which),), 2)
     if kind is Tensor and index.array.ndim and index.array.dtype == np.int64 and array.ndim:
         return _index(self, (index.array.copy(),))
     items = index if kind is tuple else _as_items(index)
@@ -92,7 +92,7 @@ def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
     if self._view is not None and self._view.replay is not None:
         return _one_by_one(self, _steps(array.shape, items))
     _check_steps(items)
-    return shown(self, part, _steps(array.shape, items) if recording.get() else (), None, depth)
+    return shown(self, part, _steps(array.shape, items) if recording.get() else (), depth)
 
 
 def _check_steps(items: tuple) -> None:

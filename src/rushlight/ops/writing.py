@@ -25,13 +25,24 @@ def show(out: Tensor, of: Tensor, made: int = View.DEFAULT, replay: Callable | N
         made = View.INFERENCE if inferring.get() else View.NO_GRAD
     if of._view is not None:
         made = of._view.made or made
-        replay = compose(of._view.replay, replay)
+        replay = compose(of, out.array, replay)
     out._view = View(base, replay, made, out.version[0])
 
 
-def compose(first: Callable | None, second: Callable | None) -> Callable | None:
-    """Two ways of showing a base, one after the other; None stands for strides alone."""
-    return second or first
+def compose(of: Tensor, array: ndarray, again: Callable | None) -> Callable | None:
+    """How to show ``array``, a view of the view ``of``, from their base; None where strides alone describe it.
+
+    ``again`` shows a tensor under another type; None stands for a step that is strides alone.
+    """
+    view: Any = of._view
+    before = view.replay
+    if before is None and again is None:
+        return None
+    from .strided import strided_from
+
+    first = before or strided_from(view.base.array, of.array)
+    second = again or strided_from(of.array, array)
+    return lambda base: second(first(base))
 
 
 def unrecorded(target: Tensor) -> bool:
