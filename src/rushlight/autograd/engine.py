@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from operator import attrgetter
 from sys import getrefcount
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,13 @@ def run(
         captured, targets = {}, set(targets)
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
         wanted = relevant | targets
-    grads: dict = {}
+    grads = starting(roots, gradients, wanted)
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
+    for root in grads:
+        if isinstance(root, Node):
+            heappush(pending, (-root.number, root))
     following: Any = None  # the only node with a gradient waiting, if there is only one, which is in arrived
     arrived: Any = None
-    for root, gradient in zip(roots, gradients):
-        if wanted is not None and root not in wanted:
-            continue
-        if root in grads:
-            gradient = grads[root] + gradient
-        elif isinstance(root, Node):
-            heappush(pending, (-root.number, root))
-        grads[root] = gradient
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     outer = recording.get()
@@ -130,6 +126,15 @@ def run(
     return captured if captured is not None else {}
 
 
+def starting(roots: list, gradients: list, wanted: set | None) -> dict:
+    """The gradient that each root starts from; one that is given twice gets the sum."""
+    grads: dict = {}
+    for root, gradient in zip(roots, gradients):
+        if wanted is None or root in wanted:
+            grads[root] = gradient if root not in grads else grads[root] + gradient
+    return grads
+
+
 def reachable(roots: Iterable, boundary: Iterable = ()) -> list[Node]:
     """All nodes that the roots depend on, earliest first, and none beyond the boundary."""
     seen: set = set(roots)
@@ -187,16 +192,20 @@ def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: An
         captured[leaf] = g
 
 
+accumulating = Lock()  # graphs of several threads may end at the same leaf
+
+
 def accumulate(leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
     """Add a gradient to ``.grad``."""
-    grad = leaf._grad
-    if recorded:
-        leaf._grad = g if grad is None else grad + g
-    elif grad is None:
-        leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))
-    else:
-        add(grad.array, g, grad.array, casting="unsafe")
-        grad.version[0] += 1
+    with accumulating:
+        grad = leaf._grad
+        if recorded:
+            leaf._grad = g if grad is None else grad + g
+        elif grad is None:
+            leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))
+        else:
+            add(grad.array, g, grad.array, casting="unsafe")
+            grad.version[0] += 1
 
 
 def is_sole(g: Any) -> bool:
