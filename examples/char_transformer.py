@@ -122,6 +122,8 @@ def main() -> None:
     parser.add_argument("--characters", type=int, default=300, help="how many characters to write")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.steps < 1:
+        parser.error("--steps must be at least 1")
 
     torch.manual_seed(options.seed)
     text = TEXT.read_text(encoding="ascii")
