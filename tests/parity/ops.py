@@ -253,8 +253,9 @@ class Comparison:
 
     def _out(self, text: str, numbered: Numbered, reference: Outcome) -> None:
         """The `out=` form into tensors of the right shape and dtype, and into empty ones, which it must resize."""
-        theirs, ours = _keeping_out(self.op.op), _keeping_out(resolve.function(self.op, self.lib))
         call = self._call(numbered, once=True)
+        theirs = _keeping_out(self.op.op, call.process)
+        ours = _keeping_out(resolve.function(self.op, self.lib), resolve.rebind(call.process, self.lib))
         args, kwargs = _without_grad((list(call.args), call.kwargs))
         for label, resize in (("out=: ", False), ("out= resized: ", True)):
             if (out := _out_tensors(reference.output, resize)) is None:
@@ -283,14 +284,15 @@ class Comparison:
             self.result.fail("error key words", text, f"expected {wanted}, got {raised}")
 
 
-def _keeping_out(function: Any) -> Callable[..., Any]:
-    """`function` that also tells whether each returned tensor is the `out` tensor that was given."""
+def _keeping_out(function: Any, process: Callable[[Any], Any] | None) -> Callable[..., Any]:
+    """`function` writing into tensors like `out`: these, and whether each returned tensor is the one that was given."""
 
     def call(*args: Any, out: Any, **kwargs: Any) -> Any:
-        returned = function(*args, out=out, **kwargs)
         several = isinstance(out, (list, tuple))
-        same = [r is o for r, o in zip(returned, out, strict=True)] if several else returned is out
-        return {"out": out, "returned the given tensors": same}
+        given = tuple(t.clone() for t in out) if several else out.clone()
+        returned = function(*args, out=given, **kwargs)
+        same = [r is g for r, g in zip(returned, given, strict=True)] if several else returned is given
+        return {"out": process(given) if process else given, "returned the given tensors": same}
 
     return call
 

@@ -341,17 +341,34 @@ def qr(A, mode="reduced", *, out=None):
 
 def _eigh_gradient(g, eigenvalues, eigenvectors):
     of_values, of_vectors = g
-    n = eigenvalues.shape[-1]
+    unit = np.eye(eigenvalues.shape[-1])
     gaps = eigenvalues[..., None, :] - eigenvalues[..., :, None]
-    unit = np.eye(n)
-    inner = _part((adjoint(eigenvectors) @ of_vectors) / (gaps + _like(gaps, unit.astype(raw(gaps).dtype))), 1 - unit)
+    turn = adjoint(eigenvectors) @ of_vectors
+    turn = (turn - adjoint(turn)) * 0.5  # eigenvectors can only turn: what would stretch them does not count
+    inner = _part(turn / (gaps + _like(gaps, unit.astype(raw(gaps).dtype))), 1 - unit)
     inner = inner + of_values[..., None] * _like(inner, unit.astype(raw(inner).dtype))
     return eigenvectors @ inner @ adjoint(eigenvectors)
 
 
 @op("LinalgEighBackward0", A=_eigh_gradient, outputs=("eigenvalues", "eigenvectors"))
 def _eigh(A, UPLO):
-    return tuple(np.linalg.eigh(A.mT.conj() if UPLO in "Uu" else A))
+    return tuple(np.linalg.eigh(A, UPLO))
+
+
+def _eigvalsh_gradient(g, A, UPLO):
+    """The eigenvectors are found only now; one value that occurs twice does no harm."""
+    vectors = _eigh(A, UPLO)[1]
+    return (vectors * g[..., None, :]) @ adjoint(vectors)
+
+
+@op("LinalgEighBackward0", A=_eigvalsh_gradient)
+def _eigvalsh(A, UPLO):
+    return np.linalg.eigvalsh(A, UPLO)
+
+
+def _check_triangle(UPLO):
+    if UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
 
 
 def eigh(A, UPLO="L", *, out=None):
@@ -361,14 +378,15 @@ def eigh(A, UPLO="L", *, out=None):
         UPLO: the triangle that is read, "L" or "U".
     """
     _check("linalg.eigh", A)
-    if UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    _check_triangle(UPLO)
     return _eigh(A, UPLO) if out is None else _eigh(A, UPLO, out=out)
 
 
 def eigvalsh(A, UPLO="L", *, out=None):
     """The eigenvalues of a symmetric or Hermitian matrix, ascending."""
-    return into(out, eigh(A, UPLO)[0])
+    _check("linalg.eigvalsh", A)
+    _check_triangle(UPLO)
+    return into(out, _eigvalsh(A, UPLO))
 
 
 def _svd_gradient(g, U, S, Vh):
@@ -403,10 +421,21 @@ def svd(A, full_matrices=True, *, driver=None, out=None):
     return _svd(A, full_matrices) if out is None else _svd(A, full_matrices, out=out)
 
 
+def _svdvals_gradient(g, A):
+    """The singular vectors are found only now; one value that occurs twice, or zero, does no harm."""
+    left, _, right = _svd(A, False)
+    return (left * g[..., None, :]) @ right
+
+
+@op("LinalgSvdBackward0", A=_svdvals_gradient)
+def _svdvals(A):
+    return np.linalg.svd(A, compute_uv=False)
+
+
 def svdvals(A, *, driver=None, out=None):
     """The singular values, descending."""
     _check("linalg.svdvals", A, square=False)
-    return into(out, _svd(A, False)[1])
+    return into(out, _svdvals(A))
 
 
 # Functions
