@@ -24,7 +24,8 @@ from tests.parity.resolve import lookup
 from tests.parity.sides import Side
 
 STEPS = 10
-# A quasi-Newton method goes 20 times as far in one step, and multiplies rounding as it goes: only its beginning can agree.
+# A quasi-Newton method makes 20 iterations a step, and each multiplies rounding: PyTorch's own results in single precision
+# part when a parameter changes by its last bit. So only its first step is compared, and only in double precision.
 STEPS_OF = {"LBFGS": 1}
 
 
@@ -54,7 +55,13 @@ def plan(
         "missing": sorted(map(name_of, lacking)),
         "for sparse gradients only, not compared": sorted(map(name_of, sparse)),
     }
-    return [OptimizerComparison(o, d, lib, options).compare for o in there for d in kinds], missing, len(chosen)
+    cases = [
+        OptimizerComparison(o, d, lib, options).compare
+        for o in there
+        for d in kinds
+        if d is torch.float64 or name_of(o) not in STEPS_OF
+    ]
+    return cases, missing, len(chosen)
 
 
 @dataclass

@@ -224,10 +224,10 @@ def _airy_decaying(x: ndarray) -> ndarray:
 
 
 def _airy_oscillating(x: ndarray) -> ndarray:
-    argument = 2 / 3 * -x * np.sqrt(-x)
+    argument = 2 * -x * np.sqrt(-x) / 3
     p, q = _hankel(1 / 3, argument, True)
-    angle = argument - math.pi / 4
-    return (np.cos(angle) * p - np.sin(angle) * q) / (math.sqrt(math.pi) * np.sqrt(np.sqrt(-x)))
+    angle = argument + math.pi / 4
+    return (np.sin(angle) * p + np.cos(angle) * q) / (math.sqrt(math.pi) * np.sqrt(np.sqrt(-x)))
 
 
 @wide

@@ -76,7 +76,7 @@ def _growth(g: Any, base: Any, exponent: Any) -> Any:
     flat = base == 0
     if raw(exponent).dtype.kind != "c":
         flat = flat & (exponent >= 0)
-    return where(flat, 0, g * (base**exponent * log(base)))
+    return g * where(flat, 0, base**exponent * log(base))
 
 
 def integer_power(base: Any, exponent: Any) -> Any:
