@@ -42,6 +42,14 @@ CASES = [
     ("ASGD", {}),
     ("ASGD", {"lr": 0.1, "lambd": 0.1, "alpha": 0.5, "t0": 2, "weight_decay": 0.1}),
 ]
+OF_REAL_NUMBERS = [
+    ("Adafactor", {}),
+    ("Adafactor", {"lr": 0.1, "weight_decay": 0.1, "maximize": True}),
+    ("Adafactor", {"eps": (1e-6, 1e-2), "d": 1.5, "beta2_decay": -0.5}),
+    ("Muon", {}),
+    ("Muon", {"lr": 0.1, "weight_decay": 0.0, "momentum": 0.5, "nesterov": False}),
+    ("Muon", {"lr": 0.1, "ns_steps": 3, "ns_coefficients": (2.0, -1.5, 0.5), "adjust_lr_fn": "match_rms_adamw"}),
+]
 IDS = [f"{name}-{'-'.join(options)}" for name, options in CASES]
 
 TOLERANCE = {np.dtype("f4"): {"rtol": 2e-5, "atol": 1e-6}, np.dtype("f8"): {"rtol": 1e-12, "atol": 1e-14}}
@@ -88,6 +96,10 @@ def after_steps(library, name, options, arrays, gradients):
     return plain(params), plain(optimizer.state_dict())
 
 
+def shapes_for(name):
+    return [(3, 2), (2, 5)] if name == "Muon" else [(3, 2), (4,), ()]
+
+
 def random_run(seed, shapes, dtype, steps=4):
     rng = np.random.default_rng(seed)
 
@@ -100,10 +112,25 @@ def random_run(seed, shapes, dtype, steps=4):
     return draw(), [draw() for _ in range(steps)]
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
-@pytest.mark.parametrize(("name", "options"), CASES, ids=IDS)
+@pytest.mark.parametrize("name", ["Adafactor", "Muon"])
+def test_complex_numbers_are_refused(name):
+    for library in LIBRARIES:
+        param = library.ones(2, 2, dtype=library.complex64).requires_grad_()
+        param.grad = library.ones(2, 2, dtype=library.complex64)
+        with pytest.raises(RuntimeError, match=f"{name} does not support complex parameters"):
+            getattr(library.optim, name)([param]).step()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "dtype"),
+    [
+        *((*case, dtype) for case in CASES + OF_REAL_NUMBERS for dtype in ("f4", "f8")),
+        *((*case, "c16") for case in CASES),
+    ],
+    ids=str,
+)
 def test_steps_are_pytorchs(name, options, dtype):
-    arrays, gradients = random_run(0, [(3, 2), (4,), ()], dtype)
+    arrays, gradients = random_run(0, shapes_for(name), dtype)
     expected, got = (after_steps(library, name, options, arrays, gradients) for library in LIBRARIES)
     assert_close(list(got), list(expected))
 
@@ -208,6 +235,8 @@ BAD_OPTIONS = [
     ("SGD", {"fused": True, "foreach": True}),
     ("Adam", {"fused": True, "differentiable": True}),
     ("LBFGS", {"lr": -1.0}),
+    *(("Adafactor", options) for options in ({"lr": -1.0}, {"beta2_decay": 1.0}, {"eps": (None, -1.0)}, {"d": 0.5})),
+    *(("Muon", options) for options in ({"lr": -1.0}, {"momentum": -1.0}, {"adjust_lr_fn": "other"}, {})),
 ]
 
 

@@ -24,8 +24,8 @@ from tests.parity.resolve import lookup
 from tests.parity.sides import Side
 
 STEPS = 10
-# A quasi-Newton method makes 20 iterations a step, and each multiplies rounding: PyTorch's own results in single precision
-# part when a parameter changes by its last bit. So only its first step is compared, and only in double precision.
+# A quasi-Newton method makes 20 iterations a step, and each multiplies rounding: in single precision PyTorch parts from
+# itself when a parameter changes by its last bit. So only the first step is compared, and only in double precision.
 STEPS_OF = {"LBFGS": 1}
 
 

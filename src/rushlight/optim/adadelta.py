@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class Adadelta(ElementwiseOptimizer):
+class Adadelta(ParameterwiseOptimizer):
     """Adadelta: the gradient scaled by the ratio of the running sizes of past updates and past gradients.
 
     ``v = rho * v + (1 - rho) * g**2; d = g * sqrt(u + eps) / sqrt(v + eps); u = rho * u + (1 - rho) * d**2;

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_rates, full_like, scalar
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, full_like, scalar
 from .optimizer import ParamsT
 
 
-class Adagrad(ElementwiseOptimizer):
+class Adagrad(ParameterwiseOptimizer):
     """Adagrad: the gradient divided by the root of the sum of its squares so far.
 
     ``s += g**2; p -= lr / (1 + (step - 1) * lr_decay) * g / (sqrt(s) + eps)``. Duchi et al., 2011, "Adaptive

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class Adam(ElementwiseOptimizer):
+class Adam(ParameterwiseOptimizer):
     """Adam: steps along the running mean of the gradient, divided by the root of the running mean of its square.
 
     With ``m`` and ``v`` the means with decay rates ``betas``, both corrected for their start at zero,

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class Adamax(ElementwiseOptimizer):
+class Adamax(ParameterwiseOptimizer):
     """Adamax: Adam with the infinity norm of past gradients in place of their root mean square.
 
     ``u = max(beta2 * u, |g| + eps); p -= lr / (1 - beta1**step) * m / u``. Kingma and Ba, 2015, "Adam: A Method for

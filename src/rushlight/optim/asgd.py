@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class ASGD(ElementwiseOptimizer):
+class ASGD(ParameterwiseOptimizer):
     """Gradient descent with a decaying rate that keeps the mean of the parameters from step ``t0`` in ``state["ax"]``.
 
     Polyak and Juditsky, 1992, "Acceleration of Stochastic Approximation by Averaging".

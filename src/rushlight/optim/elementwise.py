@@ -1,4 +1,4 @@
-"""Optimizers that treat every element alike: the loop over parameters, and the arrays an update works on."""
+"""What optimizers share: the loop over parameters, and the arrays that an update of every element alike works on."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _WHEN_ABSENT = {
 }
 
 
-class ElementwiseOptimizer(Optimizer):
-    """Base of the optimizers whose update of an element depends on that element alone.
+class ParameterwiseOptimizer(Optimizer):
+    """Base of the optimizers that update one parameter after the other.
 
     A subclass writes :meth:`_update`, which changes one parameter's arrays in place, and :meth:`_init_state`.
     ``foreach`` and ``fused`` are accepted and change nothing. Raises ``NotImplementedError`` for

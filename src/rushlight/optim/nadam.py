@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class NAdam(ElementwiseOptimizer):
+class NAdam(ParameterwiseOptimizer):
     """NAdam: Adam with Nesterov momentum, of weight ``beta1 * (1 - 0.5 * 0.96**(step * momentum_decay))``.
 
     Dozat, 2016, "Incorporating Nesterov Momentum into Adam". Raises ``ValueError`` for an option out of its range.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class RAdam(ElementwiseOptimizer):
+class RAdam(ParameterwiseOptimizer):
     """RAdam: Adam that leaves out the division while the variance of its second moment is still too large.
 
     Liu et al., 2020, "On the Variance of the Adaptive Learning Rate and Beyond".

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class RMSprop(ElementwiseOptimizer):
+class RMSprop(ParameterwiseOptimizer):
     """RMSprop: the gradient divided by the root of the running mean of its square.
 
     ``v = alpha * v + (1 - alpha) * g**2; p -= lr * g / (sqrt(v) + eps)``. ``centered`` takes the variance in place

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .elementwise import ElementwiseOptimizer, advance, blocks, check_rates, full_like, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, full_like, scalar, zeros_like
 from .optimizer import ParamsT
 
 
-class Rprop(ElementwiseOptimizer):
+class Rprop(ParameterwiseOptimizer):
     """Resilient backpropagation: only the gradient's sign counts, the size of the step adapts per element.
 
     The step size grows by ``etas[1]`` while the sign stays, and shrinks by ``etas[0]`` when it changes, within

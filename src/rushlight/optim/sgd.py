@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor, wrap
-from .elementwise import ElementwiseOptimizer, blocks, check_rates
+from .elementwise import ParameterwiseOptimizer, blocks, check_rates
 from .optimizer import ParamsT
 
 
-class SGD(ElementwiseOptimizer):
+class SGD(ParameterwiseOptimizer):
     """Gradient descent ``p -= lr * g``; with momentum ``b = momentum * b + (1 - dampening) * g; p -= lr * b``.
 
     The first step takes ``b = g``. ``nesterov`` steps along ``g + momentum * b`` (Sutskever et al., 2013, "On the
