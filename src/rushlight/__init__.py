@@ -41,10 +41,25 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\."
 newaxis = None
 
 _MODULES = (
-    "autograd", "backends", "cuda", "distributed", "fft", "func", "linalg", "nn", "optim", "random", "serialization",
-    "special", "testing", "utils",
+    "amp", "autograd", "backends", "compiler", "cuda", "distributed", "fft", "func", "linalg", "nn", "optim", "random",
+    "serialization", "special", "testing", "utils",
 )  # fmt: skip
-_ELSEWHERE = {"save": "serialization", "load": "serialization"}
+_HOMES = {
+    "amp": "GradScaler autocast is_autocast_enabled",
+    "compiler": "compile",
+    "ops.windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",
+    "serialization": "load save",
+    "settings": (
+        "are_deterministic_algorithms_enabled get_default_device get_float32_matmul_precision "
+        "is_deterministic_algorithms_warn_only_enabled set_default_device set_float32_matmul_precision "
+        "set_flush_denormal use_deterministic_algorithms"
+    ),
+    "typed": (
+        "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor "
+        "ShortTensor set_default_tensor_type"
+    ),
+}
+_ELSEWHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> Any:

@@ -48,6 +48,14 @@ class device:
     def __reduce__(self) -> tuple:
         return device, (str(self),)
 
+    def __enter__(self) -> device:
+        """New tensors inside a ``with`` live here: on the CPU, as they do anyway."""
+        check(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
 
 _KINDS = ("cpu", "cuda", "mps", "xpu", "meta")
 cpu = device("cpu")

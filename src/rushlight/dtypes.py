@@ -257,7 +257,7 @@ class finfo:
         self.bits = type.to_real().itemsize * 8
         self.eps, self.max, self.min, self.tiny = (builtins.float(v) for v in (info.eps, info.max, info.min, info.tiny))
         self.smallest_normal = self.tiny
-        self.resolution = builtins.float(info.resolution)
+        self.resolution = 10.0**-info.precision
         self.dtype = type.to_real()._name
 
     def __repr__(self) -> str:

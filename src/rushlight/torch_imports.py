@@ -34,6 +34,9 @@ FOLDED = {
     "torch.utils.data": {"dataloader", "dataset", "sampler"},
 }
 
+# Classes whose names programs print, and pickle: called as PyTorch calls them.
+CLASSES = {"torch": ("Tensor", "Size", "dtype", "device", "finfo", "iinfo"), "torch.nn.parameter": ("Parameter",)}
+
 # Where a name that was asked for in the wrong place is looked for before similar names are.
 HOMES = (
     "rushlight",
@@ -54,6 +57,10 @@ def install() -> None:
     """Let every later import of ``torch`` in this process give Rushlight."""
     sys.meta_path.insert(0, TorchFinder())
     importlib.import_module("torch")
+    for home, names in CLASSES.items():
+        module = importlib.import_module(home)
+        for name in names:
+            getattr(module, name).__module__ = home
 
 
 class TorchFinder(MetaPathFinder):

@@ -32,6 +32,7 @@ from .padding import *
 from .pool import *
 from .powers import *
 from .products import *
+from .promotion import result_type as result_type
 from .random import *
 from .ranges import *
 from .reduce import *

@@ -144,6 +144,8 @@ def type_(input: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
         if dtype not in by_name:
             raise ValueError(f"invalid type: '{dtype}'")
         dtype = by_name[dtype]
+    elif isinstance(dtype, type):
+        dtype = vars(dtype)["dtype"]  # of a constructor such as torch.LongTensor
     return converted(input, dtype)
 
 

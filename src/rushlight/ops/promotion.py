@@ -44,6 +44,16 @@ def result_dtype(operands: tuple, to_float: bool = False) -> dtypes.dtype:
     return dtypes.get_default_dtype() if to_float and common.category < dtypes.FLOATING else common
 
 
+def result_type(tensor1: Any, tensor2: Any) -> dtypes.dtype:
+    """The type that an operation on two tensors or numbers has.
+
+    >>> import rushlight as torch
+    >>> torch.result_type(torch.tensor([1]), 2.5)
+    torch.float32
+    """
+    return result_dtype((raw(tensor1), raw(tensor2)))
+
+
 def promoted(operands: tuple, to_float: bool = False) -> tuple[list, np.dtype]:
     """The operands as arrays of the type to compute in, and the type of the result."""
     dtype = single_dtype(operands)
