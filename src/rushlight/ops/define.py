@@ -260,7 +260,7 @@ class Op:
         operation that overwrote it.
         """
         saved: dict[str, Any] = {}
-        releases = self.elementwise or self.sequence is not None
+        releases = self.elementwise  # whose nodes tell what was recorded the general way by its being a dict
         for name, source, place in self.plan(edges):
             if source == VALUE:
                 value = values[place]
