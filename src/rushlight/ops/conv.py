@@ -82,13 +82,23 @@ def _per_axis(name: str, value: Any, rank: int) -> tuple[int, ...]:
     return value
 
 
-def _check(input: Any, weight: Any, bias: Any, by: Geometry, rank: int, transposed: bool) -> None:
-    x, w = input.array, weight.array
-    if w.ndim != rank + 2:
+def _check_weight(x: Any, w: Any, rank: int) -> None:
+    if w.ndim < 3:
         raise RuntimeError(
-            f"Expected {rank + 2}-dimensional weight for {rank}-dimensional convolution, but got weight of size "
+            f"weight should have at least three dimensions: {rank + 2} for {rank}-dimensional convolution, but got "
             f"{list(w.shape)}"
         )
+    if w.ndim != rank + 2:
+        raise RuntimeError(
+            f"Expected {w.ndim}-dimensional input for {w.ndim}-dimensional weight {list(w.shape)}, but got "
+            f"{x.ndim}-dimensional input of size {list(x.shape)} instead: {rank}-dimensional convolution has "
+            f"{rank + 2}-dimensional weight"
+        )
+
+
+def _check(input: Any, weight: Any, bias: Any, by: Geometry, rank: int, transposed: bool) -> None:
+    x, w = input.array, weight.array
+    _check_weight(x, w, rank)
     for name, values, least in (("padding", by.padding, 0), ("stride", by.stride, 1), ("dilation", by.dilation, 1)):
         if min(values) < least:
             if name == "padding":
@@ -203,6 +213,7 @@ def _conv(rank: int):
         batched = _batched(name, input, rank)
         input = input if batched else input.unsqueeze(0)
         if isinstance(padding, str):
+            _check_weight(input, weight, rank)
             input, padding = _named_padding(input, weight, stride, padding, dilation, rank)
         out = _convolve(input, weight, bias, stride, padding, dilation, False, 0, groups, rank)
         return out if batched else out.squeeze(0)

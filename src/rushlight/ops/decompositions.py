@@ -15,7 +15,7 @@ from ..tensor import Tensor, wrap
 from .define import op
 from .linalg import into
 from .products import adjoint, cased, conj, summed_to
-from .promotion import raw
+from .promotion import is_half, raw
 
 __all__ = ["det", "inverse", "logdet", "matrix_exp", "pinverse", "slogdet"]
 
@@ -24,7 +24,7 @@ class LinAlgError(RuntimeError):
     """A matrix that an operation cannot take: singular, or not positive definite."""
 
 
-def _check(name: str, a: Any, square: bool = True) -> None:
+def _check(name: str, a: Any, square: bool = True, half: bool = False) -> None:
     x = raw(a)
     if x.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
@@ -32,7 +32,7 @@ def _check(name: str, a: Any, square: bool = True) -> None:
         raise RuntimeError(
             f"{name}: A must be batches of square matrices, but they are {x.shape[-2]} by {x.shape[-1]} matrices"
         )
-    if x.dtype.kind not in "fc" or x.dtype.itemsize == 2:
+    if x.dtype.kind not in "fcV" or (is_half(x.dtype) and not half):
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {cased(x)}")
 
 
@@ -458,7 +458,7 @@ def _exp_gradient(g, A):
 
 def matrix_exp(A):
     """Σ Aᵏ/k! of a square matrix."""
-    _check("linalg.matrix_exp", A)
+    _check("linalg.matrix_exp", A, half=True)
     return _matrix_exp(A)
 
 

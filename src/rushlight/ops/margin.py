@@ -9,6 +9,8 @@ from .activation import logsigmoid
 from .define import op
 from .loss import reduced, reduction_of, share
 from .norms import pairwise_distance
+from .products import cased
+from .promotion import raw
 
 __all__ = ["cosine_embedding_loss", "hinge_embedding_loss", "margin_ranking_loss", "triplet_margin_loss"]
 
@@ -181,10 +183,15 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
         )
     rows = input.shape[0] if input.ndim == 2 else 1
     if target.ndim > 1 or target.numel() != rows:
-        raise RuntimeError(f"inconsistent target size, expected {rows} but got {list(target.shape)}")
+        raise RuntimeError(
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
+            f"Expected target size [{rows}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
+        )
     classes = input.shape[-1] if input.ndim else 1
     if weight is not None and weight.numel() != classes:
         raise RuntimeError(f"inconsistent weight size, expected {classes} but got {list(weight.shape)}")
+    if raw(target).dtype != np.int64:
+        raise RuntimeError(f"expected scalar type Long but found {cased(raw(target))}")
     return _multi_margin(input, target, p, margin, weight, reduction)[0]
 
 

@@ -142,11 +142,6 @@ def _windows(
         raise RuntimeError(
             f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, got {list(shape)}"
         )
-    if 0 in shape[-rank - 1 :]:
-        raise RuntimeError(
-            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
-            f"got: {list(shape)}"
-        )
     kernel = numbers(kernel_size, rank, f"{name}: kernel_size")
     empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
     stride = kernel if empty else numbers(stride, rank, f"{name}: stride")
@@ -164,10 +159,22 @@ def _windows(
                 f"pad should be at most half of effective kernel size, but got pad={p}, kernel_size={k} and "
                 f"dilation={d}"
             )
+    if 0 in shape[-rank - 1 :]:
+        if rank == 3:
+            raise RuntimeError(
+                f"{name}: Expected input's non-batch dimensions to have positive length, but input has a shape of "
+                f"{list(shape)} and non-batch dimension {shape[-rank - 1 :].index(0)} has length zero!"
+            )
+        raise RuntimeError(
+            f"Expected {rank + 1}D or {rank + 2}D (batch mode) tensor with optional 0 dim batch size for input, but "
+            f"got: {list(shape)}"
+        )
     size = shape[-rank:]
     out = tuple(kernels.count(*axis, ceil_mode) for axis in zip(size, kernel, stride, padding, dilation))
     if min(out) < 1:
         have, made = ("x".join(map(str, (shape[-rank - 1], *lengths))) for lengths in (size, out))
+        if name == "max_pool1d":
+            raise RuntimeError(f"max_pool1d() Invalid computed output size: {out[0]}: no window fits into {have}")
         raise RuntimeError(f"Given input size: ({have}). Calculated output size: ({made}). Output size is too small")
     return Windows(kernel, stride, padding, dilation, out)
 
@@ -234,6 +241,9 @@ def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...
         raise RuntimeError(f"{name}: output_size must be {rank}, got {len(wished)} sizes")
     out = tuple(n if w is None else w for w, n in zip(wished, input.shape[-rank:]))
     if min(out) < 0:
+        if "max" in name:
+            shape = [*input.shape[:-rank], *out]
+            raise RuntimeError(f"Trying to create tensor with negative dimension {min(out)}: {shape}")
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}"
         )
