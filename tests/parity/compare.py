@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,53 +35,99 @@ LOOSER["special.airy_ai"] = (100.0, "PyTorch is off by up to 8e-6 around -2, whe
 
 @dataclass(frozen=True)
 class Known:
-    """A difference that is known, and right on Rushlight's side; it is counted and printed, but is no failure.
+    """A difference that is known, with the better right on Rushlight's side: counted and printed, but no failure.
 
     Attributes:
-        stages: the derivatives that differ.
-        where_nan: they differ only where PyTorch has NaN; everything else is compared.
+        stages: where it is found: in the values, in the gradients, in the second gradients.
+        places: from PyTorch's array and the other, the elements that may differ; all others are compared.
         reason: why.
     """
 
     stages: tuple[str, ...]
-    where_nan: bool
+    places: Callable[[np.ndarray, np.ndarray], np.ndarray]
     reason: str
 
 
+def _anywhere(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    return np.asarray(expected != got)
+
+
+def _where_nan(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    return np.isnan(expected) & np.isfinite(got)
+
+
+def _at_poles(expected: np.ndarray, got: np.ndarray) -> np.ndarray:
+    return (np.abs(expected.astype(np.float64)) > 1e6) & np.isinf(got)
+
+
+_POLES = Known(
+    (VALUE,), _at_poles, "of the integers below one PyTorch has a large number for some types, where there is a pole"
+)
 KNOWN: dict[str, Known] = {
     "as_strided_scatter": Known(
-        (GRADIENT, SECOND), False,
+        (GRADIENT, SECOND), _anywhere,
         "PyTorch gives the input its gradient in the places that were overwritten, not in those that were kept "
         "(its own gradcheck fails)",
     ),
     "logcumsumexp": Known(
-        (SECOND,), True, "PyTorch takes the logarithm of the incoming gradient, and has NaN for its derivative at zero"
+        (SECOND,), _where_nan,
+        "PyTorch takes the logarithm of the incoming gradient, and has NaN for its derivative at zero",
     ),
     "linalg.norm": Known(
-        (SECOND,), True, "of the norm of a zero vector PyTorch has the first derivative as zero, the second as NaN"
+        (SECOND,), _where_nan, "of the norm of a zero vector PyTorch has the first derivative as zero, the second as NaN"
     ),
+    "polygamma": _POLES,
+    "special.polygamma": _POLES,
 }  # fmt: skip
+TIES = "which of several equal elements the index points at is not specified; the element is the same"
+TIED = {"kthvalue", "median", "mode", "nanmedian", "topk"}  # and gradients go where the index points
 
 
-def accept_known(expected: Outcome, got: Outcome, name: str) -> bool:
-    """Take over from PyTorch's outcome the derivatives of an op in which it is known to differ; whether any did."""
-    known = KNOWN.get(name)
-    if known is None or expected.failed or got.failed:
-        return False
+def accept_known(expected: Outcome, got: Outcome, name: str) -> str | None:
+    """Take over from PyTorch's outcome what is known to differ; the reason if anything did."""
+    if expected.failed or got.failed:
+        return None
+    if name in TIED:
+        return TIES if _accept_tie(expected, got) else None
+    if name not in KNOWN:
+        return None
+    known = KNOWN[name]
+    stages = ((VALUE, "output"), (GRADIENT, "gradients"), (SECOND, "second"))
     found = False
-    for stage, attribute in ((GRADIENT, "gradients"), (SECOND, "second")):
-        if stage in known.stages:
-            for e, g in zip(getattr(expected, attribute), getattr(got, attribute), strict=False):
-                found = (e is not None and g is not None and _take_over(e, g, known.where_nan)) or found
-    return found
+    for attribute in (attribute for stage, attribute in stages if stage in known.stages):
+        for e, g in zip(_leaves(getattr(expected, attribute)), _leaves(getattr(got, attribute)), strict=False):
+            if e.shape == g.shape and e.dtype == g.dtype:
+                places = known.places(e.array, g.array)
+                g.array = np.where(places, e.array, g.array)
+                found = found or bool(places.any())
+    return known.reason if found else None
 
 
-def _take_over(expected: Leaf, got: Leaf, where_nan: bool) -> bool:
-    if expected.shape != got.shape or expected.dtype != got.dtype:
+def _accept_tie(expected: Outcome, got: Outcome) -> bool:
+    """Take over the indices where those of `got` point at the right elements too."""
+    theirs, ours = (list(_leaves(o.output)) for o in (expected, got))
+    if [leaf.shape for leaf in theirs] != [leaf.shape for leaf in ours] or len(theirs) != 2:
         return False
-    places = np.isnan(expected.array) & np.isfinite(got.array) if where_nan else np.asarray(expected.array != got.array)
-    got.array = np.where(places, expected.array, got.array)
-    return bool(places.any())
+    (values, e), (_, g) = theirs, ours
+    if np.array_equal(e.array, g.array):
+        return False
+    if not _points_at(expected.inputs[0].array, g.array, values.array):
+        return False
+    g.array, got.gradients, got.second = e.array, expected.gradients, expected.second
+    return True
+
+
+def _points_at(source: np.ndarray, indices: np.ndarray, values: np.ndarray) -> bool:
+    """Whether the values are those at the indices, along whichever axis."""
+    for axis in range(source.ndim):
+        kept = indices.ndim == source.ndim
+        places, wanted = (x if kept else np.expand_dims(x, axis) for x in (indices, values))
+        others = [i for i in range(source.ndim) if i != axis]
+        if [places.shape[i] for i in others] != [source.shape[i] for i in others] or places.max() >= source.shape[axis]:
+            continue
+        if np.array_equal(np.take_along_axis(source, places, axis), wanted):
+            return True
+    return False
 
 
 def tolerance(name: str, dtype: str) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """Bessel and Airy functions and orthogonal polynomials in NumPy, to the full precision of float64.
 
-Up to 25 Bessel's integrals by the trapezoidal rule, which converges exponentially for them (Trefethen and Weideman, "The
-exponentially convergent trapezoidal rule", SIAM Review 56, 2014); beyond, Hankel's asymptotic series (Abramowitz and
-Stegun, 9.2 and 9.7).
+Up to 25 Bessel's integrals by the trapezoidal rule, which converges exponentially for them (Trefethen and Weideman,
+SIAM Review 56, 2014, "The exponentially convergent trapezoidal rule"); beyond, Hankel's asymptotic series
+(Abramowitz and Stegun, 9.2 and 9.7).
 """
 
 from __future__ import annotations

@@ -221,7 +221,7 @@ def _refuse_mixed(input: Any, other: Any) -> Any:
 def heaviside(input, values):
     """0 below 0, 1 above, and ``values`` at 0."""
     _refuse_mixed(input, values)
-    return np.where(input == 0, values, np.where(input != input, 0, input > 0)).astype(input.dtype)
+    return np.where(input == 0, values, np.where(input != input, 0, input > 0).astype(input.dtype))
 
 
 heaviside = requiring(heaviside, "input", "values")

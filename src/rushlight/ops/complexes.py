@@ -18,7 +18,8 @@ from .reduce import sum_to_size
 from .writing import compose
 
 __all__ = [
-    "angle", "complex", "conj", "conj_physical", "imag", "polar", "real", "resolve_conj", "resolve_neg", "view_as_complex",
+    "angle", "complex", "conj", "conj_physical", "imag", "polar", "real", "resolve_conj", "resolve_neg",
+    "view_as_complex",
     "view_as_real",
 ]  # fmt: skip
 
@@ -109,7 +110,7 @@ def _conjugate(input):
 
 @op("ConjPhysicalBackward0", input=lambda g: g.conj())
 def _conjugate_physically(input):
-    return np.conjugate(input)
+    return np.conjugate(input) if input.dtype.kind == "c" else input.copy()
 
 
 def conj(input: Tensor) -> Tensor:
@@ -142,7 +143,8 @@ def resolve_neg(input: Tensor) -> Tensor:
 
 @op(
     "ComplexBackward0",
-    real=lambda g, real_shape: sum_to_size(real(g), real_shape), imag=lambda g, imag_shape: sum_to_size(imag(g), imag_shape),
+    real=lambda g, real_shape: sum_to_size(real(g), real_shape),
+    imag=lambda g, imag_shape: sum_to_size(imag(g), imag_shape),
 )  # fmt: skip
 def complex(real, imag):
     """Complex numbers from their parts, both float32 or both float64.
@@ -161,7 +163,8 @@ def complex(real, imag):
 def _refuse_other_parts(first: Any, second: Any) -> None:
     if first.dtype.kind != "f" or second.dtype.kind != "f":
         raise RuntimeError(
-            f"Expected both inputs to be Half, Float or Double tensors but got {dtypes.CASED[dtypes.of(first.dtype)]} and "
+            "Expected both inputs to be Half, Float or Double tensors but got "
+            f"{dtypes.CASED[dtypes.of(first.dtype)]} and "
             f"{dtypes.CASED[dtypes.of(second.dtype)]}"
         )
     if first.dtype != second.dtype:

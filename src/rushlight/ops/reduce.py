@@ -180,6 +180,8 @@ def sum_to_size(input, *size):
         RuntimeError: a tensor of that shape does not broadcast to this one's.
     """
     size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    if not size and input.dtype.kind in "biu":
+        return add.reduce(input, None, np.int64)
     lead = input.ndim - len(size)
     if lead < 0 or builtins.any(n not in (1, input.shape[i + lead]) for i, n in enumerate(size)):
         raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(input.shape)}}}.")

@@ -11,7 +11,7 @@ from ..tensor import Tensor
 from .convert import to_dtype
 from .define import op
 from .promotion import raw
-from .reduce import called, mean
+from .reduce import called, mean, widened
 from .reduce import sum as add_up
 
 __all__ = ["bincount", "corrcoef", "cov", "histc", "histogram", "histogramdd"]
@@ -43,12 +43,12 @@ def histc(input, bins=100, min=0, max=0):
     """
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
-    if input.dtype.kind not in "f":
+    if input.dtype.kind not in "fV":
         raise NotImplementedError(f"\"histogram_cpu\" not implemented for '{called(input)}'")
-    low, high = _limits("histc", input, min, max, 1)
-    x = input.reshape(-1)
+    x = widened(input).reshape(-1)
+    low, high = _limits("histc", x, min, max, 1)
     inside = x[(x >= low) & (x <= high)]
-    places = ((inside - input.dtype.type(low)) * bins / input.dtype.type(high - low)).astype(np.int64)
+    places = ((inside - x.dtype.type(low)) * bins / x.dtype.type(high - low)).astype(np.int64)
     return np.bincount(np.minimum(places, bins - 1), minlength=bins).astype(input.dtype)
 
 
