@@ -108,10 +108,10 @@ def of(numpy_dtype: np.dtype) -> dtype:
             return _by_numpy[native]
         if numpy_dtype.name == "bfloat16":
             return of(bfloat16.numpy)
-        supported = "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, uint8, and bool"
         raise TypeError(
             f"can't convert np.ndarray of type numpy.{numpy_dtype.type.__name__}. The only supported types are: "
-            f"{supported}."
+            "float64, float32, float16, complex64, complex128, int64, int32, int16, int8, uint64, uint32, uint16, "
+            "uint8, and bool."
         )
     return found
 

@@ -31,7 +31,14 @@ FREED = (
 
 
 def run(
-    roots: list, gradients: list, *, keep_graph: bool, recorded: bool, targets: Iterable | None, make: Callable, boundary: bool = False
+    roots: list,
+    gradients: list,
+    *,
+    keep_graph: bool,
+    recorded: bool,
+    targets: Any,
+    make: Callable,
+    boundary: bool = False,
 ) -> dict:
     """Send the gradients of the roots through the graph.
 

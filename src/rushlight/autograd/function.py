@@ -11,7 +11,7 @@ import numpy as np
 from .modes import recording
 from .node import Bundle, Node, Slot, current_frame, next_number, public_edge, user_place
 
-__all__ = ["Function", "FunctionCtx", "NestedIOFunction", "once_differentiable"]
+__all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
 
 class FunctionCtx:

@@ -257,7 +257,7 @@ def accumulator(leaf: Any) -> AccumulateGrad:
 
 def is_library(filename: str) -> bool:
     """Whether code of this file is the library's own, so that the user's line is further up."""
-    known = inside[filename] = filename.startswith(_HERE) or filename.startswith("<rushlight")
+    known = inside[filename] = filename.startswith((_HERE, "<rushlight"))
     return known
 
 

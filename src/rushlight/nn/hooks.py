@@ -297,7 +297,7 @@ def _watch(values: tuple, react: Callable[[tuple], tuple]) -> tuple[tuple, bool]
 
     `react` takes and returns one gradient (or None) for each of `values`.
     """
-    from ..autograd import Function
+    from ..autograd.function import Function
 
     places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
     if not (is_grad_enabled() and any(values[place].requires_grad for place in places)):

@@ -13,7 +13,7 @@ from .convert import to_dtype
 from .define import inplace, op
 from .pick import put
 from .promotion import is_half, raw
-from .reduce import as_asked, called, fitted, to_out, widened, written
+from .reduce import as_asked, called, to_out, widened, written
 
 __all__ = [
     "cummax", "cummin", "cumprod", "cumsum", "cumulative_trapezoid", "diff", "logcumsumexp", "trapezoid", "trapz",

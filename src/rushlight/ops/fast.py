@@ -262,9 +262,9 @@ def binary(
                             result.version = inference_cell if inferring.get() else [0]
                         result.node = None
                         return result
-            if kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype:
-                if input.dtype is float32 or input.dtype is float64:
-                    return value(input, other)  # in a rule: bare arrays in, bare arrays out
+            bare = kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype
+            if bare and (input.dtype is float32 or input.dtype is float64):
+                return value(input, other)  # in a rule: bare arrays in, bare arrays out
             return slow((input, other), {} if out is None else {"out": out}, current_frame(1))
 
         call.__name__ = call.__qualname__ = spec.name

@@ -40,8 +40,9 @@ NUMBER = {"input": lambda g, input_shape: zeros_as(g, input_shape)}
 TENSOR = {**NUMBER, "value": lambda g, value_dtype: _total(g, value_dtype)}
 _number, _tensor = op("FillBackward0", **NUMBER)(_fill_number), op("FillBackward1", **TENSOR)(_fill_tensor)
 _number_in, _tensor_in = (
-    inplace(op("FillBackward2", idempotent=True, **NUMBER)(_fill_number)), inplace(op("FillBackward3", idempotent=True, **TENSOR)(_fill_tensor))
-)  # fmt: skip
+    inplace(op("FillBackward2", idempotent=True, **NUMBER)(_fill_number)),
+    inplace(op("FillBackward3", idempotent=True, **TENSOR)(_fill_tensor)),
+)
 
 
 @op("ZeroBackward0", idempotent=True, input=lambda g, input_shape: zeros_as(g, input_shape))

@@ -76,9 +76,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 def contains(self: Tensor, element: Any) -> bool:
     """Whether some element equals a number or one of a tensor's elements."""
     if not isinstance(element, (Tensor, int, float, complex)):
-        raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
-        )
+        raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
     return bool((self.array == raw(element)).any())
 
 

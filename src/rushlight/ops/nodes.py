@@ -202,7 +202,7 @@ def computed_wide(cls: type[Backward]) -> type[Backward]:
     return type(cls.__name__, (WideBackward, cls), {"__slots__": ()})
 
 
-def current(node: Node, array: Any, cell: list, then: int, place: Any = None) -> Any:
+def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> Any:
     """A saved array whose version is another than when it was saved: what ``.data =`` has made of it, or an error."""
     now = cell[0]
     if type(now) is Moved and int(now) == int(then):

@@ -46,7 +46,7 @@ def compose(of: Tensor, array: ndarray, again: Callable | None) -> Callable | No
 
 
 def unrecorded(target: Tensor) -> bool:
-    """Whether a plain tensor can be overwritten at once: nothing is recorded, nothing overlaps, versions are counted."""
+    """Whether a plain tensor can be overwritten at once: nothing recorded, nothing overlapping, versions counted."""
     kind = type(target)
     return (
         (kind is Tensor or kind is Parameter)
@@ -62,7 +62,7 @@ def needs_record(tensor: Tensor) -> bool:
 
 
 def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool = False) -> None:
-    """Refuse what must not be overwritten, before anything is changed; ``idempotent`` changes may go over an element twice."""
+    """Refuse what must not be overwritten, before anything is changed; ``idempotent`` changes may repeat an element."""
     array = target.array
     if recording.get() and (recorded or target.requires_grad):
         view = target._view
@@ -83,10 +83,15 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
             )
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a normal "
+            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
+            "normal "
             "tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
-    if not idempotent and array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)):
+    if (
+        not idempotent
+        and array.size > 1
+        and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))
+    ):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
@@ -97,11 +102,15 @@ def check_apart(target: ndarray, other: ndarray) -> None:
     """Refuse an operand that overlaps the target, other than in every element."""
     if not (target.size and other.size and _is_dense(target) and _is_dense(other)):
         return
-    (start, end), (other_start, other_end) = np.lib.array_utils.byte_bounds(target), np.lib.array_utils.byte_bounds(other)
+    (start, end), (other_start, other_end) = (
+        np.lib.array_utils.byte_bounds(target),
+        np.lib.array_utils.byte_bounds(other),
+    )
     same = (start, end, target.strides) == (other_start, other_end, other.strides)
     if not same and start < other_end and other_start < end:
         raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory "
             "location. Please clone() the tensor before performing the operation."
         )
 
@@ -136,9 +145,12 @@ def write_out(target: Tensor, value: ndarray) -> None:
     if value.shape != target.array.shape:
         if target.array.size:
             warnings.warn(
-                f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which does "
-                f"not match the required output shape {list(value.shape)}. This behavior is deprecated, and in a future "
-                f"PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse an "
+                f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which "
+                "does "
+                f"not match the required output shape {list(value.shape)}. This behavior is deprecated, and in a "
+                "future "
+                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse "
+                "an "
                 f"out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
                 stacklevel=5,
             )
