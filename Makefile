@@ -17,6 +17,8 @@ test: $(call needs,examples test parity)
 	$(PY) -m pytest -n auto
 
 parity: $(call needs,test parity)
+	$(PY) -m tests.parity --optimizers
+	$(PY) -m tests.parity --modules
 	$(PY) -m tests.parity --jobs $(CORES)
 
 bench: $(call needs,parity)
@@ -24,6 +26,7 @@ bench: $(call needs,parity)
 
 lint: $(call needs,lint)
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet .
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 

@@ -151,7 +151,7 @@ def accessing_freed_values(torch):
 
 @pytest.mark.parametrize(("how", "depth"), [("backward", 1_000_000), ("grad", 100_000), ("hooks", 100_000)])
 def test_a_million_operations_deep(how, depth):
-    start = time.perf_counter()
+    start = time.process_time()
     x = rushlight.tensor(1.0, requires_grad=True)
     y = x
     for _ in range(depth):
@@ -165,7 +165,7 @@ def test_a_million_operations_deep(how, depth):
         gradient = x.grad
     assert gradient.item() == (2.0 if how == "hooks" else 1.0)
     del y
-    assert time.perf_counter() - start < 20
+    assert time.process_time() - start < 60  # a step that looks at the whole graph would take hours
 
 
 def test_a_deep_graph_that_is_never_run_is_freed_without_recursion():

@@ -206,7 +206,7 @@ def randperm(n: int, **options: Any) -> Tensor:
     >>> import rushlight as torch
     >>> _ = torch.manual_seed(0)
     >>> torch.randperm(4)
-    tensor([2, 0, 1, 3])
+    tensor([0, 1, 3, 2])
 
     Raises RuntimeError when `n` is negative or `dtype` cannot hold the numbers.
     """

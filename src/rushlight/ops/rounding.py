@@ -63,7 +63,7 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
 
     >>> import rushlight as torch
     >>> torch.round(torch.tensor([0.5, 1.5, 2.345])), torch.round(torch.tensor(2.345), decimals=2)
-    (tensor([0., 2., 2.]), tensor(2.3500))
+    (tensor([0., 2., 2.]), tensor(2.3400))
     """
     if decimals == 0:
         return _nearest(input, out=out)
