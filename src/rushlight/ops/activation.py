@@ -17,7 +17,8 @@ from .axes import axis
 from .compare import where
 from .define import inplace, op
 from .elementwise import abs, before, plain_div
-from .fast import unary
+from .fast import parametric, unary
+from .nodes import parameters_of
 from .powers import exp
 from .promotion import float32, float64, is_half
 from .special import erf, sigmoid
@@ -46,7 +47,9 @@ def elementwise(name: str, rule: Callable, integers: bool = False) -> Callable:
 
         operation = op(name, elementwise=True, input=rule)(compute)
         operation.op.compute = converted
-        return operation
+        if parameters_of(rule) != ("g", *operation.op.names) or operation.op.positional < len(operation.op.names):
+            return operation
+        return parametric(operation, compute, rule)
 
     return declare
 
@@ -89,7 +92,7 @@ relu.op.compute = lambda input: np.maximum(input, input.dtype.type(0))
 @elementwise("LeakyReluBackward0", lambda g, input, negative_slope: where(input > 0, g, g * negative_slope))
 def leaky_relu(input, negative_slope=0.01):
     """``x`` above 0, ``negative_slope * x`` below."""
-    return np.where(input > 0, input, input * negative_slope)
+    return (np.maximum if negative_slope <= 1 else np.minimum)(input, input * negative_slope)
 
 
 def _between(g: Any, input: Any, low: float, high: float) -> Any:

@@ -5,6 +5,7 @@ Everything else takes the general way of `define`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,9 @@ import numpy as np
 
 from ..autograd.modes import inferring, recording
 from ..autograd.node import current_frame, inside, next_number, user_place
-from ..tensor import Parameter, Tensor, inference_cell, new, view_edge
+from ..tensor import Parameter, Tensor, inference_cell, new, view_edge, wrap
 from .define import Op
-from .nodes import OUTPUT, ElementwiseBackward, Saved, current, positional, restore
+from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, positional, restore
 from .promotion import broadcast_error, float32, float64
 from .writing import needs_record, unrecorded
 
@@ -275,6 +276,61 @@ def binary(
     call.op = spec  # type: ignore[attr-defined]
     call.operator = form(known_only(spec))  # type: ignore[attr-defined]
     call.inplace = written(spec, value)  # type: ignore[attr-defined]
+    return call
+
+
+def parametric(operation: Callable, value: Callable, derivative: Callable) -> Callable:
+    """Give an elementwise operation of one tensor and numbers the fast path.
+
+    ``value`` takes ``(input, *numbers)`` and the rule ``(g, input, *numbers)``.
+    """
+    spec: Op = operation.op  # type: ignore[attr-defined]
+    defaults = spec.tail[1:]
+
+    class Fast(spec.node):  # type: ignore[name-defined, misc]
+        __slots__ = ()
+
+        def kept(self, recorded: bool) -> dict[str | None, Any]:
+            if type(self.saved) is dict:
+                return super().kept(recorded)
+            array, cell, version, numbers = self.saved
+            if cell[0] != version:
+                array = current(self, array, cell, version, self.edges[0])
+            return dict(zip(spec.names, (restore(array, cell, self.edges[0]) if recorded else array, *numbers)))
+
+        def run(self, g: Any) -> tuple:
+            if type(self.saved) is dict:
+                return self.apply(g, self.kept(False))
+            array, cell, version, numbers = self.saved
+            if cell[0] != version:
+                array = current(self, array, cell, version, self.edges[0])
+            return (derivative(g, array, *numbers),)
+
+    Fast.__name__ = Fast.__qualname__ = spec.node.__name__
+    spec.node = Fast
+
+    @functools.wraps(operation.__wrapped__)
+    def call(input: Any, *numbers: Any, **options: Any) -> Any:
+        kind = type(input)
+        if (kind is Tensor or kind is Parameter) and not options:
+            x = input.array
+            dtype = x.dtype
+            if dtype is float32 or dtype is float64:
+                if len(numbers) < len(defaults):
+                    numbers += defaults[len(numbers) :]
+                y = value(x, *numbers)
+                result = wrap(y if type(y) is ndarray else asarray(y))
+                if recording.get():
+                    edge = view_edge(input) if input._view is not None else input if input.leaf else input.node
+                    if edge is not None:
+                        cell = input.version
+                        result.node = make_node(Fast, (edge,), (x, cell, cell[0], numbers), current_frame(1))
+                return result
+        if kind is ndarray:  # in a rule: bare arrays in, bare arrays out
+            return operation(input, *numbers, **options)
+        return spec((input, *numbers), options, current_frame(1))
+
+    call.op = spec  # type: ignore[attr-defined]
     return call
 
 
