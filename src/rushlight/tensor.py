@@ -263,7 +263,16 @@ class Tensor(Attached):
         self.leaf = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set whether operations on it are recorded, and return it."""
+        """Set whether operations on it are recorded, and return it.
+
+        Raises:
+            RuntimeError: it holds whole numbers, or it is not a leaf and is to be recorded no more.
+        """
+        if not isinstance(requires_grad, bool):
+            kind = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {kind}")
+        if requires_grad and self.array.dtype.kind not in "fcV":
+            raise RuntimeError("only Tensors of floating point dtype can require gradients")
         if self.is_leaf or not requires_grad:
             self.requires_grad = requires_grad
         return self
@@ -446,30 +455,35 @@ class Tensor(Attached):
         raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
 
     def __float__(self) -> float:
-        return float(self._number("float"))
+        return float(self._number("double"))
 
     def __int__(self) -> int:
-        return int(self._number("int"))
+        return int(self._number("int64_t"))
 
     def __complex__(self) -> complex:
-        return complex(self._number("complex"))
+        return complex(self._number())
 
     def __index__(self) -> int:
         if self.array.size != 1 or self.array.dtype.kind not in "iub":
             raise TypeError("only integer tensors of a single element can be converted to an index")
         return int(self.array.item())
 
-    def _number(self, kind: str) -> Any:
+    def _number(self, kind: str | None = None) -> Any:
         if self.array.size != 1:
-            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+            raise ValueError(
+                f"only one element tensors can be converted to Python scalars, but this one has {self.array.size}"
+            )
         value = self.item()
-        if isinstance(value, complex) and kind != "complex":
+        if kind is not None and isinstance(value, complex):
             raise RuntimeError(f"value cannot be converted to type {kind} without overflow")
         return value
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         state = dict(self.__dict__)
         return _rebuild, (type(self), np.array(self.array), self.requires_grad, state)
+
+    def __copy__(self) -> Tensor:
+        return _rebuild(type(self), self.array, self.requires_grad, self.__dict__)
 
     def __deepcopy__(self, memo: dict) -> Tensor:
         if not self.is_leaf:
@@ -536,8 +550,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
             data = wrap(np.empty(0, dtypes.get_default_dtype().numpy))
         parameter = wrap(data.array, cls)
         parameter.version = data.version
-        parameter.requires_grad = requires_grad
-        return parameter
+        return record_from(parameter) if requires_grad else parameter
 
     def __deepcopy__(self, memo: dict) -> Parameter:
         if id(self) not in memo:
@@ -562,6 +575,20 @@ def alias(tensor: Tensor) -> Tensor:
     out = wrap(tensor.array)
     out.version = tensor.version
     return out
+
+
+def record_from(made: Tensor) -> Any:
+    """A tensor that was just made, as a leaf: what is computed from it is recorded.
+
+    Raises:
+        RuntimeError: it holds whole numbers.
+    """
+    if made.array.dtype.kind not in "fcV":
+        raise RuntimeError(
+            f"Only Tensors of floating point and complex dtype can require gradients, and this one is of {made.dtype}"
+        )
+    made.requires_grad = True
+    return made
 
 
 def _rebuild(cls: type, array: ndarray, requires_grad: bool, state: dict) -> Any:

@@ -240,20 +240,20 @@ def _slogdet_gradient(g, A):
 
 
 @op("LinalgSlogdetBackward0", A=_slogdet_gradient, outputs=("sign", "logabsdet"))
-def _slogdet(A):
+def _linalg_slogdet(A):
     return tuple(np.linalg.slogdet(A))
 
 
 def slogdet(A, *, out=None):
     """The sign of the determinant and the logarithm of its absolute value."""
     _check("linalg.slogdet", A)
-    return _slogdet(A) if out is None else _slogdet(A, out=out)
+    return _linalg_slogdet(A) if out is None else _linalg_slogdet(A, out=out)
 
 
 def logdet(input):
     """The logarithm of the determinant; NaN if that is negative."""
     _check("logdet", input)
-    sign, logabsdet = _slogdet(input)
+    sign, logabsdet = _linalg_slogdet(input)
     from .compare import where
 
     return where(sign == -1, float("nan"), logabsdet)
@@ -265,11 +265,14 @@ def logdet(input):
 def _cholesky_gradient(g, result, upper):
     """Murray, "Differentiation of the Cholesky decomposition", 2016."""
     lower, g = (adjoint(result), adjoint(g)) if upper else (result, g)
-    n = lower.shape[-1]
-    phi = _part(adjoint(lower) @ g, np.tril(np.ones((n, n))) - 0.5 * np.eye(n))
     inverse = _inv(lower)
-    s = adjoint(inverse) @ phi @ inverse
-    return (s + adjoint(s)) * 0.5
+    return adjoint(inverse) @ _mirrored(adjoint(lower) @ g) @ inverse * 0.5
+
+
+def _mirrored(x):
+    """The lower triangle of each square matrix, and its conjugate transpose above the diagonal."""
+    below = _square(x, np.tril, -1)
+    return below + adjoint(below) + _part(x, np.eye(x.shape[-1]))
 
 
 @op("LinalgCholeskyExBackward0", A=_cholesky_gradient)
@@ -305,8 +308,8 @@ def _qr_gradient(g, Q, R, mode):
     if wide:  # the last columns are Q @ rest: their gradient goes to rest, and through Q to the first ones
         of_q = of_q + (Q @ rest) @ adjoint(of_rest)
     m = square @ adjoint(of_square) - adjoint(of_q) @ Q
-    below = _square(m, np.tril, -1)
-    symmetric = below + adjoint(below) + _part(m, np.eye(k))
+    diagonal = _part(m, np.eye(k))  # of R, which is real there
+    symmetric = _mirrored(m) + (adjoint(diagonal) - diagonal) * 0.5
     first = (of_q + Q @ symmetric) @ adjoint(_inv(square))
     return _side_by_side(first, Q @ of_rest) if wide else first
 
@@ -318,7 +321,7 @@ def _side_by_side(a, b):
 
 
 @op("LinalgQrBackward0", A=_qr_gradient, outputs=("Q", "R"))
-def _qr(A, mode):
+def _linalg_qr(A, mode):
     if mode == "r":
         r = np.linalg.qr(A, "r")
         return np.empty(0, A.dtype), r
@@ -336,7 +339,7 @@ def qr(A, mode="reduced", *, out=None):
         raise RuntimeError(
             f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', or 'complete'"
         )
-    return _qr(A, mode) if out is None else _qr(A, mode, out=out)
+    return _linalg_qr(A, mode) if out is None else _linalg_qr(A, mode, out=out)
 
 
 def _eigh_gradient(g, eigenvalues, eigenvectors):
@@ -351,13 +354,13 @@ def _eigh_gradient(g, eigenvalues, eigenvectors):
 
 
 @op("LinalgEighBackward0", A=_eigh_gradient, outputs=("eigenvalues", "eigenvectors"))
-def _eigh(A, UPLO):
+def _linalg_eigh(A, UPLO):
     return tuple(np.linalg.eigh(A, UPLO))
 
 
 def _eigvalsh_gradient(g, A, UPLO):
     """The eigenvectors are found only now; one value that occurs twice does no harm."""
-    vectors = _eigh(A, UPLO)[1]
+    vectors = _linalg_eigh(A, UPLO)[1]
     return (vectors * g[..., None, :]) @ adjoint(vectors)
 
 
@@ -379,7 +382,7 @@ def eigh(A, UPLO="L", *, out=None):
     """
     _check("linalg.eigh", A)
     _check_triangle(UPLO)
-    return _eigh(A, UPLO) if out is None else _eigh(A, UPLO, out=out)
+    return _linalg_eigh(A, UPLO) if out is None else _linalg_eigh(A, UPLO, out=out)
 
 
 def eigvalsh(A, UPLO="L", *, out=None):
@@ -400,7 +403,10 @@ def _svd_gradient(g, U, S, Vh):
     gaps = squares[..., None, :] - squares[..., :, None]
     f = _part(1 / (gaps + _like(gaps, unit.astype(raw(gaps).dtype))), 1 - unit)
     left, right = adjoint(U) @ of_u, adjoint(v) @ of_v
-    inner = ((left - adjoint(left)) * f) * S[..., None, :] + S[..., :, None] * ((right - adjoint(right)) * f)
+    turn = left - adjoint(left)
+    inner = (turn * f) * S[..., None, :] + S[..., :, None] * ((right - adjoint(right)) * f)
+    if raw(turn).dtype.kind == "c":  # U and V may turn together
+        inner = inner + _part(turn, unit) / (2 * S)[..., None, :]
     inner = inner + of_s[..., None] * _like(inner, unit.astype(raw(inner).dtype))
     result = U @ inner @ Vh
     if U.shape[-2] > k:
@@ -411,19 +417,19 @@ def _svd_gradient(g, U, S, Vh):
 
 
 @op("LinalgSvdBackward0", A=_svd_gradient, outputs=("U", "S", "Vh"))
-def _svd(A, full_matrices):
+def _linalg_svd(A, full_matrices):
     return tuple(np.linalg.svd(A, full_matrices))
 
 
 def svd(A, full_matrices=True, *, driver=None, out=None):
     """A = U @ diag(S) @ Vh with orthonormal columns in U and rows in Vh; S descending."""
     _check("linalg.svd", A, square=False)
-    return _svd(A, full_matrices) if out is None else _svd(A, full_matrices, out=out)
+    return _linalg_svd(A, full_matrices) if out is None else _linalg_svd(A, full_matrices, out=out)
 
 
 def _svdvals_gradient(g, A):
     """The singular vectors are found only now; one value that occurs twice, or zero, does no harm."""
-    left, _, right = _svd(A, False)
+    left, _, right = _linalg_svd(A, False)
     return (left * g[..., None, :]) @ right
 
 
@@ -469,7 +475,7 @@ def _with_info(name: str, function: Any, field: str) -> Any:
     """The form of a function that reports failure as ``info`` other than 0."""
     from .returns import named
 
-    returns = named(name, (field, "info"))
+    returns = named(f"linalg_{name}", (field, "info"))
 
     def call(A, *args, check_errors=False, out=None, **options):
         info = np.zeros(A.shape[:-2], np.int32)

@@ -47,6 +47,7 @@ ndarray = np.ndarray
 asarray = np.asarray
 
 BARE = (ndarray, np.generic)
+OPERANDS = (Tensor, ndarray, bool, int, float, complex, np.generic)
 VARIADIC = 0x04  # the flag of a code object whose function takes *args
 VALUE, RESULT, SHAPE, DTYPE = range(4)
 
@@ -61,6 +62,7 @@ class Op:
         outputs: the names of its results; None if their number varies.
         sequence: the argument that is a list of tensors, if there is one.
         idempotent: in place it gives the same when it is done twice.
+        of_numbers: it takes numbers for all its operands.
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
     """
 
@@ -82,7 +84,7 @@ class Op:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name = compute.__name__.strip("_")
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
-        self.idempotent = idempotent
+        self.idempotent, self.of_numbers = idempotent, False
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount
         self.variadic = bool(compute.__code__.co_flags & VARIADIC)
@@ -158,7 +160,13 @@ class Op:
             return self.compute(*arrays, **named_arrays)
         values = list(self.values(arrays, named_arrays))
         places = self.places or range(len(values))
-        operands, dtype = promoted(tuple(values[p] for p in places), self.promote == "float")
+        try:
+            operands, dtype = promoted(tuple(values[p] for p in places), self.promote == "float")
+        except (TypeError, ValueError) as error:
+            for place in places:
+                if not isinstance(values[place], OPERANDS):
+                    raise self.refusal(place, values[place]) from None
+            raise error
         for place, operand in zip(places, operands):
             values[place] = operand
         keywords = dict(zip(self.names[self.positional :], values[self.positional :]))
@@ -169,7 +177,7 @@ class Op:
         return result.astype(dtype) if is_half(dtype) and result.dtype == float32 else result
 
     def _without_tensors(self, arrays: list, named_arrays: dict) -> Any:
-        """Bare arrays in, bare arrays out; a creation function makes a Tensor from numbers."""
+        """Bare arrays in, bare arrays out; sums, products and the like of two numbers are Tensors."""
         bare = False
         for position, value in enumerate(arrays):
             if isinstance(value, np.generic):
@@ -177,22 +185,20 @@ class Op:
                 bare = True
             elif type(value) is ndarray or (type(value) in (list, tuple) and value and type(value[0]) is ndarray):
                 bare = True
-        if (
-            not bare
-            and self.names
-            and self.tail[0] is None
-            and arrays
-            and not isinstance(arrays[0], (bool, int, float, complex))
-        ):
-            raise TypeError(
-                f"{self.name}(): argument '{self.names[0]}' (position 1) must be Tensor, not {type(arrays[0]).__name__}"
-            )
+        if not bare and self.names and self.tail[0] is None and not self.of_numbers:
+            for value in arrays[:1] or [named_arrays[n] for n in self.names[:1] if n in named_arrays]:
+                raise self.refusal(0, value)
         result = self.evaluate(arrays, named_arrays)
         if bare:
             return result
         if type(result) is tuple or type(result) is list:
             return self._several(result, None, (), None, None)
         return wrap(asarray(result))
+
+    def refusal(self, place: int, value: Any) -> TypeError:
+        """The error for something else where a Tensor is expected."""
+        name, kind = self.names[place], type(value).__name__
+        return TypeError(f"{self.name}(): argument '{name}' (position {place + 1}) must be Tensor, not {kind}")
 
     def values(self, args: Any, kwargs: dict) -> Any:
         """The arguments in the order of `names`."""
