@@ -81,3 +81,12 @@ def test_probabilities_far_out_stay_finite():
     loss.backward()
     assert loss.item() == 0.0 and x.grad.tolist() == [0.0, 0.0]
     assert rushlight.nn.functional.cross_entropy(x[None], rushlight.tensor([1])).item() == 2000.0
+
+
+def test_soft_margin_has_no_derivative_by_its_target():
+    for library in (torch, rushlight):
+        input, target = library.tensor([0.5, -2.0]), library.tensor([1.0, -1.0], requires_grad=True)
+        with pytest.raises(RuntimeError, match="not differentiable with respect to argument 'target'"):
+            library.nn.functional.soft_margin_loss(input, target)
+        with library.no_grad():
+            assert library.nn.functional.soft_margin_loss(input, target).item() == pytest.approx(0.30050, abs=1e-4)

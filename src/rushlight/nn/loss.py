@@ -10,20 +10,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from ..ops.loss import legacy_reduction
 from ..tensor import Tensor
 from . import functional as F
 from .distance import PairwiseDistance
 from .linear import Linear
 from .module import Module
-
-
-def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
-    """What the two old arguments say as a `reduction`; warns that they are old."""
-    reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-    warnings.warn(
-        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=4
-    )
-    return reduction
 
 
 class _Loss(Module):

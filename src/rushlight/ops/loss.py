@@ -17,6 +17,15 @@ from .promotion import raw
 __all__: list[str] = []
 
 
+def legacy_reduction(size_average: bool | None, reduce: bool | None) -> str:
+    """What the two arguments that older programs use say as a `reduction`; warns that they are old."""
+    reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+    warnings.warn(
+        f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.", stacklevel=4
+    )
+    return reduction
+
+
 def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
     """The reduction that is asked for, also by the two arguments that older programs use.
 
@@ -24,8 +33,7 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
         ValueError: there is no such reduction.
     """
     if size_average is not None or reduce is not None:
-        warnings.warn("size_average and reduce args will be deprecated, please use reduction instead.", stacklevel=3)
-        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+        reduction = legacy_reduction(size_average, reduce)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction: it is 'mean', 'sum' or 'none'")
     return reduction

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import ops
+from ..autograd.modes import is_grad_enabled
 from .activation import logsigmoid
 from .define import op
 from .loss import reduced, reduction_of, share
@@ -122,8 +123,17 @@ def _soft_margin(input, target, reduction):
 
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
-    """log(1 + exp(-target·input)), for targets 1 and -1."""
+    """log(1 + exp(-target·input)), for targets 1 and -1.
+
+    Raises:
+        RuntimeError: the target requires grad: there is no derivative by it.
+    """
     reduction = reduction_of(size_average, reduce, reduction)
+    if is_grad_enabled() and target.requires_grad:
+        raise RuntimeError(
+            "The function 'soft_margin_loss' is not differentiable with respect to argument 'target'. This input "
+            "cannot have requires_grad True: pass target.detach()."
+        )
     return _soft_margin(*ops.broadcast_tensors(input, target), reduction)
 
 
@@ -184,7 +194,8 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     rows = input.shape[0] if input.ndim == 2 else 1
     if target.ndim > 1 or target.numel() != rows:
         raise RuntimeError(
-            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch size). "
+            "multi_margin_loss: target tensor should be 1-D with size equal to the number of input samples (batch "
+            "size). "
             f"Expected target size [{rows}], but got {list(target.shape)}. Input has shape {list(input.shape)}."
         )
     classes = input.shape[-1] if input.ndim else 1
