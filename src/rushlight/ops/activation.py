@@ -71,7 +71,7 @@ def floats_only(name: str) -> Callable:
 
 # Of straight lines
 
-ZERO = np.zeros((), np.float32)
+ZERO, ONE = np.zeros((), np.float32), np.ones((), np.float32)  # cheaper operands than Python's numbers
 
 
 def _refuse_bool(input: Any, *_: Any) -> None:
@@ -108,7 +108,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return np.clip(input, min_val, max_val).astype(input.dtype, copy=False)
+    return np.minimum(np.maximum(input, min_val), max_val).astype(input.dtype, copy=False)
 
 
 class Preset:
@@ -258,14 +258,16 @@ def random_slopes(input: np.ndarray, lower: float, upper: float, generator: Any)
 def _elu_rule(g: Any, input: Any, alpha: float, scale: float, input_scale: float) -> Any:
     above = input > 0
     below = where(above, 0, input)
-    below = exp(below if input_scale == 1 else below * input_scale)
-    return where(above, g if scale == 1 else g * scale, g * (below * (alpha * scale * input_scale)))
+    slope = exp(below if input_scale == 1 else below * input_scale)
+    if alpha * input_scale == 1:  # no step at 0: the slope below goes over into the one above
+        return g * slope if scale == 1 else g * (slope * scale)
+    return where(above, g if scale == 1 else g * scale, g * (slope * (alpha * scale * input_scale)))
 
 
 def _elu(input: np.ndarray, alpha: float, scale: float, input_scale: float) -> np.ndarray:
-    below = np.minimum(input, 0)
-    below = np.expm1(below if input_scale == 1 else below * input_scale) * (alpha * scale)
-    return np.where(input > 0, input if scale == 1 else input * scale, below)
+    above, below = np.maximum(input, ZERO), np.minimum(input, ZERO)
+    below = np.expm1(below if input_scale == 1 else below * input_scale)
+    return (above if scale == 1 else above * scale) + (below if alpha * scale == 1 else below * (alpha * scale))
 
 
 @elementwise("EluBackward0", _elu_rule)
@@ -301,10 +303,11 @@ def selu(input: Tensor) -> Tensor:
 
 def _swish(g: Any, x: Any, _y: Any) -> Any:
     s = sigmoid(x)
-    return g * (s * (x * (1 - s) + 1))
+    y = x * s
+    return g * (s + y - y * s)
 
 
-silu = unary("SiluBackward0", lambda x: x / (np.exp(-x) + 1), _swish, doc="``x * sigmoid(x)``.")
+silu = unary("SiluBackward0", lambda x: x / (np.exp(-x) + ONE), _swish, doc="``x * sigmoid(x)``.")
 
 
 def _softplus(x: Any) -> Any:

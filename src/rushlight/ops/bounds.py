@@ -12,7 +12,7 @@ from .compare import isfinite, where
 from .define import op
 from .elementwise import NUMBERS as PYTHON_NUMBERS
 from .elementwise import Forms, invalid, promoted_by, requiring, undefined
-from .fast import binary
+from .fast import binary, parametric
 from .promotion import float32, float64, is_half, promoted
 
 __all__ = [
@@ -51,6 +51,11 @@ def _inside(input: Any, low: Any, high: Any) -> Any:
 @op("ClampBackward1", elementwise=True, input=lambda g, input, min, max: where(_inside(input, min, max), g, 0))
 def _clamp_to_numbers(input, min=None, max=None):
     return _bounded(input, min, max)
+
+
+_clamp_to_numbers = parametric(
+    _clamp_to_numbers, _bounded, lambda g, input, min, max: where(_inside(input, min, max), g, 0)
+)
 
 
 def _raised(g: Any, input: Any, low: Any, high: Any) -> Any:
@@ -95,6 +100,8 @@ def clamp(input: Tensor, min: Any = None, max: Any = None, *, out: Any = None) -
     Raises:
         RuntimeError: neither bound is given, or the numbers are complex.
     """
+    if type(min) in NUMBERS and type(max) in NUMBERS and min is not max and out is None:
+        return _clamp_to_numbers(input, min, max)
     form = _clamp_form(input, min, max)
     return form(input, min, max) if out is None else form(input, min, max, out=out)
 
