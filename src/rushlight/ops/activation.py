@@ -311,7 +311,7 @@ silu = unary("SiluBackward0", lambda x: x / (np.exp(-x) + ONE), _swish, doc="``x
 
 
 def _softplus(x: Any) -> Any:
-    return np.maximum(x, 0) + np.log1p(np.exp(-np.absolute(x)))
+    return np.maximum(x, ZERO) + np.log1p(np.exp(-np.absolute(x)))
 
 
 def _mish_rule(g: Any, x: Any, _y: Any) -> Any:

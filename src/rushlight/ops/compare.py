@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.modes import recording
 from ..autograd.node import current_frame
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, edge_of, wrap
 from .define import Op, op
 from .elementwise import NUMBERS, OPERANDS, invalid, operator, requiring, requiring_one
+from .nodes import Saved, make_node
 from .promotion import broadcast_error
 
 __all__ = [
@@ -209,8 +211,21 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         return _where_promoted(condition, input, other, out=out)
     a, b = getattr(input, "array", None), getattr(other, "array", None)
     if a is not None and b is not None and a.dtype is b.dtype and a.dtype.kind == "f":
+        if a.shape == b.shape == condition.array.shape and condition.array.dtype == bool and a.dtype.itemsize > 2:
+            return _chosen(condition, input, other, current_frame(1))
         return _where(condition, input, other)
     return _where_promoted(condition, input, other)
+
+
+def _chosen(condition: Tensor, input: Tensor, other: Tensor, frame: Any) -> Tensor:
+    """The usual choice, between tensors of one shape and type."""
+    result = wrap(np.where(condition.array, input.array, other.array))
+    if recording.get():
+        edges = edge_of(input), edge_of(other)
+        if edges != (None, None):
+            saved = {"condition": Saved(condition.array, condition.version, None)}
+            result.node = make_node(_where.op.node, edges, saved, frame)
+    return result
 
 
 def _where_of(self: Tensor, condition: Tensor, other: Any) -> Tensor:
