@@ -74,7 +74,7 @@ KNOWN: dict[str, Known] = {
         "PyTorch takes the logarithm of the incoming gradient, and has NaN for its derivative at zero",
     ),
     "linalg.norm": Known(
-        (SECOND,), _where_nan, "of the norm of a zero vector PyTorch has the first derivative as zero, the second as NaN"
+        (SECOND,), _where_nan, "of the norm of zeros PyTorch has the first derivative as zero, the second as NaN"
     ),
     "polygamma": _POLES,
     "special.polygamma": _POLES,
