@@ -14,7 +14,7 @@ import numpy as np
 from ..autograd.modes import inferring, recording
 from ..autograd.node import current_frame, inside, next_number, user_place
 from ..tensor import Parameter, Tensor, inference_cell, new, view_edge, wrap
-from .define import Op
+from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, positional, restore
 from .promotion import broadcast_error, float32, float64
 from .writing import needs_record, unrecorded
@@ -135,6 +135,7 @@ def binary(
 
     compute.__name__ = compute.__qualname__ = name.split("Backward")[0].lower()
     spec = Op(name, compute, {"input": by_input, "other": by_other}, elementwise=True, promote=promote)
+    spec.of_numbers = True
 
     class Fast(ElementwiseBackward):
         __slots__ = ()
@@ -279,15 +280,16 @@ def binary(
     return call
 
 
-def parametric(operation: Callable, value: Callable, derivative: Callable) -> Callable:
-    """Give an elementwise operation of one tensor and numbers the fast path.
+def parametric(operation: Callable, value: Callable, derivative: Callable, keeps: str = "input") -> Callable:
+    """Give an operation of one tensor and numbers, which keeps the tensor's shape, the fast path.
 
-    ``value`` takes ``(input, *numbers)`` and the rule ``(g, input, *numbers)``.
+    ``value`` takes ``(input, *numbers)`` and the rule ``(g, input, *numbers)``, or with the result for the input.
     """
     spec: Op = operation.op  # type: ignore[attr-defined]
     defaults = spec.tail[1:]
+    names = (keeps, *spec.names[1:])
 
-    class Fast(spec.node):  # type: ignore[name-defined, misc]
+    class Fast(spec.node):  # type: ignore[name-defined]
         __slots__ = ()
 
         def kept(self, recorded: bool) -> dict[str | None, Any]:
@@ -295,21 +297,23 @@ def parametric(operation: Callable, value: Callable, derivative: Callable) -> Ca
                 return super().kept(recorded)
             array, cell, version, numbers = self.saved
             if cell[0] != version:
-                array = current(self, array, cell, version, self.edges[0])
-            return dict(zip(spec.names, (restore(array, cell, self.edges[0]) if recorded else array, *numbers)))
+                array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
+            if recorded:
+                array = restore(array, cell, self if keeps == "result" else self.edges[0])
+            return dict(zip(names, (array, *numbers)))
 
         def run(self, g: Any) -> tuple:
             if type(self.saved) is dict:
                 return self.apply(g, self.kept(False))
             array, cell, version, numbers = self.saved
             if cell[0] != version:
-                array = current(self, array, cell, version, self.edges[0])
+                array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
             return (derivative(g, array, *numbers),)
 
     Fast.__name__ = Fast.__qualname__ = spec.node.__name__
     spec.node = Fast
 
-    @functools.wraps(operation.__wrapped__)
+    @functools.wraps(operation.__wrapped__)  # type: ignore[attr-defined]
     def call(input: Any, *numbers: Any, **options: Any) -> Any:
         kind = type(input)
         if (kind is Tensor or kind is Parameter) and not options:
@@ -323,8 +327,8 @@ def parametric(operation: Callable, value: Callable, derivative: Callable) -> Ca
                 if recording.get():
                     edge = view_edge(input) if input._view is not None else input if input.leaf else input.node
                     if edge is not None:
-                        cell = input.version
-                        result.node = make_node(Fast, (edge,), (x, cell, cell[0], numbers), current_frame(1))
+                        kept, cell = (x, input.version) if keeps == "input" else (result.array, result.version)
+                        result.node = make_node(Fast, (edge,), (kept, cell, cell[0], numbers), current_frame(1))
                 return result
         if kind is ndarray:  # in a rule: bare arrays in, bare arrays out
             return operation(input, *numbers, **options)
@@ -359,9 +363,6 @@ def written(spec: Op, value: Callable) -> Callable:
     call.__name__ = call.__qualname__ = f"{spec.name}_"
     call.__doc__ = f"`{spec.name}` in place."
     return call
-
-
-OPERANDS = (Tensor, ndarray, bool, int, float, complex, np.generic)
 
 
 def known_only(spec: Op) -> Callable:

@@ -10,6 +10,7 @@ import numpy as np
 from ..tensor import Tensor
 from .axes import axis, numpy_names
 from .define import op
+from .fast import parametric
 from .powers import exp
 from .promotion import is_half, raw
 from .reduce import add, called, converted, maximum, to_out, widened
@@ -40,7 +41,7 @@ def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:
     return weighted - result * add_up(weighted, dim, True)
 
 
-@op("SoftmaxBackward0", input=lambda g, result, dim: _softmax_gradient(g, result, dim))
+@op("SoftmaxBackward0", input=_softmax_gradient)
 def _softmax(input, dim):
     e = np.asarray(_shifted(input, dim, "softmax"))
     np.exp(e, e)
@@ -49,12 +50,22 @@ def _softmax(input, dim):
     return e.astype(input.dtype) if is_half(input.dtype) else e
 
 
-@op("LogSoftmaxBackward0", input=lambda g, result, dim: g - exp(result) * add_up(g, dim, True))
+_softmax = parametric(_softmax, _softmax.op.compute, _softmax_gradient, "result")
+
+
+def _log_softmax_gradient(g: Any, result: Any, dim: int) -> Any:
+    return g - exp(result) * add_up(g, dim, True)
+
+
+@op("LogSoftmaxBackward0", input=_log_softmax_gradient)
 def _log_softmax(input, dim):
     shifted = np.asarray(_shifted(input, dim, "log_softmax"))
     if shifted.ndim and shifted.size:
         shifted -= np.log(add.reduce(np.exp(shifted), dim, None, None, True))
     return shifted.astype(input.dtype) if is_half(input.dtype) else shifted
+
+
+_log_softmax = parametric(_log_softmax, _log_softmax.op.compute, _log_softmax_gradient, "result")
 
 
 def _implicit_dim(name: str, ndim: int) -> int:
