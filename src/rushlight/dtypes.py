@@ -157,7 +157,9 @@ def of_scalar(value: object) -> dtype:
         return default_complex()
     if isinstance(value, np.generic):
         return of(value.dtype)
-    return _default[0]
+    if isinstance(value, builtins.float):
+        return _default[0]
+    raise TypeError(f"a number or a Tensor is expected, not {type(value).__name__}")
 
 
 @cache

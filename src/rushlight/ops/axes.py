@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}
@@ -39,7 +40,16 @@ def axes(dim, ndim: int) -> tuple[int, ...] | None:
 
 
 def axis(dim: int, ndim: int) -> int:
-    """One axis counted from the front; a 0-dim tensor counts as having one."""
+    """One axis counted from the front; a 0-dim tensor counts as having one.
+
+    Raises:
+        TypeError: it is not a whole number.
+        IndexError: there is no such axis.
+    """
+    if type(dim) is not int:
+        if not hasattr(dim, "__index__"):
+            raise TypeError(f"argument 'dim' must be int, not {type(dim).__name__}")
+        dim = index(dim)
     bound = max(ndim, 1)
     if not -bound <= dim < bound:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
+from operator import index
 from typing import Any
 
 import numpy as np
 
 from .. import devices, dtypes
 from ..layouts import strided
-from ..tensor import Tensor, alias, wrap
+from ..tensor import Tensor, alias, record_from, wrap
 from .convert import to_dtype
 from .promotion import as_type
 from .writing import write_out
@@ -188,9 +190,7 @@ def asarray(
         out, shared = wrap(to_array(obj, dtype)), False
     if copy is False and not shared:
         raise ValueError("can't alias arbitrary sequence into a tensor: a copy is needed, which copy=False forbids")
-    if requires_grad:
-        out.requires_grad = True
-    return out
+    return record_from(out) if requires_grad else out
 
 
 def from_numpy(ndarray: np.ndarray) -> Tensor:
@@ -290,10 +290,25 @@ def scalar_tensor(
 # From shapes
 
 
-def shape_of(size: tuple) -> tuple[int, ...]:
-    """A shape given as numbers or as one sequence."""
-    shape = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    return tuple(map(int, shape))
+def shape_of(size: tuple, name: str) -> tuple[int, ...]:
+    """The shape that a creation function of this name was given, as numbers or as one sequence.
+
+    Raises:
+        TypeError: something in it is not a whole number.
+    """
+    first = size[0] if len(size) == 1 else None
+    shape = first if isinstance(first, (tuple, list)) else size
+    if type(first) is not bool:
+        with suppress(TypeError):
+            return tuple(map(index, shape))
+    wrong, place = next((n, i) for i, n in enumerate(shape, 1) if type(n) is bool or not hasattr(n, "__index__"))
+    if wrong is first:
+        kind = type(wrong).__name__
+        raise TypeError(f"{name}(): argument 'size' (position 1) must be tuple of ints, not {kind}")
+    raise TypeError(
+        f"{name}(): argument 'size' failed to unpack the object at pos {place} with error \"type must be tuple of ints,"
+        f'but got {type(wrong).__name__}"'
+    )
 
 
 def finish(array: np.ndarray, device: Any = None, requires_grad: bool = False, out: Tensor | None = None) -> Tensor:
@@ -303,13 +318,11 @@ def finish(array: np.ndarray, device: Any = None, requires_grad: bool = False, o
         write_out(out, array.astype(out.array.dtype))
         return out
     out = wrap(array)
-    if requires_grad:
-        out.requires_grad = True
-    return out
+    return record_from(out) if requires_grad else out
 
 
-def _checked(name: str, size: tuple, dtype: Any, layout: Any = None) -> tuple[tuple[int, ...], np.dtype]:
-    shape = shape_of(size)
+def _checked(name: str, size: Any, dtype: Any, layout: Any = None) -> tuple[tuple[int, ...], np.dtype]:
+    shape = shape_of(size, name)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
     check_dtype(name, dtype)
@@ -374,6 +387,8 @@ def full(
     value = _number("full", fill_value, 2)
     if dtype is None:
         dtype = out.dtype if out is not None else dtypes.of_scalar(value)
+    if not isinstance(size, (tuple, list)):
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
     shape, numpy_dtype = _checked("full", (size,), dtype, layout)
     return finish(np.full(shape, as_type(np.array(value), numpy_dtype)), device, requires_grad, out)
 
@@ -437,7 +452,7 @@ def empty_strided(
     """An uninitialised tensor of a shape with these strides, counted in elements."""
     from .strided import Geometry
 
-    geometry = Geometry(shape_of((size,)), shape_of((stride,)), 0)
+    geometry = Geometry(shape_of((size,), "empty_strided"), shape_of((stride,), "empty_strided"), 0)
     target = (dtypes.get_default_dtype() if dtype is None else dtype).numpy
     return finish(geometry.of_flat(np.zeros(geometry.extent(), target)), device, requires_grad)
 
@@ -446,7 +461,7 @@ def empty_permuted(size: Any, physical_layout: Any, **options: Any) -> Tensor:
     """An uninitialised tensor of a shape whose axes lie in memory in the order ``physical_layout``."""
     from .views import inverse, permute
 
-    size, order = shape_of((size,)), shape_of((physical_layout,))
+    size, order = (shape_of((given,), "empty_permuted") for given in (size, physical_layout))
     if len(size) != len(order):
         raise RuntimeError(
             f"Number of dimensions in size does not match the length of the physical_layout; i.e. len(size) = "

@@ -17,6 +17,11 @@ __all__ = ["fill", "fill_", "zero_"]
 
 
 def _fill_number(input, value):
+    if not isinstance(value, (int, float, complex, np.generic)):
+        raise TypeError(
+            f"fill_() received an invalid combination of arguments - got ({type(value).__name__}), but expected one "
+            "of: (Tensor value) (Number value)"
+        )
     if isinstance(value, complex) and input.dtype.kind != "c":
         raise RuntimeError(f"value cannot be converted to type {dtypes.of(input.dtype)} without overflow")
     return np.full_like(input, as_type(np.array(value), input.dtype))

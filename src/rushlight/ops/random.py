@@ -16,7 +16,8 @@ import numpy as np
 from .. import devices, dtypes
 from ..kernels import sampling
 from ..random import Generator, default_generator
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, record_from, wrap
+from .creation import shape_of
 from .define import inplace, op
 from .promotion import fit
 from .writing import write_out
@@ -107,14 +108,11 @@ def dropout_mask(like: np.ndarray, p: float, generator: Generator | None = None)
 # Making tensors
 
 
-def _shape(size: tuple, options: dict[str, Any]) -> tuple[int, ...]:
+def _shape(name: str, size: tuple, options: dict[str, Any]) -> tuple[int, ...]:
     """The shape that a caller has given as numbers, as one sequence or as `size=`."""
     if not size and "size" not in options:
         raise TypeError("a size is missing: give its lengths one by one, as one sequence or as size=")
-    given = options.pop("size", size)
-    if len(given) == 1 and not hasattr(given[0], "__index__"):
-        (given,) = given
-    shape = tuple(map(operator.index, given))
+    shape = shape_of((options.pop("size"),) if "size" in options else size, name)
     if min(shape, default=0) < 0:
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape
@@ -149,9 +147,7 @@ def _finish(draw: Callable[[], np.ndarray], options: dict[str, Any]) -> Tensor:
         write_out(out, draw())
         return out
     tensor = wrap(draw())
-    if options.get("requires_grad"):
-        tensor.requires_grad = True
-    return tensor
+    return record_from(tensor) if options.get("requires_grad") else tensor
 
 
 def rand(*size: Any, **options: Any) -> Tensor:
@@ -162,7 +158,7 @@ def rand(*size: Any, **options: Any) -> Tensor:
     >>> torch.rand(2)
     tensor([0.4963, 0.7682])
     """
-    return _make(_shape(size, options), None, sampling.uniform, (), options)
+    return _make(_shape("rand", size, options), None, sampling.uniform, (), options)
 
 
 def randn(*size: Any, **options: Any) -> Tensor:
@@ -173,7 +169,7 @@ def randn(*size: Any, **options: Any) -> Tensor:
     >>> torch.randn(2)
     tensor([ 1.5410, -0.2934])
     """
-    return _make(_shape(size, options), None, sampling.normal, (0.0, 1.0), options)
+    return _make(_shape("randn", size, options), None, sampling.normal, (0.0, 1.0), options)
 
 
 def randint(*args: Any, **options: Any) -> Tensor:
@@ -187,7 +183,7 @@ def randint(*args: Any, **options: Any) -> Tensor:
     Raises RuntimeError when the range is empty or `dtype` cannot hold it.
     """
     low, high, size = _range(args, options, ("high", "size"), ("low", "high", "size"))
-    return _make(_shape((size,), {}), dtypes.int64, sampling.integers, (low, high), options)
+    return _make(_shape("randint", (size,), {}), dtypes.int64, sampling.integers, (low, high), options)
 
 
 def _range(args: tuple, options: dict, short: tuple[str, ...], full: tuple[str, ...]) -> tuple:
@@ -210,7 +206,7 @@ def randperm(n: int, **options: Any) -> Tensor:
 
     Raises RuntimeError when `n` is negative or `dtype` cannot hold the numbers.
     """
-    shape = _shape((n,), {})
+    shape = _shape("randperm", (n,), {})
     return _make(shape, dtypes.int64, sampling.permutation, (), options)
 
 
@@ -242,7 +238,7 @@ def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, **options: Any) ->
     Raises RuntimeError when a deviation is negative.
     """
     if size is not None:
-        return _make(_shape((size,), {}), None, sampling.normal, (float(mean), float(std)), options)
+        return _make(_shape("normal", (size,), {}), None, sampling.normal, (float(mean), float(std)), options)
     if not isinstance(mean, Tensor) and not isinstance(std, Tensor):
         raise TypeError(
             "normal() received an invalid combination of arguments: mean or std is a Tensor, or size is given"
