@@ -15,8 +15,10 @@ from .ops import (
     decompositions,
     elementwise,
     extremes,
+    factors,
     filling,
     index,
+    legacy,
     linalg,
     masks,
     norms,
@@ -104,6 +106,8 @@ METHODS = {
     products: "addbmm addmm addmv addr baddbmm bmm dot ger inner matmul matrix_power mm mv outer trace vdot",
     linalg: "cross kron",
     decompositions: "det inverse logdet matrix_exp pinverse slogdet",
+    factors: "cholesky_inverse cholesky_solve geqrf orgqr ormqr",
+    legacy: "cholesky lu_solve qr svd triangular_solve",
 }
 """The methods that are a module's function of the same name."""
 
@@ -153,7 +157,8 @@ OPERATORS = {
     "__iter__": splitting.iterate, "__contains__": index.contains, "layout": property(convert.layout_of),
     "index_fill_": along.index_fill_, "get_device": convert.get_device, "scatter_": along.scatter_,
     "T": property(views.transposed), "mT": property(views.matrix_transposed), "H": property(views.hermitian),
-    "mH": property(views.matrix_adjoint), "type": convert.type_, **convert.CONVERSIONS, **creation.NEW,
+    "mH": property(views.matrix_adjoint), "lu": legacy.lu_as_tuple, "type": convert.type_, **convert.CONVERSIONS,
+    **creation.NEW,
     "real": property(complexes.real), "imag": property(complexes.imag),
 }  # fmt: skip
 """Operators and other methods whose name differs from the function's."""

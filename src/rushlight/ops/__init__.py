@@ -19,9 +19,11 @@ from .decompositions import *
 from .dropouts import *
 from .elementwise import *
 from .extremes import *
+from .factors import *
 from .filling import *
 from .index import *
 from .join import *
+from .legacy import *
 from .linalg import *
 from .loss import *
 from .margin import *
