@@ -41,8 +41,8 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\."
 newaxis = None
 
 _MODULES = (
-    "amp", "autograd", "backends", "compiler", "cuda", "distributed", "fft", "func", "linalg", "nn", "optim", "random",
-    "serialization", "special", "testing", "utils",
+    "amp", "autograd", "backends", "compiler", "cuda", "linalg", "nn", "optim", "random", "serialization", "special",
+    "testing", "utils",
 )  # fmt: skip
 _HOMES = {
     "amp": "GradScaler autocast is_autocast_enabled",
@@ -65,12 +65,8 @@ _ELSEWHERE = {name: home for home, names in _HOMES.items() for name in names.spl
 def __getattr__(name: str) -> Any:
     """Subpackages are imported when they are first used."""
     if name in _MODULES:
-        try:
-            return importlib.import_module(f"{__name__}.{name}")
-        except ModuleNotFoundError as error:
-            if error.name != f"{__name__}.{name}":
-                raise
-    elif name in _ELSEWHERE:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in _ELSEWHERE:
         return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
 
