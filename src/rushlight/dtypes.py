@@ -284,4 +284,4 @@ class iinfo:
         self.bits, self.max, self.min, self.dtype = info.bits, info.max, info.min, type._name
 
     def __repr__(self) -> str:
-        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
