@@ -249,6 +249,7 @@ def _corner(src: np.ndarray, shape: tuple) -> np.ndarray:
 @op(
     "GatherBackward0",
     input=lambda g, input_shape, dim, index: scatter_add(zeros_as(g, input_shape), dim, index, g),
+    apart=True,
 )
 def gather(input, dim, index, *, sparse_grad=False):
     """The elements at the positions ``index`` along an axis: ``out[i][j] = input[index[i][j]][j]`` for axis 0.
@@ -499,6 +500,7 @@ def _flat_positions(name: str, index: np.ndarray, size: int) -> np.ndarray:
 @op(
     "TakeBackward0",
     input=lambda g, input_shape, index: put(zeros_as(g, input_shape), index, g, accumulate=True),
+    apart=True,
 )
 def take(input, index):
     """The elements at positions counted through the flattened tensor.

@@ -142,7 +142,7 @@ def resolve_neg(input: Tensor) -> Tensor:
 
 
 @op(
-    "ComplexBackward0",
+    "ComplexBackward0", apart=True,
     real=lambda g, real_shape: sum_to_size(real(g), real_shape),
     imag=lambda g, imag_shape: sum_to_size(imag(g), imag_shape),
 )  # fmt: skip

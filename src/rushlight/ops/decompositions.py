@@ -188,15 +188,23 @@ def _pinv_gradient(g, A, result):
 def _pinv(A, atol, rtol, hermitian):
     if A.size == 0:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
-    if hermitian:  # only the lower triangle counts
-        A = np.tril(A) + np.tril(A, -1).mT.conj()
-    u, s, vh = np.linalg.svd(A, full_matrices=False)
-    rtol = np.finfo(A.dtype).eps * max(A.shape[-2:]) if rtol is None and atol is None else 0.0 if rtol is None else rtol
-    floor = np.maximum(
-        0.0 if atol is None else np.asarray(atol)[..., None], np.asarray(rtol)[..., None] * s.max(-1, keepdims=True)
-    )
-    inverse = np.divide(1, s, out=np.zeros_like(s), where=s > floor)
+    if hermitian:
+        values, vectors = np.linalg.eigh(A)
+        inverse = _inverse_of_large(values, A.shape, atol, rtol)
+        return (vectors * inverse[..., None, :]) @ vectors.mT.conj()
+    u, values, vh = np.linalg.svd(A, full_matrices=False)
+    inverse = _inverse_of_large(values, A.shape, atol, rtol)
     return (vh.mT.conj() * inverse[..., None, :]) @ u.mT.conj()
+
+
+def _inverse_of_large(values, shape, atol, rtol):
+    """One over each value; zero for those up to the tolerance."""
+    sizes = np.abs(values)
+    if rtol is None:
+        rtol = np.finfo(values.dtype).eps * max(shape[-2:]) if atol is None else 0.0
+    relative = np.asarray(rtol)[..., None] * sizes.max(-1, keepdims=True)
+    floor = np.maximum(0.0 if atol is None else np.asarray(atol)[..., None], relative)
+    return np.divide(1, values, out=np.zeros_like(values), where=sizes > floor)
 
 
 def pinv(A, *, atol=None, rtol=None, hermitian=False, out=None):
@@ -225,7 +233,7 @@ def _cofactors(A):
 
 def _cofactors_gradient(g, A):
     w = adjoint(_inv(A))
-    inner = (conj(w) * g).sum((-2, -1))[..., None, None]
+    inner = (w * conj(g)).sum((-2, -1))[..., None, None]
     return conj(_det(A))[..., None, None] * (inner * w - w @ adjoint(g) @ w)
 
 
@@ -235,8 +243,12 @@ def det(A, *, out=None):
     return into(out, _det(A))
 
 
-def _slogdet_gradient(g, A):
-    return g[1][..., None, None] * adjoint(_inv(A))
+def _slogdet_gradient(g, A, sign):
+    of_sign, of_log = g
+    if raw(sign).dtype.kind == "c":  # the sign moves on the unit circle: only a turn of it counts
+        turn = conj(of_sign) * sign
+        of_log = of_log + (conj(turn) - turn) * 0.5
+    return of_log[..., None, None] * adjoint(_inv(A))
 
 
 @op("LinalgSlogdetBackward0", A=_slogdet_gradient, outputs=("sign", "logabsdet"))
@@ -254,6 +266,8 @@ def logdet(input):
     """The logarithm of the determinant; NaN if that is negative."""
     _check("logdet", input)
     sign, logabsdet = _linalg_slogdet(input)
+    if raw(sign).dtype.kind == "c":
+        return logabsdet + sign.log()
     from .compare import where
 
     return where(sign == -1, float("nan"), logabsdet)

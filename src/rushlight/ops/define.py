@@ -41,7 +41,7 @@ from .nodes import (
 )
 from .promotion import broadcast_error, float32, is_half, promoted, raw, shapes
 from .returns import named as named_returns
-from .writing import bump, check_apart, check_fits, check_writable, rewrite_history, show, write_out
+from .writing import bump, check_apart, check_fits, check_out, check_writable, rewrite_history, show, write_out
 
 ndarray = np.ndarray
 asarray = np.asarray
@@ -64,6 +64,7 @@ class Op:
         idempotent: in place it gives the same when it is done twice.
         of_numbers: it takes numbers for all its operands.
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
+        apart: ``out=`` must be of the result's type and share no memory with an operand.
     """
 
     def __init__(
@@ -80,9 +81,10 @@ class Op:
         composite: Callable | None = None,
         nondifferentiable: tuple[str, ...] = (),
         idempotent: bool = False,
+        apart: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
-        self.name = compute.__name__.strip("_")
+        self.name, self.apart = compute.__name__.strip("_"), apart
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.idempotent, self.of_numbers = idempotent, False
         self.names = parameters_of(compute)
@@ -378,6 +380,9 @@ class Op:
             )
         results = self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()})
         results = tuple(results) if type(results) in (tuple, list) else (results,)
+        if self.apart:
+            for target, result in zip(targets, results):
+                check_out(self.name, target, result, _tensors((*args, *kwargs.values())))
         for target, result in zip(targets, results, strict=True):
             write_out(target, asarray(result))
         return self.returns(targets) if len(targets) > 1 else targets[0]
@@ -433,7 +438,7 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    ("elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent")
+    ("apart", "elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent")
 )
 
 

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..autograd.node import current_frame
 from ..tensor import Tensor, wrap
 from .define import inplace, op
-from .fast import OPERANDS, binary, unary
+from .fast import OPERANDS, binary, no_method, unary
 from .promotion import as_type, raw
 
 __all__ = [
@@ -99,11 +99,6 @@ def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> A
     call.op = Forms(name, choose)  # type: ignore[attr-defined]
     call.__name__, call.__doc__ = name, tensors.__doc__
     return call
-
-
-def no_method(self: Any) -> TypeError:
-    """The error for a method of Tensor on something else."""
-    return TypeError(f"descriptor for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object")
 
 
 def operator(operation: Any, swapped: bool = False) -> Any:

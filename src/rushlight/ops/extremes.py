@@ -223,6 +223,7 @@ def _by_rank(name: str, kernel: Any) -> Any:
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
         input=lambda g, indices, input_shape, dim, keepdim: put_selected(g, indices, input_shape, dim, keepdim),
+        apart=True,
     )
     def select(input, dim, keepdim, rank):
         require_real(name, input)

@@ -100,8 +100,8 @@ def _refuse_singular(name: str, info: np.ndarray) -> None:
         where = tuple(np.argwhere(info)[0])
         place = f"(Batch element {where[0]}): " if where else ""
         raise RuntimeError(
-            f"{name}: {place}U[{info[where]},{info[where]}] is zero and using it on lu_solve would result in a division "
-            "by zero. If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
+            f"{name}: {place}U[{info[where]},{info[where]}] is zero and using it on lu_solve would result in a "
+            "division by zero. If you still want to perform the factorization, consider calling linalg.lu(A, pivot) or "
             "linalg.lu_factor_ex(A, pivot)"
         )
 

@@ -365,10 +365,17 @@ def written(spec: Op, value: Callable) -> Callable:
     return call
 
 
+def no_method(self: Any) -> TypeError:
+    """The error for a method of Tensor on something else."""
+    return TypeError(f"descriptor for 'Tensor' objects doesn't apply to a '{type(self).__name__}' object")
+
+
 def known_only(spec: Op) -> Callable:
     """An operation as a Python operator, which leaves operands that it does not know to their own methods."""
 
     def slow(args: tuple, kwargs: dict, frame: Any) -> Any:
+        if not isinstance(args[0], Tensor):
+            raise no_method(args[0])
         return spec(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
 
     return slow

@@ -14,6 +14,7 @@ from .define import op
 from .place import zeros_as
 from .promotion import as_type, raw
 from .views import expand, reshape, select, slice_along, unsqueeze
+from .writing import check_separate
 
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "cat", "column_stack", "combinations",
@@ -111,6 +112,8 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     types = [raw(tensor).dtype for tensor in tensors]
+    if out is not None:
+        check_separate(out, tensors)
     return _cat(tensors, dim, types) if out is None else _cat(tensors, dim, types, out=out)
 
 

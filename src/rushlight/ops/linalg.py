@@ -65,7 +65,7 @@ def multi_dot(tensors, *, out=None):
 
 
 def _cheapest(sizes: list[int]) -> dict[tuple[int, int], int]:
-    """Where to split each part of a chain of matrices with these sizes."""
+    """Where to split each part of a chain of matrices with these sizes; of three, from the left if both ways cost the same."""
     n = len(sizes) - 1
     cost = {(i, i): 0 for i in range(n)}
     split: dict[tuple[int, int], int] = {}
@@ -73,9 +73,10 @@ def _cheapest(sizes: list[int]) -> dict[tuple[int, int], int]:
         for i in range(n - length):
             j = i + length
             cost[i, j], split[i, j] = min(
-                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k) for k in range(i, j)
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], -k if n == 3 else k)
+                for k in range(i, j)
             )
-    return split
+    return {part: abs(k) for part, k in split.items()}
 
 
 def _in_order(tensors: list, split: dict, i: int, j: int) -> Any:

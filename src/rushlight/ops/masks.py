@@ -104,7 +104,11 @@ def _masked_select_backward(g: Any, shape: tuple, mask: Any) -> Any:
     return _sum_to(masked_scatter(zeros_as(g, common), wide, g), shape)
 
 
-@op("MaskedSelectBackward0", input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask))
+@op(
+    "MaskedSelectBackward0",
+    input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask),
+    apart=True,
+)
 def masked_select(input, mask):
     """The elements where the mask is set, in one axis.
 

@@ -76,7 +76,8 @@ def _growth(g: Any, base: Any, exponent: Any) -> Any:
     flat = base == 0
     if raw(exponent).dtype.kind != "c":
         flat = flat & (exponent >= 0)
-    return g * where(flat, 0, base**exponent * log(base))
+    rate = log(base) if isinstance(base, (np.ndarray, Tensor)) else np.log(base).item()
+    return g * where(flat, 0, base**exponent * rate)
 
 
 def integer_power(base: Any, exponent: Any) -> Any:

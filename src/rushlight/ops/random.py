@@ -315,7 +315,7 @@ def poisson(input, generator=None):
     return _draw(generator, sampling.poisson, input)
 
 
-@op()
+@op(apart=True)
 def multinomial(input, num_samples, replacement=False, *, generator=None):
     """From each row of weights (1 or 2 dimensions), the indices of `num_samples` draws with these weights.
 
@@ -329,6 +329,8 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
     if input.dtype.name not in _FLOATING:
         name = sampling.kind_of(input.dtype).scalar_name
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {name}")
+    if input.ndim and input.shape[-1] > 2**24:
+        raise RuntimeError("number of categories cannot exceed 2^24")
     return _draw(generator, sampling.multinomial, input, num_samples, replacement)
 
 

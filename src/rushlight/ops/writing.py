@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,26 @@ def check_apart(target: ndarray, other: ndarray) -> None:
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
             "memory "
+            "location. Please clone() the tensor before performing the operation."
+        )
+
+
+def check_out(name: str, target: Tensor, result: ndarray, operands: list[Tensor]) -> None:
+    """Refuse an ``out=`` of another type than the result's, or that shares memory with an operand."""
+    if target.array.dtype is not result.dtype:
+        want, have = dtypes.of(result.dtype), dtypes.of(target.array.dtype)
+        raise RuntimeError(
+            f"{name}(): Expected an out tensor of scalar type {dtypes.CASED[want]} to have dtype {want}, but got scalar "
+            f"type {dtypes.CASED[have]}, dtype {have}, for argument 'out'"
+        )
+    check_separate(target, operands)
+
+
+def check_separate(target: Tensor, operands: Iterable[Tensor]) -> None:
+    """Refuse to write where an operand lies."""
+    if any(operand is target or np.may_share_memory(operand.array, target.array) for operand in operands):
+        raise RuntimeError(
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
             "location. Please clone() the tensor before performing the operation."
         )
 
