@@ -14,7 +14,7 @@ from .define import op
 from .dropouts import dropout
 from .padding import pad
 from .products import _input_of_product, _other_of_product, cased, linear, summed_to
-from .promotion import raw
+from .promotion import is_half, raw
 
 __all__: list[str] = []
 
@@ -107,10 +107,17 @@ def scaled_dot_product_attention(
     bias = None if attn_mask is None else _bias_of(attn_mask)
     if is_causal:
         bias = wrap(_causal(query.shape[-2], key.shape[-2]))
+    dtype = query.dtype
+    if is_half(dtype.numpy):
+        query, key, value = query.float(), key.float(), value.float()
     if bias is not None and bias.dtype is not query.dtype:
         bias = bias.to(query.dtype)
-    # Beyond what the fused form takes: dropout, heads to broadcast, half precision, nothing to attend to.
-    fused = dropout_p == 0 and query.shape[:-2] == key.shape[:-2] == value.shape[:-2] and query.array.dtype.itemsize > 2
+    return _attended(query, key, value, bias, scale, dropout_p).to(dtype)
+
+
+def _attended(query, key, value, bias, scale, dropout_p):
+    # Beyond what the fused form takes: dropout, heads to broadcast, nothing to attend to.
+    fused = dropout_p == 0 and query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
     if fused and query.numel() and key.numel() and value.numel():
         return _attention(query, key, value, bias, scale)[0]
     root = math.sqrt(abs(scale))
@@ -123,14 +130,13 @@ def _check_attention(query: Any, key: Any, value: Any, attn_mask: Any, is_causal
     if not query.dtype == key.dtype == value.dtype:
         raise RuntimeError(
             "Expected query, key, and value to have the same dtype, but got query.dtype: "
-            f"{cased(raw(query)).lower()} key.dtype: "
-            f"{cased(raw(key)).lower()} and value.dtype: {cased(raw(value)).lower()} instead."
+            f"{cased(raw(query)).lower()} key.dtype: {cased(raw(key)).lower()} and value.dtype: "
+            f"{cased(raw(value)).lower()} instead."
         )
     if min(query.ndim, key.ndim, value.ndim) < 2:
         raise RuntimeError(
             f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim}, "
-            "key.dim: "
-            f"{key.ndim} and value.dim: {value.ndim} instead."
+            f"key.dim: {key.ndim} and value.dim: {value.ndim} instead."
         )
     if attn_mask is not None:
         if is_causal:
@@ -231,8 +237,7 @@ def _check_heads(query: Any, key: Any, value: Any, key_padding_mask: Any, attn_m
         if x.ndim != query.ndim:
             raise AssertionError(
                 f"For {'batched (3-D)' if query.ndim == 3 else 'unbatched (2-D)'} `query`, expected `key` and "
-                "`value` to be "
-                f"{query.ndim}-D but found {name} of {x.ndim}-D"
+                f"`value` to be {query.ndim}-D but found {name} of {x.ndim}-D"
             )
     if key_padding_mask is not None and key_padding_mask.ndim != query.ndim - 1:
         raise AssertionError(

@@ -232,6 +232,8 @@ def _cofactors(A):
 
 
 def _cofactors_gradient(g, A):
+    if A.shape[-1] == 1:
+        return None  # the cofactor of the one element is 1
     w = adjoint(_inv(A))
     inner = (w * conj(g)).sum((-2, -1))[..., None, None]
     return conj(_det(A))[..., None, None] * (inner * w - w @ adjoint(g) @ w)
@@ -550,8 +552,7 @@ def tensorsolve(A, B, dims=None, *, out=None):
     if np.prod(shape) != np.prod(A.shape[: B.ndim]):
         raise RuntimeError(
             "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
-            "prod(self.shape[:other.ndim]), but got "
-            f"{int(np.prod(shape))} != {int(np.prod(A.shape[: B.ndim]))}"
+            f"prod(self.shape[:other.ndim]), but got {int(np.prod(shape))} != {int(np.prod(A.shape[: B.ndim]))}"
         )
     return into(out, solve(A.reshape(B.numel(), -1), B.flatten()).reshape(shape))
 

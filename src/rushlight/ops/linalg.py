@@ -65,7 +65,7 @@ def multi_dot(tensors, *, out=None):
 
 
 def _cheapest(sizes: list[int]) -> dict[tuple[int, int], int]:
-    """Where to split each part of a chain of matrices with these sizes; of three, from the left if both ways cost the same."""
+    """Where to split each part of a chain of matrices; three are taken from the left if both ways cost the same."""
     n = len(sizes) - 1
     cost = {(i, i): 0 for i in range(n)}
     split: dict[tuple[int, int], int] = {}
