@@ -45,23 +45,19 @@ from .tensor import Tensor
 METHODS = {
     elementwise: (
         "abs absolute add addcdiv addcmul div divide floor_divide fmod gcd lcm ldexp lerp mul multiply neg negative "
-        "positive "
-        "reciprocal remainder sgn sign signbit sub subtract true_divide"
+        "positive reciprocal remainder sgn sign signbit sub subtract true_divide"
     ),
     powers: "exp exp2 expm1 float_power log log10 log1p log2 logaddexp logaddexp2 pow rsqrt sqrt square xlogy",
     trig: (
         "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad "
-        "hypot "
-        "rad2deg sin sinc sinh tan tanh"
+        "hypot rad2deg sin sinc sinh tan tanh"
     ),
     rounding: "ceil copysign fix floor frac frexp nextafter round trunc",
     bounds: "clamp clamp_max clamp_min clip fmax fmin heaviside maximum minimum nan_to_num",
     compare: (
         "allclose bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq equal ge "
-        "greater "
-        "greater_equal gt is_complex is_floating_point is_nonzero is_same_size isclose isfinite isinf isnan isneginf "
-        "isposinf "
-        "isreal le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
+        "greater greater_equal gt is_complex is_floating_point is_nonzero is_same_size isclose isfinite isinf isnan "
+        "isneginf isposinf isreal le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
     ),
     complexes: "angle conj conj_physical resolve_conj resolve_neg",
     activation: "hardshrink prelu relu",
@@ -75,8 +71,7 @@ METHODS = {
     statistics: "bincount corrcoef cov histc histogram",
     views: (
         "adjoint broadcast_to diagonal expand expand_as flatten moveaxis movedim narrow permute ravel reshape "
-        "reshape_as select "
-        "squeeze swapaxes swapdims t transpose unflatten unfold unsqueeze view view_as"
+        "reshape_as select squeeze swapaxes swapdims t transpose unflatten unfold unsqueeze view view_as"
     ),
     strided: "as_strided as_strided_scatter",
     in_place: "copy_",
@@ -84,8 +79,7 @@ METHODS = {
     reshaping: "as_strided_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_",
     shape: (
         "diag diag_embed diagflat diagonal_scatter flip fliplr flipud repeat repeat_interleave roll rot90 "
-        "select_scatter "
-        "slice_scatter tile tril triu"
+        "select_scatter slice_scatter tile tril triu"
     ),
     splitting: (
         "chunk dsplit hsplit split split_with_sizes tensor_split unbind unsafe_chunk unsafe_split "
@@ -119,15 +113,13 @@ INPLACE = {
     powers: "exp exp2 expm1 log log10 log1p log2 rsqrt sqrt square xlogy",
     trig: (
         "acos acosh arccos arccosh arcsin arcsinh arctan arctan2 arctanh asin asinh atan atan2 atanh cos cosh deg2rad "
-        "hypot "
-        "rad2deg sin sinc sinh tan tanh"
+        "hypot rad2deg sin sinc sinh tan tanh"
     ),
     rounding: "ceil copysign fix floor frac nextafter round trunc",
     bounds: "clamp clamp_max clamp_min clip heaviside nan_to_num",
     compare: (
         "bitwise_and bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor eq ge greater "
-        "greater_equal gt "
-        "le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
+        "greater_equal gt le less less_equal logical_and logical_not logical_or logical_xor lt ne not_equal"
     ),
     complexes: "conj_physical",
     activation: "relu",

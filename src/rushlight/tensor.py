@@ -330,8 +330,7 @@ class Tensor(Attached):
         if value.array.dtype != self.array.dtype:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype "
-                f"'{self.dtype}'. "
-                f"Convert the gradient with .to({self.dtype})"
+                f"'{self.dtype}'. Convert the gradient with .to({self.dtype})"
             )
 
     @property
@@ -489,10 +488,8 @@ class Tensor(Attached):
         if not self.is_leaf:
             raise RuntimeError(
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
-                "moment. "
-                "If you were attempting to deepcopy a module, this may be because of a torch.nn.utils.weight_norm "
-                "usage, "
-                "see https://github.com/pytorch/pytorch/pull/103001"
+                "moment. If you were attempting to deepcopy a module, this may be because of a "
+                "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
             )
         if id(self) in memo:
             return memo[id(self)]

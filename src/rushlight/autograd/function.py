@@ -25,8 +25,7 @@ class FunctionCtx:
             if tensor is not None and not isinstance(tensor, Tensor):
                 raise TypeError(
                     f"save_for_backward can only save variables, but argument {place} is of type "
-                    f"{type(tensor).__name__}; keep "
-                    f"other things as attributes of ctx"
+                    f"{type(tensor).__name__}; keep other things as attributes of ctx"
                 )
         self._to_save = tensors
 
@@ -133,8 +132,7 @@ class FunctionNode(Node, FunctionCtx):
                 if part is not None and meta is None:
                     raise RuntimeError(
                         f"function {self.name()} returned a gradient different than None at position {index + 1}, but "
-                        "the "
-                        f"corresponding forward input was not a Variable"
+                        "the corresponding forward input was not a Variable"
                     )
                 result.append(None)
                 continue
@@ -157,8 +155,7 @@ class FunctionNode(Node, FunctionCtx):
         if not expandable:
             raise RuntimeError(
                 f"Function {self.name()} returned an invalid gradient at index {index} - got {list(shape)} but "
-                "expected shape "
-                f"compatible with {list(meta[0])}"
+                f"expected shape compatible with {list(meta[0])}"
             )
         return fit(part, *meta)
 

@@ -212,8 +212,7 @@ class _Check:
                 if np.any(np.abs(jacobian) > self.atol):
                     raise GradcheckError(
                         f"Numerical gradient for function expected to be zero, as output {output} does not require "
-                        "grad, but "
-                        f"it changes with input {place}"
+                        f"grad, but it changes with input {place}"
                     )
 
     def compare_jacobians(self, nondet_tol: float) -> None:
@@ -240,8 +239,7 @@ class _Check:
         raise GradcheckError(
             f"{part}Jacobian mismatch for output {output} with respect to input {place},\nnumerical:{numerical}\n"
             f"analytical:{analytical}\nThe largest difference is in the derivative of output[{_element(of, column)}] "
-            "by "
-            f"input[{_element(by, row)}]: numerical {numerical[row, column]:.8g}, analytical "
+            f"by input[{_element(by, row)}]: numerical {numerical[row, column]:.8g}, analytical "
             f"{analytical[row, column]:.8g}."
         )
 
@@ -311,17 +309,14 @@ def _check_inputs(inputs: tuple) -> None:
         if input.array.dtype not in (np.float64, np.complex128):
             warnings.warn(
                 f"Input #{place} requires gradient and is not a double precision floating point or complex. This check "
-                "will "
-                f"likely fail if all the inputs are not of double precision floating point or complex. ",
+                "will likely fail if all the inputs are not of double precision floating point or complex. ",
                 stacklevel=3,
             )
         if any(stride == 0 and length > 1 for stride, length in zip(input.array.strides, input.array.shape)):
             raise RuntimeError(
                 f"The {place}th input has a dimension with stride 0. gradcheck only supports inputs that are "
-                "non-overlapping "
-                "to be able to compute the numerical gradients correctly. You should call .contiguous on the input "
-                "before "
-                f"passing it to gradcheck."
+                "non-overlapping to be able to compute the numerical gradients correctly. You should call .contiguous "
+                "on the input before passing it to gradcheck."
             )
 
 
@@ -367,8 +362,7 @@ def _reentrant(gap: np.ndarray, nondet_tol: float) -> None:
         raise GradcheckError(
             f"Backward is not reentrant, i.e., running backward with same input and grad_output multiple times gives "
             "different values, although analytical gradient matches numerical gradient. The tolerance for "
-            "nondeterminism was "
-            f"{nondet_tol}."
+            f"nondeterminism was {nondet_tol}."
         )
 
 

@@ -201,8 +201,7 @@ def _implicit_gradient(output: Any) -> Any:
     if array.size != 1 and output.requires_grad:
         raise RuntimeError(
             f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it "
-            "first, "
-            f"for example with .sum(), or pass gradient= of its shape"
+            "first, for example with .sum(), or pass gradient= of its shape"
         )
     if array.dtype.kind not in "fV" and output.requires_grad:
         raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
@@ -216,8 +215,7 @@ def _check_gradient(number: int, output: Any, gradient: Any) -> None:
     if gradient.array.shape != output.array.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a "
-            "shape of "
-            f"{output.shape}."
+            f"shape of {output.shape}."
         )
     if (gradient.array.dtype.kind == "c") != (output.array.dtype.kind == "c"):
         raise RuntimeError(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import special as kernels
 from ..kernels.sampling import uniform
 from ..random import default_generator
 from ..tensor import Tensor
@@ -18,6 +19,7 @@ from .compare import where
 from .define import inplace, op
 from .elementwise import abs, before, plain_div
 from .fast import parametric, unary
+from .linalg import into
 from .nodes import parameters_of
 from .powers import exp
 from .promotion import float32, float64, is_half
@@ -209,8 +211,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     if channels != count:
         raise RuntimeError(
             f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {count} and channel size "
-            "= "
-            f"{channels}."
+            f"= {channels}."
         )
     return _prelu(input, reshape(weight, (1, count) + (1,) * (len(shape) - 2)))
 
@@ -349,17 +350,40 @@ _TANH_SCALE, _TANH_CUBIC = math.sqrt(2 / math.pi), 0.044715
 _NORMAL = 1 / math.sqrt(2 * math.pi)
 
 
-def _gelu_rule(g: Any, input: Any, approximate: str) -> Any:
+def _inner(x: Any) -> Any:
+    return (x * x * (_TANH_CUBIC * _TANH_SCALE) + _TANH_SCALE) * x
+
+
+def _gelu_rule(g: Any, input: Any, below: Any, approximate: str) -> Any:
     if approximate == "none":
-        below = (erf(input * math.sqrt(0.5)) + 1) * 0.5
-        return g * (below + input * exp(input * input * -0.5) * _NORMAL)
-    t = tanh((input + input * input * input * _TANH_CUBIC) * _TANH_SCALE)
-    slope = (1 - t * t) * (input * input * (3 * _TANH_CUBIC) + 1) * (_TANH_SCALE / 2)
-    return g * ((t + 1) * 0.5 + input * slope)
+        density = np.exp(input * input * -0.5) * _NORMAL
+    else:
+        density = below * (1 - below) * (input * input * (3 * _TANH_CUBIC) + 1) * (2 * _TANH_SCALE)
+    return g * (density * input + below)
 
 
-@elementwise("GeluBackward0", _gelu_rule)
-def gelu(input, *, approximate="none"):
+def _gelu_composite(input: Tensor, approximate: str) -> Tensor:
+    t = erf(input * math.sqrt(0.5)) if approximate == "none" else tanh(_inner(input))
+    return input * ((t + 1) * 0.5)
+
+
+@op(
+    "GeluBackward0", input=_gelu_rule, outputs=("result", "below"), nondifferentiable=("below",),
+    composite=_gelu_composite,
+)  # fmt: skip
+def _gelu(input, approximate):
+    """The result, and the probabilities: the error function costs more than all the rest, so backward is spared it."""
+    dtype = input.dtype
+    if dtype.kind in "biu":
+        raise NotImplementedError(f"\"GeluKernelImpl\" not implemented for '{dtypes.CASED[dtypes.of(dtype)]}'")
+    x = input.astype(float32) if is_half(dtype) else input
+    below = kernels.erf(x * math.sqrt(0.5)) if approximate == "none" else np.tanh(_inner(x), out=...)
+    below += 1
+    below *= 0.5
+    return (x * below).astype(dtype, copy=False), below
+
+
+def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
     """``x`` times the probability that a standard normal number is below ``x``; ``"tanh"`` approximates it.
 
     Hendrycks and Gimpel, "Gaussian error linear units" (2016).
@@ -367,12 +391,9 @@ def gelu(input, *, approximate="none"):
     Raises:
         RuntimeError: ``approximate`` is neither ``"none"`` nor ``"tanh"``.
     """
-    if approximate == "none":
-        return input * ((erf(input * math.sqrt(0.5)) + 1) / 2)
-    if approximate != "tanh":
+    if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}.")
-    inner = (input + input * input * input * _TANH_CUBIC) * _TANH_SCALE
-    return input * (np.tanh(inner) + 1) / 2
+    return into(out, _gelu(input, approximate)[0])
 
 
 def softsign(input: Tensor) -> Tensor:

@@ -77,8 +77,7 @@ def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, sou
     if source.ndim and source.shape[:dim] + source.shape[dim + 1 :] != input.shape[:dim] + input.shape[dim + 1 :]:
         raise RuntimeError(
             f"{name}(): source/destination tensor must have same slice shapes except along dim {dim}. Destination "
-            f"slice "
-            f"shape: {list(input.shape)} and source slice shape: {list(source.shape)}"
+            f"slice shape: {list(input.shape)} and source slice shape: {list(source.shape)}"
         )
 
 
@@ -341,8 +340,7 @@ def _scatter_combining(input, dim, index, src, reduce):
     if isinstance(src, np.ndarray):
         warnings.warn(
             "The reduce argument of torch.scatter with Tensor src is deprecated and will be removed in a future "
-            "PyTorch "
-            "release. Use torch.scatter_reduce instead for more reduction options.",
+            "PyTorch release. Use torch.scatter_reduce instead for more reduction options.",
             UserWarning,
             stacklevel=6,
         )
@@ -522,14 +520,12 @@ def put(input, index, source, accumulate=False):
     if input.dtype != source.dtype:
         raise RuntimeError(
             f"put_(): self and source expected to have the same dtype, but got self.dtype = {dtypes.of(input.dtype)} "
-            f"and "
-            f"source.dtype = {dtypes.of(source.dtype)}"
+            f"and source.dtype = {dtypes.of(source.dtype)}"
         )
     if index.size != source.size:
         raise RuntimeError(
             f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
-            f"{source.size}, "
-            f"index.numel() = {index.size}"
+            f"{source.size}, index.numel() = {index.size}"
         )
     positions = _flat_positions("put_", index, input.size).reshape(-1)
     out = np.array(input, order="C")

@@ -164,8 +164,7 @@ def _refuse_other_parts(first: Any, second: Any) -> None:
     if first.dtype.kind != "f" or second.dtype.kind != "f":
         raise RuntimeError(
             "Expected both inputs to be Half, Float or Double tensors but got "
-            f"{dtypes.CASED[dtypes.of(first.dtype)]} and "
-            f"{dtypes.CASED[dtypes.of(second.dtype)]}"
+            f"{dtypes.CASED[dtypes.of(first.dtype)]} and {dtypes.CASED[dtypes.of(second.dtype)]}"
         )
     if first.dtype != second.dtype:
         raise RuntimeError(

@@ -76,8 +76,7 @@ def _per_axis(name: str, value: Any, rank: int) -> tuple[int, ...]:
     if len(value) != rank:
         raise RuntimeError(
             f"expected {name} to be a single integer value or a list of {rank} values to match the convolution "
-            "dimensions, "
-            f"but got {name}={list(value)}"
+            f"dimensions, but got {name}={list(value)}"
         )
     return value
 
@@ -119,23 +118,20 @@ def _check(input: Any, weight: Any, bias: Any, by: Geometry, rank: int, transpos
     if w.shape[0] % groups:
         raise RuntimeError(
             f"Given groups={groups}, expected weight to be divisible by {groups} at dimension 0, but got weight of "
-            "size "
-            f"[{list(w.shape)}] instead"
+            f"size [{list(w.shape)}] instead"
         )
     expected = w.shape[0] if transposed else w.shape[1] * groups
     if x.shape[1] != expected:
         how = "transposed=1" if transposed else f"groups={groups}"
         raise RuntimeError(
             f"Given {how}, weight of size {list(w.shape)}, expected input{list(x.shape)} to have {expected} "
-            "channels, but got "
-            f"{x.shape[1]} channels instead"
+            f"channels, but got {x.shape[1]} channels instead"
         )
     out_channels = w.shape[1] * groups if transposed else w.shape[0]
     if bias is not None and bias.array.shape != (out_channels,):
         raise RuntimeError(
             f"Given {'transposed=1, ' if transposed else ''}weight of size {list(w.shape)}, expected bias to be "
-            "1-dimensional "
-            f"with {out_channels} elements, but got bias of size {list(bias.array.shape)} instead"
+            f"1-dimensional with {out_channels} elements, but got bias of size {list(bias.array.shape)} instead"
         )
     if not transposed:
         _check_kernel_fits(x, w, by)
@@ -153,8 +149,7 @@ def _check_kernel_fits(x: np.ndarray, w: np.ndarray, by: Geometry) -> None:
         sizes, kernel = (" x ".join(map(str, values)) for values in (have, reach))
         raise RuntimeError(
             f"Calculated padded input size per channel: ({sizes}). Kernel size: ({kernel}). Kernel size can't be "
-            "greater than "
-            f"actual input size"
+            "greater than actual input size"
         )
 
 
@@ -194,8 +189,7 @@ def _convolve(input, weight, bias, stride, padding, dilation, transposed, output
     if min(size) < 1:
         raise RuntimeError(
             f"Given input size per channel: {list(input.shape[2:])}. Calculated output size per channel: "
-            f"{list(size)}. Output "
-            f"size is too small"
+            f"{list(size)}. Output size is too small"
         )
     return _spread(input, weight, bias, by, size)
 

@@ -90,7 +90,8 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int, *, out: Tensor
     """`narrow` as a copy."""
     if dim >= input.array.ndim > 0:
         raise RuntimeError(
-            f"Expected dim < self_sizes.size() to be true, but got false: dim is {dim}, of {input.array.ndim} dimensions"
+            f"Expected dim < self_sizes.size() to be true, but got false: dim is {dim}, of {input.array.ndim} "
+            "dimensions"
         )
     if length < 0 < input.array.ndim:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.array.shape[dim]}).")

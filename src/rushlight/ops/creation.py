@@ -213,16 +213,14 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
     if any(stride < 0 for stride, n in zip(ndarray.strides, ndarray.shape) if n > 1):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative strides are not "
-            "currently "
-            "supported. (You can probably work around this by making a copy of your array with array.copy().)"
+            "currently supported. (You can probably work around this by making a copy of your array with "
+            "array.copy().)"
         )
     if not ndarray.flags.writeable:
         warnings.warn(
             "The given NumPy array is not writable, and PyTorch does not support non-writable tensors. This means "
-            "writing to "
-            "this tensor will result in undefined behavior. You may want to copy the array to protect its data or "
-            "make it "
-            "writable before converting it to a tensor.",
+            "writing to this tensor will result in undefined behavior. You may want to copy the array to protect its "
+            "data or make it writable before converting it to a tensor.",
             UserWarning,
             stacklevel=2,
         )
@@ -252,17 +250,14 @@ def frombuffer(
     if count > 0 and offset + count * dtype.itemsize > size:
         raise ValueError(
             f"requested buffer length ({count} * {dtype.itemsize} bytes) after offset ({offset} bytes) must not be "
-            f"greater than "
-            f"actual buffer length ({size} bytes)"
+            f"greater than actual buffer length ({size} bytes)"
         )
     array = np.frombuffer(buffer, dtype.numpy, count, offset)
     if not array.flags.writeable:
         warnings.warn(
             "The given buffer is not writable, and PyTorch does not support non-writable tensors. This means you can "
-            "write to "
-            "the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the buffer to "
-            "protect its "
-            "data or make it writable before converting it to a tensor.",
+            "write to the underlying (supposedly non-writable) buffer using the tensor. You may want to copy the "
+            "buffer to protect its data or make it writable before converting it to a tensor.",
             UserWarning,
             stacklevel=2,
         )

@@ -149,8 +149,7 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
     if weight is not None and raw(weight).shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
-            "of shape: "
-            f"{list(raw(weight).shape)}"
+            f"of shape: {list(raw(weight).shape)}"
         )
     low, high = (np.minimum.reduce(t, None), np.maximum.reduce(t, None)) if t.size else (0, 0)
     if low < 0 or high >= classes:

@@ -375,8 +375,7 @@ class Op:
         if recording.get() and any(t.requires_grad for t in _tensors((*args, *kwargs.values(), *targets))):
             raise RuntimeError(
                 f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
-                "the "
-                f"arguments requires grad."
+                "the arguments requires grad."
             )
         results = self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()})
         results = tuple(results) if type(results) in (tuple, list) else (results,)

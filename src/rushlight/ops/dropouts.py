@@ -101,8 +101,7 @@ def _by_channel(rank: int) -> Any:
         if input.ndim not in (rank + 1, rank + 2) or (rank == 2 and input.ndim == 3):
             warnings.warn(
                 f"{name}: Received a {input.ndim}-D input to {name}, which takes axis 1 for the channels: it is "
-                "meant for "
-                f"inputs with {rank} spatial dimensions, a channel dimension and a batch dimension.",
+                f"meant for inputs with {rank} spatial dimensions, a channel dimension and a batch dimension.",
                 stacklevel=2,
             )
         if input.ndim != rank + 1 or rank == 2:

@@ -147,8 +147,7 @@ def invalid(name: str, *values: Any) -> TypeError:
     got = ", ".join(type(value).__name__ for value in values)
     return TypeError(
         f"{name}() received an invalid combination of arguments - got ({got}), but expected one of: (Tensor input, "
-        "Tensor "
-        f"other) (Tensor input, Number other)"
+        "Tensor other) (Tensor input, Number other)"
     )
 
 
@@ -171,14 +170,12 @@ def refuse_bools(*operands: Any) -> None:
     if all(found):
         raise RuntimeError(
             "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or `logical_xor()` "
-            "operator "
-            "instead."
+            "operator instead."
         )
     if any(found):
         raise RuntimeError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying to invert a mask, "
-            "use the "
-            "`~` or `logical_not()` operator instead."
+            "use the `~` or `logical_not()` operator instead."
         )
 
 
@@ -410,8 +407,7 @@ def refuse_bool_negation(input: Any, *_: Any) -> None:
     if isinstance(input, np.ndarray) and input.dtype == bool:
         raise RuntimeError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, use "
-            "the `~` or "
-            "`logical_not()` operator instead."
+            "the `~` or `logical_not()` operator instead."
         )
 
 

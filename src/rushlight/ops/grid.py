@@ -46,8 +46,8 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
     if align_corners is None:
         warnings.warn(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
-            "specify "
-            "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for "
+            "details.",
             stacklevel=2,
         )
     _check(input, grid, mode)
@@ -77,14 +77,12 @@ def _check(input: Any, grid: Any, mode: str) -> None:
     if input.ndim not in (4, 5) or input.ndim != grid.ndim:
         raise RuntimeError(
             "grid_sampler(): expected 4D or 5D input and grid with same number of dimensions, but got input with "
-            "sizes "
-            f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
+            f"sizes {list(input.shape)} and grid with sizes {list(grid.shape)}"
         )
     if input.shape[0] != grid.shape[0]:
         raise RuntimeError(
             "grid_sampler(): expected grid and input to have same batch size, but got input with sizes "
-            f"{list(input.shape)} and "
-            f"grid with sizes {list(grid.shape)}"
+            f"{list(input.shape)} and grid with sizes {list(grid.shape)}"
         )
     if grid.shape[-1] != input.ndim - 2:
         raise RuntimeError(
@@ -153,8 +151,8 @@ def affine_grid(theta, size, align_corners=None):
     if align_corners is None:
         warnings.warn(
             "Default grid_sample and affine_grid behavior has changed to align_corners=False since 1.3.0. Please "
-            "specify "
-            "align_corners=True if the old behavior is desired. See the documentation of grid_sample for details.",
+            "specify align_corners=True if the old behavior is desired. See the documentation of grid_sample for "
+            "details.",
             stacklevel=2,
         )
     rank = len(size) - 2

@@ -139,8 +139,7 @@ def _as_items(index: Any) -> tuple:
     ):
         warnings.warn(
             "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
-            "2.9; "
-            "use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
+            "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
             "x[torch.tensor(seq)], which will result either in an error or a different result.",
             UserWarning,
             stacklevel=3,
@@ -154,8 +153,7 @@ def _out_of_range(shape: tuple, items: tuple) -> Exception:
     if not shape and len(items) == 1 and type(items[0]) is int:
         return IndexError(
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
-            "0-dim "
-            "tensor to a number"
+            "0-dim tensor to a number"
         )
     taken = [item for item in items if item is not None and item is not Ellipsis]
     if len(taken) > len(shape):
@@ -372,8 +370,7 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
     except ValueError:
         raise RuntimeError(
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
-            f"shape "
-            f"{list(wanted)}"
+            f"shape {list(wanted)}"
         ) from None
     value = as_type(value, part.dtype)
     if accumulate:
@@ -386,17 +383,15 @@ def _check_expands(value: ndarray, shape: tuple) -> None:
     if value.ndim > len(shape):
         raise RuntimeError(
             f"expand(torch.{dtypes.CASED[dtypes.of(value.dtype)]}Tensor{{{list(value.shape)}}}, size={list(shape)}): "
-            f"the number "
-            f"of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the tensor "
-            f"({value.ndim})"
+            f"the number of sizes provided ({len(shape)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({value.ndim})"
         )
     for back in range(1, value.ndim + 1):
         if value.shape[-back] not in (shape[-back], 1):
             raise RuntimeError(
                 f"The expanded size of the tensor ({shape[-back]}) must match the existing size "
-                f"({value.shape[-back]}) at "
-                f"non-singleton dimension {len(shape) - back}.  Target sizes: {list(shape)}.  Tensor sizes: "
-                f"{list(value.shape)}"
+                f"({value.shape[-back]}) at non-singleton dimension {len(shape) - back}.  Target sizes: {list(shape)}. "
+                f" Tensor sizes: {list(value.shape)}"
             )
 
 

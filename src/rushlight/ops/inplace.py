@@ -112,23 +112,19 @@ def show_anew(target: Tensor) -> None:
 REASONS = {
     View.NO_GRAD: (
         "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either "
-        "both "
-        "inside the no_grad block, so that the change is not recorded, or both outside, so that it is."
+        "both inside the no_grad block, so that the change is not recorded, or both outside, so that it is."
     ),
     View.INFERENCE: (
         "Given that this use case is ambiguous and error-prone, it is forbidden. Move the view and the change either "
-        "both "
-        "inside the inference_mode block, so that the change is not recorded, or both outside, so that it is."
+        "both inside the inference_mode block, so that the change is not recorded, or both outside, so that it is."
     ),
     View.MULTI_OUTPUT: (
         "This view is the output of a function that returns multiple views. Such functions do not allow the output "
-        "views to "
-        "be modified inplace. Use an out-of-place operation instead, or take the parts by indexing."
+        "views to be modified inplace. Use an out-of-place operation instead, or take the parts by indexing."
     ),
     View.CUSTOM: (
         "This view was created inside a custom Function (or because an input was returned as-is): changing it in place "
-        "would "
-        "bypass the backward of that Function. Clone the output of the Function first."
+        "would bypass the backward of that Function. Clone the output of the Function first."
     ),
 }
 UNRECORDED = {

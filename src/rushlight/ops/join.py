@@ -90,8 +90,7 @@ def _cat(tensors, dim, types):
             if m != n and i != dim:
                 raise RuntimeError(
                     f"Sizes of tensors must match except in dimension {dim}. Expected size {m} but got size {n} for "
-                    f"tensor "
-                    f"number {position} in the list."
+                    f"tensor number {position} in the list."
                 )
     _, target = _common(list(tensors))
     return np.concatenate([as_type(array, target) for array in arrays], dim)
@@ -141,8 +140,7 @@ def _stack(tensors, dim, types):
         if array.shape != shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
-                f"{list(array.shape)} at entry "
-                f"{position}"
+                f"{list(array.shape)} at entry {position}"
             )
     dim = axis(dim, len(shape) + 1)
     widen = (slice(None),) * dim + (None,)

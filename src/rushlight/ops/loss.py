@@ -55,8 +55,7 @@ def broadcast(input: Any, target: Any) -> tuple[Any, Any]:
         return input, target
     warnings.warn(
         f"Using a target size ({target.shape}) that is different to the input size ({input.shape}). This will likely "
-        "lead to "
-        f"incorrect results due to broadcasting. Please ensure they have the same size.",
+        "lead to incorrect results due to broadcasting. Please ensure they have the same size.",
         stacklevel=3,
     )
     input, target = ops.broadcast_tensors(input, target)
@@ -241,8 +240,7 @@ def binary_cross_entropy(input, target, weight=None, size_average=None, reduce=N
     if target.shape != input.shape:
         raise ValueError(
             f"Using a target size ({target.shape}) that is different to the input size ({input.shape}) is "
-            "deprecated. Please "
-            f"ensure they have the same size."
+            "deprecated. Please ensure they have the same size."
         )
     _same_type(input, target)
     return _bce(input, target, None if weight is None else weight.expand(input.shape), reduction)
@@ -299,8 +297,7 @@ def kl_div(input, target, size_average=None, reduce=None, reduction="mean", log_
     if reduction == "mean":
         warnings.warn(
             "reduction: 'mean' divides the total loss by both the batch size and the support size. 'batchmean' "
-            "divides only "
-            "by the batch size, and aligns with the KL div math definition.",
+            "divides only by the batch size, and aligns with the KL div math definition.",
             stacklevel=2,
         )
     batchmean = reduction == "batchmean"

@@ -149,8 +149,7 @@ def masked_scatter(input, mask, source):
     if count > source.size:
         raise RuntimeError(
             f"masked_scatter: expected self and source to have same number of elements: the mask has {count} ones, "
-            f"source only "
-            f"{source.size} elements; Number of elements of source < number of ones in mask"
+            f"source only {source.size} elements; Number of elements of source < number of ones in mask"
         )
     out[mask] = source.reshape(-1)[:count]
     return out

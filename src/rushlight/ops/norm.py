@@ -231,8 +231,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     if channels % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
-            f"{list(input.shape)} "
-            f"and num_groups={num_groups}"
+            f"{list(input.shape)} and num_groups={num_groups}"
         )
     if math.prod(input.shape) == n * num_groups and n == 1:
         raise ValueError(
@@ -243,8 +242,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         if x is not None and tuple(x.shape) != (channels,):
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
-                "shape "
-                f"{list(x.shape)} and input of shape {list(input.shape)}"
+                f"shape {list(x.shape)} and input of shape {list(input.shape)}"
             )
     _floating(input, "GroupNormKernelImpl")
     each = channels // num_groups

@@ -35,8 +35,7 @@ def constant_pad_nd(input, pad, value=0):
     if len(pad) > 2 * input.ndim:
         raise RuntimeError(
             f"Length of pad should be no more than twice the number of dimensions of the input. Pad length is "
-            f"{len(pad)} while "
-            f"the input has {input.ndim} dimensions."
+            f"{len(pad)} while the input has {input.ndim} dimensions."
         )
     pairs = _pairs(pad, input.ndim)
     shape = [n + a + b for n, (a, b) in zip(input.shape, pairs)]
@@ -44,8 +43,7 @@ def constant_pad_nd(input, pad, value=0):
         if wanted < 0:
             raise RuntimeError(
                 f"The input size {n}, plus negative padding {a} and {b} resulted in a negative output size, which is "
-                f"invalid. "
-                f"Check dimension 0 of your input."
+                "invalid. Check dimension 0 of your input."
             )
     out = np.full(shape, value, input.dtype)
     inner = tuple(slice(max(a, 0), n - max(b, 0)) for n, (a, b) in zip(shape, pairs))
@@ -124,8 +122,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     if len(pad) > 2 * ndim:
         raise RuntimeError(
             f"Padding length should be less than or equal to two times the input dimension but got padding length "
-            f"{len(pad)} and "
-            f"input of dimension {ndim}"
+            f"{len(pad)} and input of dimension {ndim}"
         )
     if mode == "constant":
         return constant_pad_nd(input, pad, 0 if value is None else value)
@@ -157,8 +154,7 @@ def _check_border(shape: tuple, pad: tuple, mode: str) -> None:
         if mode == "reflect" and max(before, after) >= length:
             raise RuntimeError(
                 f"Argument #{4 + 2 * back}: Padding size should be less than the corresponding input dimension, but "
-                f"got: padding "
-                f"({before}, {after}) at dimension {dim} of input {list(shape)}"
+                f"got: padding ({before}, {after}) at dimension {dim} of input {list(shape)}"
             )
         if length + before + after < 1:
             padded = length + before + after
@@ -184,8 +180,8 @@ def _check_windows(shape: tuple, windows: tuple, kernel: tuple, dilation: tuple,
     if min(windows) < 1:
         raise RuntimeError(
             f"Given input with spatial size {shape[-2:]}, kernel_size={kernel}, dilation={dilation}, "
-            f"padding={padding}, "
-            f"calculated shape of the array of sliding blocks as {windows}, but its components must be at least one."
+            f"padding={padding}, calculated shape of the array of sliding blocks as {windows}, but its components must "
+            "be at least one."
         )
 
 
@@ -230,8 +226,7 @@ def _unfold(input, kernel, dilation, padding, stride):
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
         raise RuntimeError(
             f"Expected 3D or 4D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
-            f"input, but "
-            f"got: {list(input.shape)}"
+            f"input, but got: {list(input.shape)}"
         )
     images = input if input.ndim == 4 else input[None]
     out = _im2col(images, kernel, dilation, padding, stride)
@@ -246,8 +241,7 @@ def _fold(input, output_size, kernel, dilation, padding, stride):
     if input.ndim not in (2, 3):
         raise RuntimeError(
             f"Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and non-zero dimensions for "
-            f"input, but "
-            f"got: {list(input.shape)}"
+            f"input, but got: {list(input.shape)}"
         )
     area = kernel[0] * kernel[1]
     if input.shape[-2] % area:
@@ -260,10 +254,8 @@ def _fold(input, output_size, kernel, dilation, padding, stride):
     if windows[0] * windows[1] != input.shape[-1] or min(windows) < 1:
         raise RuntimeError(
             f"Given output_size={output_size}, kernel_size={kernel}, dilation={dilation}, padding={padding}, "
-            f"stride={stride}, "
-            f"expected size of input's dimension 2 to match the calculated number of sliding blocks {windows[0]} * "
-            f"{windows[1]} "
-            f"= {windows[0] * windows[1]}, but got input.size(2)={input.shape[-1]}."
+            f"stride={stride}, expected size of input's dimension 2 to match the calculated number of sliding blocks "
+            f"{windows[0]} * {windows[1]} = {windows[0] * windows[1]}, but got input.size(2)={input.shape[-1]}."
         )
     out = _col2im(input if input.ndim == 3 else input[None], output_size, kernel, dilation, padding, stride)
     return np.ascontiguousarray(out if input.ndim == 3 else out[0])

@@ -152,8 +152,7 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
     if self.dtype is not wide:
         raise RuntimeError(
             f"the base given to float_power_ has dtype {dtypes.CASED[self.dtype]} but the operation's result requires "
-            "dtype "
-            f"{dtypes.CASED[wide]}"
+            f"dtype {dtypes.CASED[wide]}"
         )
     return pow_(self, exponent)
 

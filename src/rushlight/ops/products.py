@@ -70,8 +70,7 @@ def _check_types(a: np.ndarray, b: np.ndarray) -> None:
         spelled = [_SPELLED.get(x.dtype.name, x.dtype.name) for x in (a, b)]
         raise RuntimeError(
             f"expected m1 and m2 to have the same dtype, but got: {spelled[0]} != {spelled[1]}. Convert one of them, "
-            "for "
-            f"example with .to({dtypes.of(a.dtype)})."
+            f"for example with .to({dtypes.of(a.dtype)})."
         )
     if a.dtype.kind == "b":
         raise NotImplementedError("\"addmm_impl_cpu_\" not implemented for 'Bool'; convert with .float() or .long()")
@@ -122,8 +121,7 @@ def _check_vectors(a: np.ndarray, b: np.ndarray, name: str = "dot") -> None:
     if a.shape != b.shape:
         raise RuntimeError(
             f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have the same "
-            "number of "
-            f"elements, but got {a.size} and {b.size} elements respectively"
+            f"number of elements, but got {a.size} and {b.size} elements respectively"
         )
     _refuse_bool(a, name)
 
@@ -265,8 +263,7 @@ def _check_stacks(a: np.ndarray, b: np.ndarray) -> None:
             place = max(a.ndim, b.ndim) - 3 - axis
             raise RuntimeError(
                 f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
-                f"{place}: the "
-                f"shapes are {list(a.shape)} and {list(b.shape)}"
+                f"{place}: the shapes are {list(a.shape)} and {list(b.shape)}"
             )
 
 
@@ -327,8 +324,7 @@ def _added(start: np.ndarray, beta: Any, alpha: Any, result: np.ndarray) -> np.n
         )
         raise RuntimeError(
             f"The expanded size of the tensor ({result.shape[axis] if axis >= -result.ndim else 1}) must match the "
-            "existing "
-            f"size ({start.shape[axis]}) at non-singleton dimension {result.ndim + axis}.  Target sizes: "
+            f"existing size ({start.shape[axis]}) at non-singleton dimension {result.ndim + axis}.  Target sizes: "
             f"{list(result.shape)}.  Tensor sizes: {list(start.shape)}"
         )
     result = scale(as_type(alpha, result.dtype) if alpha != 1 else 1, result)

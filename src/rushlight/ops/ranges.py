@@ -75,8 +75,7 @@ def range(
     """Numbers from ``start`` up to and including ``end``; deprecated in favour of `arange`."""
     warnings.warn(
         "torch.range is deprecated and will be removed in a future release because its behavior is inconsistent with "
-        "Python's "
-        "range builtin. Instead, use torch.arange, which produces values in [start, end).",
+        "Python's range builtin. Instead, use torch.arange, which produces values in [start, end).",
         UserWarning,
         stacklevel=2,
     )

@@ -81,8 +81,7 @@ def _refuse_mode(mode: str, rank: int) -> None:
         raise NotImplementedError(f"Got {rank + 2}D input, but {mode} mode needs {needs}D input")
     raise NotImplementedError(
         f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {rank + 2}D) for the modes: nearest | linear "
-        "| bilinear "
-        f"| bicubic | trilinear | area | nearest-exact (got {mode})"
+        f"| bilinear | bicubic | trilinear | area | nearest-exact (got {mode})"
     )
 
 
@@ -95,10 +94,8 @@ def _sizes(input: Any, size: Any, scale_factor: Any, rank: int) -> tuple[list[in
             if len(size) != rank:
                 raise ValueError(
                     "Input and output must have the same number of spatial dimensions, but got input with spatial "
-                    "dimensions "
-                    f"of {list(input.shape[2:])} and output size of {size}. Please provide input tensor in (N, C, "
-                    "d1, d2, "
-                    f"...,dK) format and output size in (o1, o2, ...,oK) format."
+                    f"dimensions of {list(input.shape[2:])} and output size of {size}. Please provide input tensor in "
+                    "(N, C, d1, d2, ...,dK) format and output size in (o1, o2, ...,oK) format."
                 )
             return [int(n) for n in size], None
         return [int(size)] * rank, None
@@ -109,8 +106,7 @@ def _sizes(input: Any, size: Any, scale_factor: Any, rank: int) -> tuple[list[in
             raise ValueError(
                 f"Input and scale_factor must have the same number of spatial dimensions, but got input with spatial "
                 f"dimensions of {list(input.shape[2:])} and scale_factor of shape {scale_factor}. Please provide "
-                "input tensor "
-                f"in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
+                "input tensor in (N, C, d1, d2, ...,dK) format and scale_factor in (s1, s2, ...,sK) format."
             )
         factors = [float(f) for f in scale_factor]
     else:

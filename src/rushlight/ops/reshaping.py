@@ -26,8 +26,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         if recording.get() and self.leaf:
             raise RuntimeError(
                 f"a leaf Variable that requires grad is being used in an in-place operation. Use .{name[:-1]}() or do "
-                f"it under "
-                f"torch.no_grad()."
+                "it under torch.no_grad()."
             )
         before = self.array
         self.array = compute(before, *parameters)

@@ -175,8 +175,7 @@ def repeat_interleave(
         if counts.size != input.array.shape[at]:
             raise RuntimeError(
                 f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
-                f"input.size(0) "
-                f"= {input.array.shape[at]}"
+                f"input.size(0) = {input.array.shape[at]}"
             )
         return index_select(input, at, wrap(np.repeat(np.arange(counts.size), counts)))
     if repeats < 0:
@@ -358,8 +357,7 @@ def pixel_shuffle(input, upscale_factor):
     if c % (r * r):
         raise RuntimeError(
             f"pixel_shuffle expects its input's 'channel' dimension to be divisible by the square of upscale_factor, "
-            f"but "
-            f"input.size(-3)={c} is not divisible by {r * r}"
+            f"but input.size(-3)={c} is not divisible by {r * r}"
         )
     n = len(batch)
     split = input.reshape(*batch, c // (r * r), r, r, h, w)

@@ -51,8 +51,7 @@ def _of_sizes(input: np.ndarray, split_sizes: Any, dim: int) -> tuple:
     if sum(sizes) != input.shape[dim]:
         raise RuntimeError(
             f"split_with_sizes expects split_sizes to sum exactly to {input.shape[dim]} (input tensor's size at "
-            f"dimension "
-            f"{dim}), but got split_sizes={list(sizes)}"
+            f"dimension {dim}), but got split_sizes={list(sizes)}"
         )
     return _pieces(input, np.cumsum(sizes).tolist(), dim)
 
@@ -136,8 +135,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
         if indices_or_sections.array.dtype != np.int64 or indices_or_sections.array.ndim > 1:
             raise RuntimeError(
                 f"tensor_split expected tensor_indices_or_sections to be a zero-dimensional or one-dimensional tensor "
-                f"of long, "
-                f"but got a tensor with {indices_or_sections.array.ndim} dims of {indices_or_sections.dtype}"
+                f"of long, but got a tensor with {indices_or_sections.array.ndim} dims of {indices_or_sections.dtype}"
             )
         indices_or_sections = indices_or_sections.tolist()
     if isinstance(indices_or_sections, int):
@@ -167,8 +165,7 @@ def _split_axis(name: str, input: Tensor, indices_or_sections: Any, dim: int, le
     ):
         raise RuntimeError(
             f"torch.{name} attempted to split along dimension {dim}, but the size of the dimension "
-            f"{input.array.shape[dim]} is "
-            f"not divisible by the split_size {indices_or_sections}!"
+            f"{input.array.shape[dim]} is not divisible by the split_size {indices_or_sections}!"
         )
     return tensor_split(input, indices_or_sections, dim)
 

@@ -105,10 +105,8 @@ def as_strided_within(input, target, seen):
     if target.extent() > storage.size or target.offset < 0:
         raise RuntimeError(
             f"setStorage: sizes {list(target.size)}, strides {list(target.stride)}, storage offset {target.offset}, "
-            f"and "
-            f"itemsize {input.itemsize} requiring a storage size of {target.extent() * input.itemsize} are out of "
-            f"bounds for "
-            f"storage of size {storage.nbytes}"
+            f"and itemsize {input.itemsize} requiring a storage size of {target.extent() * input.itemsize} are out of "
+            f"bounds for storage of size {storage.nbytes}"
         )
     return target.of_flat(storage)
 

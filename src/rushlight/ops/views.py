@@ -57,9 +57,8 @@ def expand(input, *size):
     if lead < 0:
         raise RuntimeError(
             f"expand(torch.{dtypes.CASED[dtypes.of(input.dtype)]}Tensor{{{list(input.shape)}}}, size={list(size)}): "
-            f"the number "
-            f"of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the tensor "
-            f"({input.ndim})"
+            f"the number of sizes provided ({len(size)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({input.ndim})"
         )
     strides = [0] * len(size)
     shape = list(size)
@@ -76,8 +75,7 @@ def expand(input, *size):
         elif have != 1:
             raise RuntimeError(
                 f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
-                f"dimension {i}.  "
-                f"Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
+                f"dimension {i}.  Target sizes: {list(size)}.  Tensor sizes: {list(input.shape)}"
             )
     if input.flags.c_contiguous and input.dtype.kind != "V":
         return np.ndarray(shape, input.dtype, input, 0, strides)  # ten times as fast as as_strided
@@ -171,8 +169,7 @@ def resolve_size(size: tuple, numel: int) -> tuple[int, ...]:
         if known == 0 and numel == 0:
             raise RuntimeError(
                 f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified dimension size "
-                f"-1 can "
-                f"be any value and is ambiguous"
+                "-1 can be any value and is ambiguous"
             )
         if known and numel % known == 0:
             return tuple(numel // known if n == -1 else n for n in shape)
@@ -340,8 +337,7 @@ def permute(input, *dims):
     if len(dims) != input.ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
-            f"ordering "
-            f"of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
         )
     order = tuple(axis(d, input.ndim) for d in dims)
     if len(set(order)) != len(order):
@@ -405,8 +401,7 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     if len(source) != len(destination):
         raise RuntimeError(
             f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain the same "
-            f"number of "
-            f"dims as destination ({list(destination)} dims)"
+            f"number of dims as destination ({list(destination)} dims)"
         )
     sources, places = (tuple(axis(d, ndim) for d in dims) for dims in (source, destination))
     for name, given, dims in (("source", source, sources), ("destination", destination, places)):
@@ -447,8 +442,7 @@ def transposed(input: Tensor) -> Tensor:
     if ndim != 2:
         warnings.warn(
             "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
-            "throw an "
-            "error in a future release. Consider `x.mT` to transpose batches of matrices or "
+            "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or "
             "`x.permute(*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor.",
             UserWarning,
             stacklevel=2,

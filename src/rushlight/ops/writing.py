@@ -84,8 +84,7 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
-            "normal "
-            "tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
+            "normal tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
     if (
         not idempotent
@@ -110,8 +109,7 @@ def check_apart(target: ndarray, other: ndarray) -> None:
     if not same and start < other_end and other_start < end:
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
-            "memory "
-            "location. Please clone() the tensor before performing the operation."
+            "memory location. Please clone() the tensor before performing the operation."
         )
 
 
@@ -120,8 +118,8 @@ def check_out(name: str, target: Tensor, result: ndarray, operands: list[Tensor]
     if target.array.dtype is not result.dtype:
         want, have = dtypes.of(result.dtype), dtypes.of(target.array.dtype)
         raise RuntimeError(
-            f"{name}(): Expected an out tensor of scalar type {dtypes.CASED[want]} to have dtype {want}, but got scalar "
-            f"type {dtypes.CASED[have]}, dtype {have}, for argument 'out'"
+            f"{name}(): Expected an out tensor of scalar type {dtypes.CASED[want]} to have dtype {want}, but got "
+            f"scalar type {dtypes.CASED[have]}, dtype {have}, for argument 'out'"
         )
     check_separate(target, operands)
 
@@ -130,8 +128,8 @@ def check_separate(target: Tensor, operands: Iterable[Tensor]) -> None:
     """Refuse to write where an operand lies."""
     if any(operand is target or np.may_share_memory(operand.array, target.array) for operand in operands):
         raise RuntimeError(
-            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "
-            "location. Please clone() the tensor before performing the operation."
+            "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
+            "memory location. Please clone() the tensor before performing the operation."
         )
 
 
@@ -166,12 +164,9 @@ def write_out(target: Tensor, value: ndarray) -> None:
         if target.array.size:
             warnings.warn(
                 f"An output with one or more elements was resized since it had shape {list(target.array.shape)}, which "
-                "does "
-                f"not match the required output shape {list(value.shape)}. This behavior is deprecated, and in a "
-                "future "
-                "PyTorch release outputs will not be resized unless they have zero elements. You can explicitly reuse "
-                "an "
-                f"out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
+                f"does not match the required output shape {list(value.shape)}. This behavior is deprecated, and in a "
+                "future PyTorch release outputs will not be resized unless they have zero elements. You can "
+                "explicitly reuse an out tensor t by resizing it, inplace, to zero elements with t.resize_(0).",
                 stacklevel=5,
             )
         target.array = np.empty(value.shape, target.array.dtype)
