@@ -201,6 +201,20 @@ def along_axes(x: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np.ndarr
     return x
 
 
+def bytes_along_axes(x: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np.ndarray:
+    """`along_axes` of bytes, from the last axis to the first: weights of 16 bits, and a result of bytes each time."""
+    for axis, matrix in reversed(list(enumerate(matrices, x.ndim - len(matrices)))):
+        if matrix is None:
+            continue
+        bits = 0
+        while bits < 22 and matrix.max() * (1 << (bits + 1)) + 0.5 < 1 << 15:
+            bits += 1
+        weights = np.trunc(matrix * (1 << bits) + np.copysign(0.5, matrix)).astype(np.int64)
+        sums = np.moveaxis(x, axis, -1).astype(np.int64) @ weights.T
+        x = np.moveaxis(np.clip((sums + (1 << (bits - 1))) >> bits, 0, 255).astype(np.uint8), -1, axis)
+    return x
+
+
 def part_bounds(n: int, out: int) -> list[tuple[int, int]]:
     """An axis of length n in `out` parts of nearly equal length that cover it, as (start, end)."""
     return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]

@@ -99,7 +99,7 @@ def separable(name: str) -> Any:
     @op(name, input=lambda g, matrices: transpose(g, tuple(None if m is None else m.T for m in matrices)))
     def apply(input, matrices):
         if input.dtype.kind == "u":
-            return kernels.along_axes(input.astype(np.float32), matrices).round().clip(0, 255).astype(input.dtype)
+            return kernels.bytes_along_axes(input, matrices)
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
     @op(
