@@ -9,12 +9,13 @@ tensor(6.)
 
 from __future__ import annotations
 
-import importlib
-import warnings
+import importlib as _importlib
+import warnings as _warnings
 from math import e, inf, nan, pi
-from typing import Any
+from typing import Any as _Any
 
 from . import methods as _methods
+from . import missing as _missing
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (
     enable_grad,
@@ -36,13 +37,13 @@ from .threads import get_num_threads, set_num_threads
 from .version import __version__
 
 # Infinities and NaN are results like others, as in PyTorch: NumPy's warnings about them are not passed on.
-warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
+_warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.")
 
 newaxis = None
 
 _MODULES = (
-    "amp", "autograd", "backends", "compiler", "cuda", "linalg", "nn", "optim", "random", "serialization", "special",
-    "testing", "utils",
+    "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "jit", "linalg", "nn", "optim", "random",
+    "serialization", "special", "testing", "utils",
 )  # fmt: skip
 _HOMES = {
     "amp": "GradScaler autocast is_autocast_enabled",
@@ -60,16 +61,17 @@ _HOMES = {
     ),
 }
 _ELSEWHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
+_refuse = _missing.refuse(__name__)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     """Subpackages are imported when they are first used."""
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return _importlib.import_module(f"{__name__}.{name}")
     if name in _ELSEWHERE:
-        return getattr(importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
-    raise AttributeError(f"module 'rushlight' has no attribute {name!r}")
+        return getattr(_importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+    _refuse(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_ELSEWHERE})
+    return sorted({*globals(), *_MODULES, *_ELSEWHERE} - {"annotations"})

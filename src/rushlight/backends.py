@@ -20,6 +20,10 @@ class _Absent(ModuleType):
         return False
 
     @staticmethod
+    def version() -> None:
+        """The backend's version: None."""
+
+    @staticmethod
     def is_built() -> bool:
         """Whether the backend is compiled in: no."""
         return False

@@ -17,12 +17,12 @@ def compile(model: Callable | None = None, **options: Any) -> Any:
     tensor(4.)
 
     Raises:
-        RuntimeError: what is to be compiled cannot be called.
+        AssertionError: what is to be compiled cannot be called.
     """
     if model is None:
         return lambda given: compile(given, **options)
     if not callable(model):
-        raise RuntimeError(f"compile expects a module or a function, got {type(model).__name__}")
+        raise AssertionError(f"A callable function is expected, but {type(model)} is provided.")
     return model
 
 

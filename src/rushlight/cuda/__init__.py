@@ -39,6 +39,14 @@ def empty_cache() -> None:
     """Give back cached CUDA memory, of which there is none."""
 
 
+def memory_allocated(device: Any = None) -> int:
+    """The bytes of CUDA memory in use: none."""
+    return 0
+
+
+max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
+
+
 def __getattr__(name: str) -> Any:
     if name.startswith("__"):
         raise AttributeError(name)
