@@ -67,7 +67,7 @@ def _dense(points: np.ndarray, edges: list[np.ndarray], weight: Any, density: bo
     for column, edge in zip(points.T, edges, strict=True):
         place = np.searchsorted(edge, column, "right") - 1
         place[column == edge[-1]] = len(edge) - 2
-        inside &= (place >= 0) & (place < len(edge) - 1)
+        inside &= (column >= edge[0]) & (column <= edge[-1]) & (place >= 0) & (place < len(edge) - 1)
         places.append(place)
     flat = np.ravel_multi_index([p[inside] for p in places], shape) if inside.any() else np.zeros(0, np.int64)
     weights = None if weight is None else weight.reshape(-1)[inside].astype(np.float64)
