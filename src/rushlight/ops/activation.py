@@ -17,8 +17,9 @@ from ..tensor import Tensor
 from .axes import axis
 from .compare import where
 from .define import inplace, op
-from .elementwise import abs, before, plain_div
+from .elementwise import abs, plain_div
 from .fast import parametric, unary
+from .forms import before
 from .linalg import into
 from .nodes import parameters_of
 from .powers import exp

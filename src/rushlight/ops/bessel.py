@@ -7,7 +7,7 @@ from typing import Any
 
 from ..kernels import bessel as kernels
 from .define import op
-from .elementwise import requiring_one
+from .forms import requiring_one
 from .special import i0, i1
 
 ONE_ARGUMENT = [

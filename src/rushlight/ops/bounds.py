@@ -10,9 +10,9 @@ from .. import dtypes
 from ..tensor import Tensor
 from .compare import isfinite, where
 from .define import op
-from .elementwise import NUMBERS as PYTHON_NUMBERS
-from .elementwise import Forms, invalid, promoted_by, requiring, undefined
 from .fast import binary, parametric
+from .forms import NUMBERS as PYTHON_NUMBERS
+from .forms import Forms, invalid, promoted_by, requiring, undefined
 from .promotion import float32, float64, is_half, promoted
 
 __all__ = [

@@ -11,7 +11,8 @@ from ..autograd.modes import recording
 from ..autograd.node import current_frame
 from ..tensor import Tensor, edge_of, wrap
 from .define import Op, op
-from .elementwise import NUMBERS, OPERANDS, invalid, operator, requiring, requiring_one
+from .fast import OPERANDS
+from .forms import NUMBERS, invalid, operator, requiring, requiring_one
 from .nodes import Saved, make_node
 from .promotion import broadcast_error
 

@@ -12,8 +12,8 @@ from ..tensor import Tensor
 from .compare import where
 from .convert import to_dtype
 from .define import inplace
-from .elementwise import before, by_operand, operator, promoted_by, requiring, zeros
 from .fast import binary, unary
+from .forms import before, by_operand, operator, promoted_by, requiring, zeros
 from .promotion import raw
 
 __all__ = [

@@ -9,8 +9,9 @@ import numpy as np
 from .. import dtypes
 from .compare import where
 from .define import op
-from .elementwise import Forms, before, by_operand, promoted_by, requiring, sgn, zeros
+from .elementwise import sgn
 from .fast import binary, unary
+from .forms import Forms, before, by_operand, promoted_by, requiring, zeros
 from .powers import exp2
 
 __all__ = ["ceil", "copysign", "fix", "floor", "frac", "frexp", "nextafter", "round", "trunc"]

@@ -11,8 +11,9 @@ from .. import dtypes
 from ..kernels import special as kernels
 from .compare import where
 from .define import inplace, op
-from .elementwise import by_operand, requiring, sgn, undefined
+from .elementwise import sgn
 from .fast import binary, unary
+from .forms import by_operand, requiring, undefined
 from .powers import exp, log, log1p, product_with
 
 __all__ = [

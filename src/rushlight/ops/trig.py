@@ -9,8 +9,8 @@ import numpy as np
 
 from .compare import where
 from .define import op
-from .elementwise import requiring
 from .fast import binary, unary
+from .forms import requiring
 from .powers import sqrt
 
 __all__ = [

@@ -1,0 +1,145 @@
+"""What the families of elementwise operations share: forms by the kinds of their operands, checks before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor, wrap
+from .fast import OPERANDS, no_method
+from .promotion import raw
+
+
+def zeros(g: Any) -> Any:
+    """The gradient of a function that is constant almost everywhere."""
+    array = np.zeros_like(raw(g))
+    return wrap(array) if isinstance(g, Tensor) else array
+
+
+def undefined(name: str) -> Any:
+    """The rule of an operation that has a derivative in principle and none here, nor in PyTorch."""
+
+    def rule(g: Any, _input: Any, _other: Any) -> Any:
+        raise RuntimeError(f"derivative for aten::{name} is not implemented")
+
+    return rule
+
+
+def before(operation: Any, check: Any) -> Any:
+    """Have an operation first look at its arguments as they are given; ``check`` raises where they do not do."""
+    spec = operation.op
+    if spec.promote is None:
+        compute = spec.compute
+
+        def checked_compute(*args: Any, **kwargs: Any) -> Any:
+            check(*args, *kwargs.values())
+            return compute(*args, **kwargs)
+
+        spec.compute = checked_compute
+        return operation
+    evaluate = spec.evaluate
+
+    def checked(args: tuple, kwargs: dict) -> Any:
+        check(*args, *kwargs.values())
+        return evaluate(args, kwargs)
+
+    spec.evaluate = checked
+    return operation
+
+
+def promoted_by(operation: Any, compute: Any) -> Any:
+    """Give an operation another function for operands off the fast path: integers, and what had to be converted."""
+    operation.op.compute = compute
+    return operation
+
+
+class Forms:
+    """What `inplace` asks of an operation that has several forms: that of the one which takes these arguments."""
+
+    def __init__(self, name: str, choose: Any) -> None:
+        self.name, self.choose = name, choose
+
+    def inplace(self, args: tuple, kwargs: dict, frame: Any) -> Tensor:
+        """The operation with its result written into its first argument."""
+        return self.choose(*args, **kwargs).op.inplace(args, kwargs, frame)
+
+
+def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> Any:
+    """One operation from its forms: with two tensors, with a number as the second operand, or as the first."""
+
+    def choose(input: Any, other: Any) -> Any:
+        if not isinstance(other, Tensor):
+            if type(input) in NUMBERS and type(other) in NUMBERS:
+                raise invalid(name, input, other)
+            return number
+        if reflected is None and type(input) in NUMBERS:
+            raise invalid(name, input, other)
+        return tensors if reflected is None or isinstance(input, Tensor) else reflected
+
+    def call(input: Any, other: Any, *, out: Any = None) -> Any:
+        return choose(input, other)(input, other, out=out)
+
+    call.op = Forms(name, choose)  # type: ignore[attr-defined]
+    call.__name__, call.__doc__ = name, tensors.__doc__
+    return call
+
+
+def operator(operation: Any, swapped: bool = False) -> Any:
+    """An operation as a Python operator, which leaves operands that it does not know to their own methods."""
+    if not swapped and hasattr(operation, "operator"):
+        return operation.operator
+
+    def form(self: Any, other: Any) -> Any:
+        if not isinstance(self, Tensor):
+            raise no_method(self)
+        if not isinstance(other, OPERANDS):
+            return NotImplemented
+        return operation(other, self) if swapped else operation(self, other)
+
+    return form
+
+
+NUMBERS = (bool, int, float, complex)
+
+
+def requiring(operation: Any, *names: str) -> Any:
+    """Have an operation that takes numbers for tensors only take tensors under these names."""
+
+    def check(*values: Any) -> None:
+        for position, (name, value) in enumerate(zip(names, values, strict=False), 1):
+            if type(value) in NUMBERS:
+                raise TypeError(
+                    f"{operation.__name__}(): argument '{name}' (position {position}) must be Tensor, not "
+                    f"{type(value).__name__}"
+                )
+
+    if hasattr(operation, "operator"):  # has a fast path, which takes numbers
+
+        def call(input: Any, other: Any, *, out: Any = None) -> Any:
+            if type(other) in NUMBERS or type(input) in NUMBERS:
+                check(input, other)
+            return operation(input, other) if out is None else operation(input, other, out=out)
+
+        call.op, call.__name__, call.__doc__ = operation.op, operation.__name__, operation.__doc__  # type: ignore[attr-defined]
+        return call
+    return before(operation, check)
+
+
+def invalid(name: str, *values: Any) -> TypeError:
+    """The error for numbers where one operand at least has to be a tensor."""
+    got = ", ".join(type(value).__name__ for value in values)
+    return TypeError(
+        f"{name}() received an invalid combination of arguments - got ({got}), but expected one of: (Tensor input, "
+        "Tensor other) (Tensor input, Number other)"
+    )
+
+
+def requiring_one(operation: Any, name: str = "") -> Any:
+    """Have an operation refuse two numbers."""
+
+    def check(input: Any, other: Any, *_: Any) -> None:
+        if type(input) in NUMBERS and type(other) in NUMBERS:
+            raise invalid(name or operation.__name__, input, other)
+
+    return before(operation, check)
