@@ -26,6 +26,10 @@ class LinAlgError(RuntimeError):
 
 def _check(name: str, a: Any, square: bool = True, half: bool = False) -> None:
     x = raw(a)
+    if not isinstance(x, np.ndarray):
+        raise TypeError(
+            f"{name.replace('.', '_')}(): argument 'A' (position 1) must be Tensor, not {type(a).__name__}"
+        )
     if x.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
     if square and x.shape[-1] != x.shape[-2]:
@@ -123,6 +127,8 @@ def solve(A, B, *, left=True, out=None):
         RuntimeError: the shapes do not fit.
     """
     _check("linalg.solve", A)
+    if not isinstance(B, Tensor):
+        raise TypeError(f"linalg_solve(): argument 'B' (position 2) must be Tensor, not {type(B).__name__}")
     if A.dtype != B.dtype:
         raise RuntimeError(
             f"linalg.solve: Expected A and B to have the same dtype, but found A of type {cased(raw(A))} and B of "

@@ -202,6 +202,14 @@ class Op:
         name, kind = self.names[place], type(value).__name__
         return TypeError(f"{self.name}(): argument '{name}' (position {place + 1}) must be Tensor, not {kind}")
 
+    def misplaced(self, error: AttributeError, args: tuple, kwargs: dict) -> Exception:
+        """The error for what was given in place of a Tensor; ``error`` itself if it is about something else."""
+        for position, (name, value) in enumerate(zip(self.names, self.values(args, kwargs)), 1):
+            if value is error.obj and not isinstance(value, Tensor):
+                kind = type(value).__name__
+                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {kind}")
+        return error
+
     def values(self, args: Any, kwargs: dict) -> Any:
         """The arguments in the order of `names`."""
         if self.variadic:
@@ -428,7 +436,10 @@ def op(name: str | None = None, **options: Any) -> Callable:
         def call(*args: Any, **kwargs: Any) -> Any:
             if args and isinstance(args[0], BARE) and not converts:  # in a rule: bare arrays in, bare arrays out
                 return compute(args[0] if type(args[0]) is ndarray else asarray(args[0]), *args[1:], **kwargs)
-            return perform(args, kwargs, current_frame(1))
+            try:
+                return perform(args, kwargs, current_frame(1))
+            except AttributeError as error:
+                raise spec.misplaced(error, args, kwargs) from None
 
         call.op = spec  # type: ignore[attr-defined]
         return call
