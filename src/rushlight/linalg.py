@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .missing import refuse as _refuse
 from .ops.decompositions import (
     LinAlgError,
     cholesky,
@@ -41,3 +42,5 @@ __all__ = [
     "slogdet", "solve", "solve_ex", "solve_triangular", "svd", "svdvals", "tensorinv", "tensorsolve", "vander",
     "vecdot", "vector_norm",
 ]  # fmt: skip
+
+__getattr__ = _refuse(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .missing import refuse as _refuse
 from .ops.bessel import FUNCTIONS as _BESSEL
 from .ops.powers import exp2, expm1, log1p, xlogy
 from .ops.reduce import logsumexp
@@ -42,3 +43,5 @@ __all__ = [
     "polygamma", "psi", "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta", *_BESSEL,
 ]  # fmt: skip
 globals().update(_BESSEL)
+
+__getattr__ = _refuse(__name__)

@@ -49,6 +49,10 @@ HOMES = (
     "rushlight.linalg",
 )
 
+# How alike two names must be for one to be a misspelling of the other: "reluu" and "relu" are at 0.89; "distributed"
+# and "strided", which have nothing to do with each other, at 0.78.
+ALIKE = 0.8
+
 # No program names these. Whoever imports from them within the library asks for what is not loaded yet, all the time.
 INTERNAL = ("rushlight.kernels", "rushlight.ops")
 
@@ -174,16 +178,14 @@ def nearest(module: ModuleType, name: str) -> str | None:
     for home in HOMES:
         # Where importing a part of the library is what failed, that part has nothing to offer.
         with suppress(ImportError):
-            place = importlib.import_module(home)
-            suggest_nearest(place)
-            if name in vars(place):
+            if name in vars(importlib.import_module(home)):
                 return f"{home.replace('rushlight', 'torch', 1)}.{name}"
     names = {*dir(module), *(found.name for found in iter_modules(getattr(module, "__path__", [])))}
     public = [other for other in names if not other.startswith("_")]
     # Of names that differ in case only, as a module and its class do, the last one counts.
     public.sort(key=lambda other: (not isinstance(vars(module).get(other, module), ModuleType), other))
     spelled = {other.lower(): other for other in public}
-    match = get_close_matches(name.lower(), spelled, n=1)
+    match = get_close_matches(name.lower(), spelled, n=1, cutoff=ALIKE)
     return f"{torch_name(module)}.{spelled[match[0]]}" if match else None
 
 

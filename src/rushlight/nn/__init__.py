@@ -1,5 +1,6 @@
 """Modules, layers and losses: what networks are made of, with PyTorch's names."""
 
+from ..missing import refuse as _refuse
 from . import functional, init, modules, parameter, utils
 from .activation import (
     CELU,
@@ -153,3 +154,5 @@ from .transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+
+__getattr__ = _refuse(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..missing import refuse as _refuse
 from ..ops import activation as _activation
 from ..ops.activation import (
     celu_,
@@ -139,3 +140,5 @@ __all__ = [
     "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
     "triplet_margin_with_distance_loss", "unfold", "upsample", "upsample_bilinear", "upsample_nearest",
 ]  # fmt: skip
+
+__getattr__ = _refuse(__name__)

@@ -12,6 +12,7 @@ import numpy as np
 from .. import ops
 from ..autograd.modes import no_grad
 from ..dtypes import bool as bool_dtype
+from ..missing import refuse as _refuse
 from ..random import Generator
 from ..tensor import Tensor, wrap
 
@@ -255,3 +256,5 @@ uniform, normal, constant, eye, dirac = map(_deprecated, (uniform_, normal_, con
 xavier_uniform, xavier_normal = map(_deprecated, (xavier_uniform_, xavier_normal_))
 kaiming_uniform, kaiming_normal = map(_deprecated, (kaiming_uniform_, kaiming_normal_))
 orthogonal, sparse = map(_deprecated, (orthogonal_, sparse_))
+
+__getattr__ = _refuse(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..missing import refuse as _refuse
 from . import lr_scheduler
 from .adadelta import Adadelta
 from .adafactor import Adafactor
@@ -36,3 +37,5 @@ __all__ = [
     "SGD",
     "lr_scheduler",
 ]
+
+__getattr__ = _refuse(__name__)

@@ -1,5 +1,6 @@
 """Helpers for training: clipping gradients, parameters as one vector, sequences of different lengths."""
 
+from ...missing import refuse as _refuse
 from . import rnn
 from .clip_grad import clip_grad_norm, clip_grad_norm_, clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from .convert_parameters import parameters_to_vector, vector_to_parameters
@@ -14,3 +15,5 @@ __all__ = [
     "rnn",
     "vector_to_parameters",
 ]
+
+__getattr__ = _refuse(__name__)

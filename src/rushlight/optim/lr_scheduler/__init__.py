@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...missing import refuse as _refuse
 from .base import LRScheduler
 from .composite import ChainedScheduler, SequentialLR
 from .cyclic import CyclicLR, OneCycleLR
@@ -38,3 +39,5 @@ __all__ = [
     "ChainedScheduler",
     "ReduceLROnPlateau",
 ]
+
+__getattr__ = _refuse(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...missing import refuse as _refuse
 from .collate import default_collate, default_convert
 from .dataloader import DataLoader
 from .dataset import (
@@ -44,3 +45,5 @@ __all__ = [
     "get_worker_info",
     "random_split",
 ]
+
+__getattr__ = _refuse(__name__)
