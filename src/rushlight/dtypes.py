@@ -147,6 +147,10 @@ def default_complex() -> dtype:
     return _default[0].to_complex()
 
 
+OF_PYTHON = {builtins.bool: bool, builtins.int: int64, builtins.float: float64, complex: complex128}
+"""The types that Python's own stand for, where they are given as a ``dtype``."""
+
+
 def of_scalar(value: object) -> dtype:
     """The type that a Python number has as a tensor."""
     if isinstance(value, (np.bool_, builtins.bool)):

@@ -106,13 +106,13 @@ def grad(
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     starts = _starting_gradients(outputs, grad_outputs, create_graph)
+    roots = _roots(outputs)
     targets = []
     for tensor in inputs:
         if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         targets.append(_target(tensor))
     keep = create_graph if retain_graph is None else retain_graph
-    roots = _roots(outputs)
     found = _run(roots, starts, keep, create_graph, targets)
     result = []
     for place, (tensor, target) in enumerate(zip(inputs, targets)):

@@ -138,6 +138,11 @@ def _check_attention(query: Any, key: Any, value: Any, attn_mask: Any, is_causal
             f"Expected query, key, and value to all be  at least 2 dimensional, but got query.dim: {query.ndim}, "
             f"key.dim: {key.ndim} and value.dim: {value.ndim} instead."
         )
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied: query, key and value have shapes {list(query.shape)}, "
+            f"{list(key.shape)} and {list(value.shape)}, but should have (*, L, E), (*, S, E) and (*, S, V)"
+        )
     if attn_mask is not None:
         if is_causal:
             raise RuntimeError(

@@ -106,7 +106,7 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         TypeError: the arguments are neither of these.
     """
     names = ["device", "dtype", "non_blocking", "copy"]
-    if args and isinstance(args[0], dtypes.dtype):
+    if args and isinstance(args[0], (dtypes.dtype, type)):
         names = names[1:]
     elif args and isinstance(args[0], Tensor):
         kwargs["dtype"] = args[0].dtype
@@ -115,6 +115,8 @@ def to(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         kwargs["dtype"] = kwargs.pop("other").dtype
     given = {**dict(zip(names, args)), **kwargs}
     dtype, device = given.pop("dtype", None), given.pop("device", None)
+    if isinstance(dtype, type):
+        dtype = dtypes.OF_PYTHON.get(dtype, dtype)
     copy, format = given.pop("copy", False), given.pop("memory_format", None)
     given.pop("non_blocking", None)
     known = device is None or isinstance(device, (str, int, devices.device))

@@ -114,10 +114,13 @@ def _refuse(data: Any) -> None:
     raise RuntimeError(f"Could not infer dtype of {type(item).__name__}")
 
 
-def check_dtype(name: str, dtype: Any) -> None:
-    """Refuse what is not a data type."""
-    if dtype is not None and not isinstance(dtype, dtypes.dtype):
+def check_dtype(name: str, dtype: Any) -> Any:
+    """A data type, for Python's ``float``, ``int``, ``bool`` and ``complex`` too, or None; refuses anything else."""
+    if dtype is None or isinstance(dtype, dtypes.dtype):
+        return dtype
+    if dtype not in dtypes.OF_PYTHON:
         raise TypeError(f"{name}(): argument 'dtype' must be torch.dtype, not {type(dtype).__name__}")
+    return dtypes.OF_PYTHON[dtype]
 
 
 def tensor(
@@ -134,7 +137,7 @@ def tensor(
         ValueError: sequences of one level differ in length.
         TypeError, RuntimeError: something in them is not a number.
     """
-    check_dtype("tensor", dtype)
+    dtype = check_dtype("tensor", dtype)
     if isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() or "
@@ -153,6 +156,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     tensor([1, 2])
     """
     devices.check(device)
+    dtype = check_dtype("as_tensor", dtype)
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype.numpy)
     if isinstance(data, np.ndarray) and (dtype is None or dtype.numpy == data.dtype):
@@ -320,7 +324,7 @@ def _checked(name: str, size: Any, dtype: Any, layout: Any = None) -> tuple[tupl
     shape = shape_of(size, name)
     if any(n < 0 for n in shape):
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
-    check_dtype(name, dtype)
+    dtype = check_dtype(name, dtype)
     if layout is not None and layout is not strided:
         raise RuntimeError(f"{name}(): the only layout is torch.strided, got {layout}")
     return shape, (dtypes.get_default_dtype() if dtype is None else dtype).numpy
@@ -416,7 +420,7 @@ def like(name: str, value: int | None, doc: str) -> Any:
     ) -> Tensor:  # fmt: skip
         if not isinstance(input, Tensor):
             raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}")
-        check_dtype(name, dtype)
+        dtype = check_dtype(name, dtype)
         array = _like(input, dtype, memory_format)
         if value is not None:
             array.fill(value)

@@ -33,7 +33,7 @@ def arange(
     Raises:
         RuntimeError: ``step`` is zero or leads away from ``end``.
     """
-    check_dtype("arange", dtype)
+    dtype = check_dtype("arange", dtype)
     tensors = [value for value in (start, end, step) if isinstance(value, Tensor)]
     start, end, step = _as_number(start), _as_number(end), _as_number(step)
     if end is None:
@@ -189,7 +189,7 @@ def eye(
     for name, length in (("n", n), ("m", m)):
         if length is not None and length < 0:
             raise RuntimeError(f"{name} must be greater or equal to 0, got {length}")
-    check_dtype("eye", dtype)
+    dtype = check_dtype("eye", dtype)
     target = dtype or (out.dtype if out is not None else dtypes.get_default_dtype())
     return finish(np.eye(n, m, dtype=target.numpy), device, requires_grad, out)
 

@@ -53,6 +53,11 @@ def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
     return _flip(input, (named["dims"],) if named else dims)
 
 
+def backwards(input: Tensor) -> Tensor:
+    """What ``reversed`` gives: a copy with the order along the first axis reversed; a 0-dim tensor itself."""
+    return flip(input, 0) if input.array.ndim else input
+
+
 def fliplr(input: Tensor) -> Tensor:
     """A copy with the order along the second axis reversed."""
     if input.array.ndim < 2:
