@@ -176,6 +176,24 @@ class CrossEntropyLoss(_WeightedLoss):
         )
 
 
+class LinearCrossEntropyOptions:
+    """How PyTorch divides the work of a `LinearCrossEntropyLoss` to save memory; here it changes nothing."""
+
+    def __init__(
+        self,
+        allow_retain_graph: bool = False,
+        batch_chunk_size: int | None = None,
+        chunking_method: str | None = "auto",
+        acc_policy: str = "auto",
+        acc_dtype: Any = None,
+    ) -> None:
+        self.allow_retain_graph, self.batch_chunk_size = allow_retain_graph, batch_chunk_size
+        self.chunking_method, self.acc_policy, self.acc_dtype = chunking_method, acc_policy, acc_dtype
+
+    def __repr__(self) -> str:
+        return f"LinearCrossEntropyOptions({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
 class LinearCrossEntropyLoss(_WeightedLoss):
     """The CrossEntropyLoss of a Linear, in one.
 
@@ -211,16 +229,18 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """The loss."""
-        scores = self.linear(input).reshape(*input.shape[:-1], self.num_classes, *self.out_features)
-        if target.shape == scores.shape and self.ignore_index is not None:
-            raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
-        return F.cross_entropy(
-            scores,
+        shape = (self.num_classes, *self.out_features)
+        bias = self.linear.bias
+        return F.linear_cross_entropy(
+            input,
+            self.linear.weight.reshape(*shape, -1),
             target,
-            self.weight,
-            ignore_index=-100 if self.ignore_index is None else self.ignore_index,
+            linear_bias=None if bias is None else bias.reshape(shape),
+            weight=self.weight,
             reduction=self.reduction,
+            ignore_index=self.ignore_index,
             label_smoothing=self.label_smoothing,
+            options=self.options,
         )
 
     def extra_repr(self) -> str:

@@ -21,6 +21,7 @@ from .elementwise import *
 from .extremes import *
 from .factors import *
 from .filling import *
+from .finite import *
 from .index import *
 from .join import *
 from .legacy import *

@@ -10,7 +10,7 @@ from .. import ops
 from ..kernels import crossentropy as kernels
 from .define import op
 from .loss import _floating, reduced, reduction_of
-from .products import cased
+from .products import cased, linear
 from .promotion import raw
 
 __all__: list[str] = []
@@ -247,3 +247,60 @@ def _smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
     else:
         even = reduced(even, reduction)
     return hard * (1 - label_smoothing) + even * (label_smoothing / input.shape[classes])
+
+
+def linear_cross_entropy(
+    input,
+    linear_weight,
+    target,
+    *,
+    linear_bias=None,
+    weight=None,
+    reduction="mean",
+    ignore_index=None,
+    label_smoothing=0.0,
+    options=None,
+):
+    """`cross_entropy` of a `linear` map: (N, in) or (in,) with weight (C, *, in) and bias (C, *).
+
+    Args:
+        target: classes (N, *), or probabilities (N, C, *).
+        ignore_index: a class that does not count; -100 by default.
+        options: how PyTorch divides the work to save memory; accepted for compatibility, the result is the same.
+
+    Raises:
+        RuntimeError: the shapes do not fit, or ``ignore_index`` comes with probabilities.
+    """
+    _check_linear_shapes(input, linear_weight, linear_bias)
+    shape = (*input.shape[:-1], *linear_weight.shape[:-1])
+    if tuple(target.shape) == shape and ignore_index is not None:
+        raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    bias = None if linear_bias is None else linear_bias.reshape(-1)
+    scores = linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias).reshape(shape)
+    return cross_entropy(
+        scores,
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
+
+
+def _check_linear_shapes(input: Any, weight: Any, bias: Any) -> None:
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"expected input with dimensionality 1 or 2, got {input.ndim}")
+    if weight.ndim < 2:
+        raise RuntimeError(f"expected linear_weight with dimensionality at least 2, got {weight.ndim}")
+    if input.shape[-1] != weight.shape[-1]:
+        raise RuntimeError(
+            "expected equal input and linear_weight last dimensions (in_features), "
+            f"got {input.shape[-1]} and {weight.shape[-1]}, respectively"
+        )
+    if bias is not None and bias.shape != weight.shape[:-1]:
+        raise RuntimeError(f"expected linear_bias shape {tuple(weight.shape[:-1])}, got {tuple(bias.shape)}")
+    if weight.ndim > 2 and input.ndim == 1:
+        raise RuntimeError(
+            f"K-dimensional loss defined by linear_weight shape {tuple(weight.shape)} requires batched input, "
+            f"(N, {weight.shape[-1]}), got unbatched input with shape {tuple(input.shape)}"
+        )
