@@ -57,7 +57,7 @@ _HOMES = {
     ),
     "typed": (
         "BFloat16Tensor BoolTensor ByteTensor CharTensor DoubleTensor FloatTensor HalfTensor IntTensor LongTensor "
-        "ShortTensor set_default_tensor_type"
+        "ShortTensor set_default_tensor_type typename"
     ),
 }
 _ELSEWHERE = {name: home for home, names in _HOMES.items() for name in names.split()}

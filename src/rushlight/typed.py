@@ -44,6 +44,21 @@ TYPES = {
 globals().update(TYPES)
 
 
+def typename(obj: Any, /) -> str:
+    """The name of a tensor's type, as of its constructor; of anything else that of its class, or of a class its own.
+
+    >>> import rushlight as torch
+    >>> torch.typename(torch.ones(2))
+    'torch.FloatTensor'
+    """
+    if isinstance(obj, Tensor):
+        return f"torch.{dtypes.CASED[obj.dtype]}Tensor"
+    kind = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(kind, "__module__", None) or ""
+    home = "" if module == "builtins" else f"{module.replace('rushlight', 'torch', 1)}."
+    return f"{home}{kind.__qualname__}"
+
+
 def set_default_tensor_type(t: Any, /) -> None:
     """Make the element type of a constructor, or of its name such as "torch.DoubleTensor", the default dtype.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from . import amp as amp
 
@@ -45,6 +46,27 @@ def memory_allocated(device: Any = None) -> int:
 
 
 max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
+
+
+def is_bf16_supported(including_emulation: bool = True) -> bool:
+    """Whether a CUDA device computes in bfloat16: there is none."""
+    return False
+
+
+def _needing_a_device(name: str) -> Callable:
+    def function(*args: Any, **kwargs: Any) -> NoReturn:
+        raise AssertionError(
+            f"Torch not compiled with CUDA enabled: torch.cuda.{name} needs a CUDA device, and Rushlight computes on "
+            "the CPU. Ask torch.cuda.is_available() first."
+        )
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"`torch.cuda.{name}` of a device: an AssertionError, because there is none."
+    return function
+
+
+for _name in ("current_device", "get_device_capability", "get_device_name", "get_device_properties", "synchronize"):
+    globals()[_name] = _needing_a_device(_name)
 
 
 def __getattr__(name: str) -> Any:

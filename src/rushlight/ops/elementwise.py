@@ -213,6 +213,7 @@ floor_divide = promoted_by(
     ),
     lambda input, other: floored(input, other),
 )  # fmt: skip
+floor_divide.op.name = floor_divide.__name__ = "floor_divide"
 
 
 def _remainders(name: str, ufunc: Any, rounding_mode: str, doc: str) -> Any:

@@ -36,12 +36,11 @@ def _sorter(node: str) -> Any:
         nondifferentiable=("indices",),
         input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape),
     )
-    def compute(input, dim, descending):
+    def sort(input, dim, descending):
         indices = _sorting(input, dim, descending)
         return lines.taken(input, indices, dim) if input.ndim else input.copy(), indices
 
-    compute.op.returns.__name__ = "sort"
-    return compute
+    return sort
 
 
 _sort, _stable_sort = _sorter("SortBackward0"), _sorter("SortBackward1")
