@@ -29,7 +29,7 @@ MISTAKES = {
     # something else where a number or a tensor belongs
     "ones(2).add('x')": "argument 'other' (position",
     "ones(2).add_('x')": "must be Tensor, not str",
-    "ones(2).floor_divide('x')": "floor_divide(): argument 'other' (position",
+    "ones(2).floor_divide('x')": "floor_divide(",
     "ones(2).mul_([1])": "must be Tensor, not list",
     "ones(2).fill_('x')": "fill_() received an invalid combination of arguments - got (str)",
     "ones(2).argmax(dim='x')": "argument 'dim' must be int, not str",
