@@ -1,4 +1,4 @@
-"""LU, eigenvalues, least squares, reflections, Cholesky solutions and the old names: gradients and names as PyTorch's."""
+"""LU, eigenvalues, least squares, reflections, Cholesky and the old names: gradients and names as PyTorch's."""
 
 from __future__ import annotations
 
