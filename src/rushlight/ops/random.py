@@ -17,7 +17,7 @@ from .. import devices, dtypes
 from ..kernels import sampling
 from ..random import Generator, default_generator
 from ..tensor import Tensor, record_from, wrap
-from .creation import shape_of
+from .creation import check_dtype, shape_of
 from .define import inplace, op
 from .promotion import fit
 from .writing import write_out
@@ -122,7 +122,8 @@ def _make(
     shape: tuple, default: dtypes.dtype | None, sampler: Callable, args: tuple, options: dict[str, Any]
 ) -> Tensor:
     """A tensor of a shape from a sampler, or `out=` filled."""
-    out, dtype = options.get("out"), options.get("dtype") or default or dtypes.get_default_dtype()
+    out = options.get("out")
+    dtype = check_dtype("random", options.get("dtype")) or default or dtypes.get_default_dtype()
     if out is not None and out.array.shape == shape:
         like = out.array
     else:
@@ -132,7 +133,7 @@ def _make(
 
 def _make_like(input: Tensor, sampler: Callable, args: tuple, options: dict[str, Any]) -> Tensor:
     """A tensor of another one's shape, memory order and, unless told otherwise, type."""
-    dtype = options.get("dtype")
+    dtype = check_dtype("random_like", options.get("dtype"))
     order: Any = getattr(options.get("memory_format"), "order", "K")
     like = np.empty_like(input.array, input.array.dtype if dtype is None else dtype.numpy, order=order)
     return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
