@@ -27,9 +27,7 @@ class LinAlgError(RuntimeError):
 def _check(name: str, a: Any, square: bool = True, half: bool = False) -> None:
     x = raw(a)
     if not isinstance(x, np.ndarray):
-        raise TypeError(
-            f"{name.replace('.', '_')}(): argument 'A' (position 1) must be Tensor, not {type(a).__name__}"
-        )
+        raise TypeError(f"{name.replace('.', '_')}(): argument 'A' (position 1) must be Tensor, not {type(a).__name__}")
     if x.ndim < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
     if square and x.shape[-1] != x.shape[-2]:
