@@ -339,10 +339,16 @@ def zeta(s: ndarray, q: ndarray) -> ndarray:
     """The Hurwitz zeta function, the sum of ``(q + k) ** -s``: ten or more terms, then Euler and Maclaurin."""
     s, q = np.broadcast_arrays(s, q)
     valid = (s > 1) & np.isfinite(q) & ((q > 0) | ((s == np.floor(s)) & (q != np.floor(q))))
+    below = valid & (q < 0)
+    if below.any():  # the terms before zero are those of a sum in the other direction
+        result = np.array(zeta(s, np.where(below, 1.0, q)))
+        power, start = s[below], q[below] - np.floor(q[below])
+        mirrored = zeta(power, 1 - start) - zeta(power, 1 - q[below])
+        result[below] = zeta(power, start) + np.where(power % 2 == 0, mirrored, -mirrored)
+        return result
     base, exponent = np.where(valid, q, 1.0), np.where(valid, s, 2.0)
     total = np.zeros_like(base)
-    steps = np.ceil(np.max(_RAISED - np.minimum(base, 0), initial=_RAISED))
-    for _ in range(int(min(steps, _MOST_TERMS))):
+    for _ in range(int(_RAISED)):
         total = total + base**-exponent
         base = base + 1
     power = base**-exponent
@@ -390,6 +396,7 @@ def _gamma_parts(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
     plain = valid & (a > 0) & (x > 0) & np.isfinite(a) & np.isfinite(x)
     lower = np.where(valid, np.where((a == 0) | (x == np.inf), 1.0, 0.0), np.nan)
     lower[valid & np.isinf(a) & np.isinf(x)] = np.nan
+    lower[np.isposinf(a) & np.isnan(x)], lower[np.isnan(a) & np.isposinf(x)] = 0.0, 1.0  # whatever the other is
     upper = 1 - lower
     large = plain & (a > _LARGE)
     if large.any():

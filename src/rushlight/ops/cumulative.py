@@ -250,7 +250,8 @@ trapz = trapezoid
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = 1.0, dim: int = -1) -> Any:
     """The running integral along an axis by the trapezoidal rule: one element less than there are samples."""
     strips, steps, dim = _strips(y, x, dx, dim, "cumulative_trapezoid")
-    return (strips * (steps / 2.0)).cumsum(dim)
+    areas = strips * (steps / 2.0) if isinstance(steps, (int, float, complex)) else strips * steps / 2.0
+    return areas.cumsum(dim)
 
 
 def _inplace_form(operation: Any, name: str) -> Any:

@@ -177,6 +177,9 @@ def rounded_div(input, other, *, rounding_mode=None):
     return ROUNDED[rounding_mode](input, other)
 
 
+rounded_div.op.of_numbers = True
+
+
 def _division(_input: Any, _other: Any, rounding_mode: str | None = None) -> Any:
     if rounding_mode is not None and rounding_mode not in ROUNDED:
         raise RuntimeError(
@@ -471,7 +474,7 @@ ldexp = requiring(ldexp, "input", "other")
 
 def _reversed(operation: Any) -> Any:
     """The reflected operator: the operands change places."""
-    return operator(operation, swapped=True)
+    return operator(operation, swapped=True, of_numbers=True)
 
 
 def _reversed_div(self: Any, other: Any) -> Any:

@@ -375,6 +375,8 @@ def known_only(spec: Op) -> Callable:
 
     def slow(args: tuple, kwargs: dict, frame: Any) -> Any:
         if not isinstance(args[0], Tensor):
+            if spec.name == "rsub":  # in PyTorch a function in Python, unlike the others
+                return NotImplemented
             raise no_method(args[0])
         return spec(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
 

@@ -85,13 +85,16 @@ def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> A
     return call
 
 
-def operator(operation: Any, swapped: bool = False) -> Any:
-    """An operation as a Python operator, which leaves operands that it does not know to their own methods."""
+def operator(operation: Any, swapped: bool = False, of_numbers: bool = False) -> Any:
+    """An operation as a Python operator, which leaves operands that it does not know to their own methods.
+
+    ``of_numbers``: as a function it also takes a number for ``self``.
+    """
     if not swapped and hasattr(operation, "operator"):
         return operation.operator
 
     def form(self: Any, other: Any) -> Any:
-        if not isinstance(self, Tensor):
+        if not isinstance(self, Tensor) and not of_numbers:
             raise no_method(self)
         if not isinstance(other, OPERANDS):
             return NotImplemented
