@@ -71,6 +71,14 @@ def test_mistakes(code, words):
     assert words in str(ours.value)
 
 
+@pytest.mark.parametrize(
+    "name", ["slogdet", "svd", "linalg.slogdet", "linalg.qr", "linalg.svd", "linalg.eigh", "linalg.lu"]
+)
+def test_names_of_several_results(name):
+    shown = [repr(eval(f"library.{name}(library.eye(2))")).partition("(")[0] for library in (rushlight, torch)]
+    assert shown[0] == shown[1]
+
+
 @pytest.mark.parametrize("name", ["add", "sub", "mul", "div"])
 def test_arithmetic_of_numbers(name):
     ours, theirs = getattr(rushlight, name)(7, 2), getattr(torch, name)(7, 2)

@@ -99,9 +99,9 @@ METHODS = {
     randoms: "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ uniform_",
     products: "addbmm addmm addmv addr baddbmm bmm dot ger inner matmul matrix_power mm mv outer trace vdot",
     linalg: "cross kron",
-    decompositions: "det inverse logdet matrix_exp pinverse slogdet",
+    decompositions: "det inverse logdet matrix_exp pinverse",
     factors: "cholesky_inverse cholesky_solve geqrf orgqr ormqr",
-    legacy: "cholesky lu_solve qr svd triangular_solve",
+    legacy: "cholesky lu_solve qr slogdet svd triangular_solve",
 }
 """The methods that are a module's function of the same name."""
 

@@ -17,7 +17,7 @@ from .linalg import into
 from .products import adjoint, cased, conj, summed_to
 from .promotion import is_half, raw
 
-__all__ = ["det", "inverse", "logdet", "matrix_exp", "pinverse", "slogdet"]
+__all__ = ["det", "inverse", "logdet", "matrix_exp", "pinverse"]
 
 
 class LinAlgError(RuntimeError):
@@ -330,7 +330,7 @@ def _qr_gradient(g, Q, R, mode):
     m = square @ adjoint(of_square) - adjoint(of_q) @ Q
     diagonal = _part(m, np.eye(k))  # of R, which is real there
     symmetric = _mirrored(m) + (adjoint(diagonal) - diagonal) * 0.5
-    first = (of_q + Q @ symmetric) @ adjoint(_inv(square))
+    first = adjoint(_triangular(square, adjoint(of_q + Q @ symmetric), True, False))
     return _side_by_side(first, Q @ of_rest) if wide else first
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .decompositions import _check, _cholesky, solve_triangular
 from .decompositions import qr as linalg_qr
+from .decompositions import slogdet as linalg_slogdet
 from .decompositions import svd as linalg_svd
 from .factors import lu_factor_ex
 from .factors import lu_solve as linalg_lu_solve
@@ -11,7 +12,7 @@ from .linalg import into
 from .products import adjoint
 from .returns import named
 
-__all__ = ["cholesky", "lu", "lu_solve", "qr", "svd", "triangular_solve"]
+__all__ = ["cholesky", "lu", "lu_solve", "qr", "slogdet", "svd", "triangular_solve"]
 
 
 def _returned(name, fields, results, out):
@@ -22,6 +23,11 @@ def cholesky(input, upper=False, *, out=None):
     """`linalg.cholesky`."""
     _check("cholesky", input)
     return into(out, _cholesky(input, upper))
+
+
+def slogdet(input, *, out=None):
+    """`linalg.slogdet`."""
+    return _returned("slogdet", ("sign", "logabsdet"), linalg_slogdet(input), out)
 
 
 def qr(input, some=True, *, out=None):
