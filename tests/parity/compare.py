@@ -27,9 +27,13 @@ TOLERANCES = {
 # Ops whose result PyTorch itself has to fewer digits in double precision: factor on both tolerances, and why. Each was
 # held against the series summed with 50 digits: Rushlight is within 7e-16 of it throughout.
 LOOSER: dict[str, tuple[float, str]] = {
-    f"special.{name}": (10.0, f"PyTorch is off by up to {error} just above 5, where its approximations change over")
+    f"special.{name}": (20.0, f"PyTorch is off by up to {error} just above 5, where its approximations change over")
     for name, error in {"bessel_j0": "4e-7", "bessel_j1": "4e-7", "bessel_y0": "2e-7", "bessel_y1": "8e-7"}.items()
 }
+LOOSER |= dict.fromkeys(
+    ("svd_lowrank", "pca_lowrank"),
+    (10.0, "PyTorch's second derivative is 4e-7 from finite differences of its own first one, Rushlight's 1e-9"),
+)
 LOOSER["special.airy_ai"] = (100.0, "PyTorch is off by up to 8e-6 around -2, where its approximations change over")
 
 
@@ -76,6 +80,7 @@ KNOWN: dict[str, Known] = {
     "linalg.norm": Known(
         (SECOND,), _where_nan, "of the norm of zeros PyTorch has the first derivative as zero, the second as NaN"
     ),
+    "special.zeta": Known((VALUE,), _where_nan, "of powers beyond 1e19 PyTorch multiplies zero by infinity"),
     "polygamma": _POLES,
     "special.polygamma": _POLES,
 }  # fmt: skip

@@ -27,6 +27,7 @@ from .join import *
 from .legacy import *
 from .linalg import *
 from .loss import *
+from .lowrank import *
 from .margin import *
 from .masks import *
 from .norm import *
