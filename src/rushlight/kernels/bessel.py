@@ -244,8 +244,8 @@ def airy_ai(x: ndarray) -> ndarray:
 # Orthogonal polynomials, by their three-term recurrences. Abramowitz and Stegun, 22.7.
 
 
-def _recurrence(first: Callable, following: Callable) -> Callable:
-    """A polynomial of degree n; of a negative degree, 0."""
+def _recurrence(first: Callable, following: Callable, waves: Callable | None = None) -> Callable:
+    """A polynomial of degree n; of a negative degree, 0. Chebyshev's have a closed form of (degree, arc cosine)."""
 
     @wide
     def polynomial(x: ndarray, n: ndarray) -> ndarray:
@@ -253,9 +253,20 @@ def _recurrence(first: Callable, following: Callable) -> Callable:
         degree = np.trunc(n)
         before, now = np.ones_like(x), first(x)
         result = np.where(degree < 0, 0.0, np.where(degree == 0, 1.0, now))
-        for k in range(1, int(np.max(degree, initial=0))):
+        ahead = degree > 1
+        if waves is not None:
+            inside, ends = ahead & (np.absolute(x) < 1), ahead & (np.absolute(x) == 1)
+            result[inside] = waves(degree[inside], np.arccos(x[inside]))
+            turned = np.where(degree % 2 == 0, 1.0, x)[ends]  # x ** degree
+            result[ends] = turned * (1 + degree[ends] * (x[ends] * now[ends] - 1))
+            ahead &= ~(inside | ends)
+        k = 1
+        while ahead.any():
             before, now = now, following(x, k, now, before)
-            result = np.where(degree == k + 1, now, result)
+            k += 1
+            done = ahead & ((degree == k) | (now != now))
+            result = np.where(done, now, result)
+            ahead &= ~done
         return result
 
     return polynomial
@@ -270,10 +281,16 @@ def _shifted(function: Callable) -> Callable:
 
 
 POLYNOMIALS = {
-    "chebyshev_polynomial_t": _recurrence(lambda x: x, _doubling),
-    "chebyshev_polynomial_u": _recurrence(lambda x: 2 * x, _doubling),
-    "chebyshev_polynomial_v": _recurrence(lambda x: 2 * x - 1, _doubling),
-    "chebyshev_polynomial_w": _recurrence(lambda x: 2 * x + 1, _doubling),
+    "chebyshev_polynomial_t": _recurrence(lambda x: x, _doubling, lambda n, t: np.cos(n * t)),
+    "chebyshev_polynomial_u": _recurrence(
+        lambda x: 2 * x, _doubling, lambda n, t: np.sin((n + 1) * t) / np.sin(t)
+    ),
+    "chebyshev_polynomial_v": _recurrence(
+        lambda x: 2 * x - 1, _doubling, lambda n, t: np.cos((n + 0.5) * t) / np.cos(t / 2)
+    ),
+    "chebyshev_polynomial_w": _recurrence(
+        lambda x: 2 * x + 1, _doubling, lambda n, t: np.sin((n + 0.5) * t) / np.sin(t / 2)
+    ),
     "hermite_polynomial_h": _recurrence(lambda x: 2 * x, lambda x, k, p, q: 2 * (x * p - k * q)),
     "hermite_polynomial_he": _recurrence(lambda x: x, lambda x, k, p, q: x * p - k * q),
     "laguerre_polynomial_l": _recurrence(lambda x: 1 - x, lambda x, k, p, q: ((2 * k + 1 - x) * p - k * q) / (k + 1)),

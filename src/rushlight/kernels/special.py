@@ -357,7 +357,7 @@ def zeta(s: ndarray, q: ndarray) -> ndarray:
     for j, bernoulli in enumerate(_BERNOULLI, 1):
         total = total + bernoulli / math.factorial(2 * j) * factor
         factor = factor * (exponent + 2 * j - 1) * (exponent + 2 * j) / (base * base)
-    pole = (s == 1) | ((s > 1) & (q <= 0) & (q == np.floor(q)))
+    pole = (s == 1) | (~(s < 1) & (q <= 0) & (q == np.floor(q)))
     return np.where(valid, total, np.where(pole, np.inf, np.nan))
 
 

@@ -205,7 +205,8 @@ def product_with(name: str, logarithm: Any, of_arrays: Any, offset: int, doc: st
 xlogy = product_with("Xlogy", log, np.log, 0, "``input * log(other)``, 0 where ``input`` is 0.")
 
 OPERATORS = {
-    "__pow__": operator(_pow), "__rpow__": operator(_pow, swapped=True, of_numbers=True), "__ipow__": pow_, "pow_": pow_,
+    "__pow__": operator(_pow), "__rpow__": operator(_pow, swapped=True, of_numbers=True),
+    "__ipow__": pow_, "pow_": pow_,
     "float_power_": float_power_,
 }  # fmt: skip
 """The Python operator of powers, and the methods that are not made like the others."""

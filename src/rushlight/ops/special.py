@@ -61,7 +61,9 @@ def logit(input, eps=None):
 erf = _float("Erf", kernels.erf, lambda g, x, _y: g * exp(-x * x) * (2 / SQRT_PI), kernels.erf.__doc__)
 erfc = _float("Erfc", kernels.erfc, lambda g, x, _y: g * exp(-x * x) * (-2 / SQRT_PI), kernels.erfc.__doc__)
 erfcx = _float("SpecialErfcx", kernels.erfcx, lambda g, x, y: g * (x * y * 2 - 2 / SQRT_PI), kernels.erfcx.__doc__)
-erfinv = _float("Erfinv", kernels.erfinv, lambda g, x, _y: g * exp(erfinv(x) ** 2) * (SQRT_PI / 2), kernels.erfinv.__doc__)
+erfinv = _float(
+    "Erfinv", kernels.erfinv, lambda g, x, _y: g * exp(erfinv(x) ** 2) * (SQRT_PI / 2), kernels.erfinv.__doc__
+)
 ndtri = _float("SpecialNdtri", kernels.ndtri, lambda g, _x, y: g * exp(y * y * 0.5) * SQRT_2PI, kernels.ndtri.__doc__)
 log_ndtr = _float(
     "SpecialLogNdtr", kernels.log_ndtr, lambda g, x, _y: g * (math.sqrt(2 / math.pi) / erfcx(x * -math.sqrt(0.5))),
