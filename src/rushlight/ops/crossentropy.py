@@ -11,7 +11,7 @@ from ..kernels import crossentropy as kernels
 from .define import op
 from .loss import _floating, reduced, reduction_of
 from .products import cased, linear
-from .promotion import raw
+from .promotion import is_half, raw
 
 __all__: list[str] = []
 
@@ -266,7 +266,7 @@ def linear_cross_entropy(
     Args:
         target: classes (N, *), or probabilities (N, C, *).
         ignore_index: a class that does not count; -100 by default.
-        options: how PyTorch divides the work to save memory; accepted for compatibility, the result is the same.
+        options: how PyTorch divides the work to save memory; here types of 16 bits are computed in float32 with it.
 
     Raises:
         RuntimeError: the shapes do not fit, or ``ignore_index`` comes with probabilities.
@@ -275,9 +275,14 @@ def linear_cross_entropy(
     shape = (*input.shape[:-1], *linear_weight.shape[:-1])
     if tuple(target.shape) == shape and ignore_index is not None:
         raise RuntimeError("ignore_index cannot be specified when target contains probabilities")
+    dtype = input.dtype
+    if options is not None and is_half(dtype.numpy):
+        input, linear_weight, linear_bias, weight = (
+            x if x is None else x.float() for x in (input, linear_weight, linear_bias, weight)
+        )
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     scores = linear(input, linear_weight.reshape(-1, linear_weight.shape[-1]), bias).reshape(shape)
-    return cross_entropy(
+    loss = cross_entropy(
         scores,
         target,
         weight,
@@ -285,6 +290,7 @@ def linear_cross_entropy(
         reduction=reduction,
         label_smoothing=label_smoothing,
     )
+    return loss.to(dtype)
 
 
 def _check_linear_shapes(input: Any, weight: Any, bias: Any) -> None:
