@@ -250,7 +250,7 @@ def _recurrence(first: Callable, following: Callable, waves: Callable | None = N
     @wide
     def polynomial(x: ndarray, n: ndarray) -> ndarray:
         x, n = np.broadcast_arrays(x, n)
-        degree = np.trunc(n)
+        degree = np.where(np.absolute(n) < 2.0**63, np.trunc(n), -1.0)  # as an integer of 64 bits
         before, now = np.ones_like(x), first(x)
         result = np.where(degree < 0, 0.0, np.where(degree == 0, 1.0, now))
         ahead = degree > 1
