@@ -721,3 +721,34 @@ def out_argument(torch):
     with torch.no_grad():
         torch.add(plain, 1, out=y)
     yield y
+
+
+# Views of another type, in the middle of a chain of views
+
+
+@programs
+def parts_of_complex_numbers_changed_in_place(torch):
+    chains = [
+        lambda w: torch.view_as_real(w)[0],
+        lambda w: torch.view_as_real(w).select(0, 1),
+        lambda w: torch.view_as_real(w[0]),
+        lambda w: torch.view_as_complex(torch.view_as_real(w)[0]),
+        lambda w: torch.view_as_real(w).view(-1)[1:3],
+    ]
+    for chain in chains:
+        z = torch.tensor([[1 + 2j, 3 + 4j], [5 + 6j, 7 + 8j]], requires_grad=True)
+        w = z * 1
+        part = chain(w)
+        part.mul_(2)
+        yield type(part.grad_fn).__name__, type(w.grad_fn).__name__
+        torch.view_as_real(w * w).sum().backward()
+        yield torch.view_as_real(z.grad) + 0.0
+
+
+@programs
+def real_part_of_a_row_changed_in_place(torch):
+    z = torch.tensor([[1 + 2j, 3 + 4j], [5 + 6j, 7 + 8j]], requires_grad=True)
+    w = z * 1
+    w[0].real.mul_(2)
+    torch.view_as_real(w * w).sum().backward()
+    yield torch.view_as_real(z.grad) + 0.0
