@@ -12,7 +12,7 @@ from ..autograd.modes import no_grad
 from .activation import logsigmoid
 from .define import op
 from .products import cased
-from .promotion import raw
+from .promotion import as_type, float32, is_half, raw
 
 __all__: list[str] = []
 
@@ -265,13 +265,16 @@ def _logit_target_slope(input, pos_weight):
     ),
 )
 def _bce_with_logits(input, target, weight, pos_weight, reduction):
+    dtype = input.dtype
+    if is_half(dtype):
+        input, target, weight, pos_weight = (as_type(x, float32) for x in (input, target, weight, pos_weight))
     lost = np.logaddexp(0, -input)  # -log of the probability
     if pos_weight is not None:
         lost = lost * (1 + (pos_weight - 1) * target)
     losses = (1 - target) * input + lost
     if weight is not None:
         losses = losses * weight
-    return np.asarray(reduced(losses, reduction)).astype(input.dtype, copy=False)
+    return np.asarray(reduced(losses, reduction)).astype(dtype, copy=False)
 
 
 def binary_cross_entropy_with_logits(
