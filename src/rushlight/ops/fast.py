@@ -164,13 +164,11 @@ def binary(
             edge_a, edge_b = self.edges
             if saved:
                 a, cell_a, version_a, b, cell_b, version_b = saved
-                if a is not None and cell_a[0] != version_a:
+                if cell_a[0] != version_a:
                     a = current(self, a, cell_a, version_a, self.edges[0])
-                if b is not None and cell_b[0] != version_b:
+                if cell_b[0] != version_b:
                     b = current(self, b, cell_b, version_b, self.edges[1])
-                if (
-                    type(g) is not ndarray
-                ):  # 0-dim gradients travel as NumPy scalars, whose arithmetic is ten times cheaper
+                if type(g) is not ndarray:  # a 0-dim gradient is a NumPy scalar, whose arithmetic is far cheaper
                     a = a if a is None else a[()]
                     b = b if b is None else b[()]
             else:
@@ -236,16 +234,17 @@ def binary(
                                 node.number, node.edges, node.hooks = next_number(), (edge_a, edge_b), None
                                 if keeps:
                                     cell_a = input.version
-                                    if edge_b is None:
-                                        keep_a, keep_b = input_needs_input, input_needs_other
-                                    elif edge_a is None:
-                                        keep_a, keep_b = other_needs_input, other_needs_other
+                                    if edge_a is not None and edge_b is not None:
+                                        node.saved = (a, cell_a, cell_a[0], b, cell_b, cell_b[0])
                                     else:
-                                        keep_a = keep_b = True
-                                    node.saved = (
-                                        a if keep_a else None, cell_a, cell_a[0] if keep_a else 0,
-                                        b if keep_b else None, cell_b, cell_b[0] if keep_b else 0,
-                                    )  # fmt: skip
+                                        if edge_b is None:
+                                            keep_a, keep_b = input_needs_input, input_needs_other
+                                        else:
+                                            keep_a, keep_b = other_needs_input, other_needs_other
+                                        node.saved = (
+                                            *((a, cell_a, cell_a[0]) if keep_a else NOTHING),
+                                            *((b, cell_b, cell_b[0]) if keep_b else NOTHING),
+                                        )
                                 else:
                                     node.saved = ()
                                 if cell_b is CONSTANT or a.shape == b.shape:
@@ -338,6 +337,45 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
     return call
 
 
+def whole(operation: Callable, derivative: Callable) -> Callable:
+    """Give a reduction over all elements, which keeps only the shape of its input, the fast path.
+
+    The rule takes ``(g, shape)``.
+    """
+    spec: Op = operation.op  # type: ignore[attr-defined]
+    value = spec.compute
+
+    class Fast(spec.node):  # type: ignore[name-defined]
+        __slots__ = ()
+
+        def run(self, g: Any) -> tuple:
+            return (derivative(g, self.fit),) if self.saved == () else super().run(g)
+
+        def run_recorded(self, g: Any) -> tuple:
+            return (derivative(g, self.fit),) if self.saved == () else super().run_recorded(g)
+
+    Fast.__name__ = Fast.__qualname__ = spec.node.__name__
+    spec.node = Fast
+
+    def call(input: Any) -> Any:
+        kind = type(input)
+        if kind is Tensor or kind is Parameter:
+            x = input.array
+            dtype = x.dtype
+            if dtype is float32 or dtype is float64:
+                result = wrap(asarray(value(x)))
+                if recording.get():
+                    edge = view_edge(input) if input._view is not None else input if input.leaf else input.node
+                    if edge is not None:
+                        node = result.node = make_node(Fast, (edge,), (), current_frame(2))
+                        node.fit = x.shape
+                return result
+        return operation(input)
+
+    call.op = spec  # type: ignore[attr-defined]
+    return call
+
+
 def written(spec: Op, value: Callable) -> Callable:
     """The in-place form of an operation of two arguments; where nothing is recorded it needs no temporary."""
 
@@ -385,6 +423,9 @@ def known_only(spec: Op) -> Callable:
 
 CONSTANT = [0]
 """The version cell of numbers, which nothing can change."""
+
+NOTHING = (None, CONSTANT, 0)
+"""In the place of an operand that is not kept."""
 
 asarray = np.asarray
 

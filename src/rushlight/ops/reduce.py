@@ -14,6 +14,7 @@ from ..tensor import Tensor
 from .axes import axes, axis, numpy_names
 from .convert import to_dtype
 from .define import op
+from .fast import whole
 from .promotion import fit, float32, float64, is_half, raw
 from .views import expand
 from .writing import write_out
@@ -145,6 +146,9 @@ def _sum(input):
     return added(input, None)
 
 
+_sum = whole(_sum, spread)
+
+
 @op("SumBackward1", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
 def _sum_along(input, dim, keepdim):
     return added(input, along(dim, input.ndim), keepdim)
@@ -216,10 +220,17 @@ def _mean_of(x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
     return mean if mean.dtype is x.dtype else mean.astype(x.dtype)
 
 
-@op("MeanBackward0", input=lambda g, input_shape: spread(g / math.prod(input_shape), input_shape))
+def _share(g: Any, shape: tuple) -> Any:
+    return spread(g / math.prod(shape), shape)
+
+
+@op("MeanBackward0", input=lambda g, input_shape: _share(g, input_shape))
 def _mean(input):
     require_inexact("mean", input)
     return _mean_of(input, None, False)
+
+
+_mean = whole(_mean, _share)
 
 
 def _mean_gradient(g: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
