@@ -282,9 +282,7 @@ def _shifted(function: Callable) -> Callable:
 
 POLYNOMIALS = {
     "chebyshev_polynomial_t": _recurrence(lambda x: x, _doubling, lambda n, t: np.cos(n * t)),
-    "chebyshev_polynomial_u": _recurrence(
-        lambda x: 2 * x, _doubling, lambda n, t: np.sin((n + 1) * t) / np.sin(t)
-    ),
+    "chebyshev_polynomial_u": _recurrence(lambda x: 2 * x, _doubling, lambda n, t: np.sin((n + 1) * t) / np.sin(t)),
     "chebyshev_polynomial_v": _recurrence(
         lambda x: 2 * x - 1, _doubling, lambda n, t: np.cos((n + 0.5) * t) / np.cos(t / 2)
     ),
