@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +15,11 @@ __all__ = ["get_num_threads", "set_num_threads"]
 @functools.cache
 def _blas() -> Any:
     """The functions (get, set) of the OpenBLAS that NumPy has loaded, or None if it uses another library."""
+    from glob import glob
+
     for folder in ("../numpy.libs", ".dylibs"):
-        for path in sorted((Path(np.__file__).parent / folder).glob("*openblas*")):
-            library = ctypes.CDLL(str(path))
+        for path in sorted(glob(os.path.join(os.path.dirname(np.__file__), folder, "*openblas*"))):
+            library = ctypes.CDLL(path)
             for pattern in (
                 "scipy_openblas_{}_num_threads64_",
                 "scipy_openblas_{}_num_threads",

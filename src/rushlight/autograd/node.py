@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable
 from itertools import count
-from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakValueDictionary
@@ -16,7 +15,7 @@ import numpy as np
 
 next_number = count(1).__next__  # one sequence for all threads: a node's number exceeds those of all that it points at
 
-_HERE = str(Path(__file__).parent.parent) + os.sep
+_HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
 inside: dict[str, bool] = {}
 """Whether a source file belongs to the library, by file name; filled as files are met."""
 
