@@ -14,8 +14,8 @@ import warnings as _warnings
 from math import e, inf, nan, pi
 from typing import Any as _Any
 
+from . import methods as _methods
 from . import missing as _missing
-from . import startup as _startup
 from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (
     enable_grad,

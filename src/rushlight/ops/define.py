@@ -109,7 +109,13 @@ class Op:
             if composite is not None:
                 attributes["composite"] = staticmethod(composite)
                 attributes |= {"arguments": self.differentiable, "parameters": self.names}
-            self.node = type(name or f"{self.name.capitalize()}Backward0", (base,), attributes)
+            self._node = name or f"{self.name.capitalize()}Backward0", (base,), attributes
+
+    @functools.cached_property
+    def node(self) -> Any:
+        """The class of the nodes, made at the first: many operations of a program are never recorded."""
+        name, bases, attributes = self._node
+        return type(name, bases, attributes)
 
     # The operation on Tensors
 
