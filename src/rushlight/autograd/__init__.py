@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib as _importlib
 from typing import Any
 
 from ..missing import refuse as _refuse
@@ -19,6 +20,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",
@@ -30,4 +32,12 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-__getattr__ = _refuse(__name__)
+_MODULES = ("functional",)
+_unknown = _refuse(__name__)
+
+
+def __getattr__(name: str) -> Any:
+    """What stands above the operations is imported when it is first used."""
+    if name in _MODULES:
+        return _importlib.import_module(f"{__name__}.{name}")
+    _unknown(name)

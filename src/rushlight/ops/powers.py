@@ -57,8 +57,11 @@ exp2 = promoted_by(
 
 def power(base: Any, exponent: Any, out: Any = None) -> Any:
     """``base ** exponent`` of floating-point numbers, the square as a product."""
-    if not exponent.ndim and exponent == 2:
-        return np.multiply(base, base, out=out)
+    if not exponent.ndim:
+        if exponent == 2:
+            return np.multiply(base, base, out=out)
+        if exponent == 1:
+            return np.positive(base, out=out)
     return np.power(base, exponent, out=out)
 
 
@@ -67,7 +70,11 @@ def _slope(g: Any, base: Any, exponent: Any) -> Any:
     if np.ndim(raw(exponent)) == 0:
         if exponent == 0:
             return zeros(g * exponent)
-        return g * (base * 2 if exponent == 2 else exponent * base ** (exponent - 1))
+        if exponent == 2 and not isinstance(
+            base, Tensor
+        ):  # a Tensor's goes on to be differentiable where it is constant
+            return g * (base * 2)
+        return g * (exponent * base ** (exponent - 1))
     return where(exponent == 0, 0, g * (exponent * base ** (exponent - 1)))
 
 
