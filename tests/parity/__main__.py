@@ -15,7 +15,7 @@ from types import FrameType, ModuleType
 import torch
 
 import tests.parity
-from tests.parity import modules, ops, optimizers, resolve
+from tests.parity import derivatives, modules, ops, optimizers, resolve
 from tests.parity.compare import error_line
 from tests.parity.report import Result, closing_table
 
@@ -28,9 +28,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser("tests.parity", description=tests.parity.__doc__, formatter_class=form)
     p.add_argument("names", nargs="*", help="names, aliases, last parts of names, or globs; all when none is given")
     p.add_argument("--module", default="rushlight", help="the library under comparison (torch: PyTorch with itself)")
-    p.add_argument("--dtype", default="float32,float64", help="dtypes, separated by commas")
+    p.add_argument("--dtype", help="dtypes, separated by commas (float32 and float64; of other derivatives float64)")
     p.add_argument("--all-dtypes", action="store_true", help="every dtype that PyTorch's op takes")
-    p.add_argument("--samples", type=int, default=25, help="samples per op and dtype, evenly taken; 0 for all")
+    p.add_argument("--samples", type=int, help="samples per op and dtype, evenly taken (25, or 8); 0 for all")
     p.add_argument("--sample", type=int, help="the sample of this number only")
     p.add_argument("--errors", action="store_true", help="also the inputs that must raise")
     p.add_argument("--strides", action="store_true", help="compare the strides of outputs too")
@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--traceback", action="store_true", help="the whole traceback of an exception")
     p.add_argument("--list-missing", action="store_true", help="print what the library lacks and stop")
     p.add_argument("--jobs", type=int, default=1, help="processes")
+    for mode, compared in derivatives.MODES.items():
+        p.add_argument(f"--{mode}", action="append_const", dest="modes", const=mode, help=compared)
     kinds = p.add_mutually_exclusive_group()
     kinds.add_argument("--modules", action="store_true", help="compare nn modules instead of ops")
     kinds.add_argument("--optimizers", action="store_true", help="compare optimizers instead of ops")
@@ -49,9 +51,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the comparison and return the exit status."""
     asked = parser().parse_intermixed_args(arguments)
+    asked.modes = tuple(asked.modes or ())
+    asked.dtype = asked.dtype or ("float64" if asked.modes else "float32,float64")
+    if asked.samples is None:
+        asked.samples = 8 if asked.modes else 25
     torch.set_num_threads(1)
     lib = importlib.import_module(asked.module)
-    options = ops.Options(asked.samples, asked.sample, asked.errors, asked.strides, asked.traceback)
+    options = ops.Options(asked.samples, asked.sample, asked.errors, asked.strides, asked.traceback, asked.modes)
     kind, cases, missing, total = _plan(asked, lib, options)
     if asked.list_missing:
         print("\n".join(missing["missing"]))
@@ -89,12 +95,13 @@ def _op_cases(
     chosen: Iterable[ops.Any], asked: argparse.Namespace, lib: ModuleType, options: ops.Options
 ) -> Iterator[Callable[[], Result]]:
     dtypes = [getattr(torch, name) for name in asked.dtype.split(",")]
+    comparison = derivatives.Derivatives if asked.modes else ops.Comparison
     for op in chosen:
         if resolve.function(op, lib) is not None:
             wanted = sorted(op.dtypes, key=str) if asked.all_dtypes else [d for d in dtypes if d in op.dtypes]
             # An op without any of the dtypes (of integers only, say) is compared in one that it has.
             for dtype in wanted or sorted(op.dtypes, key=str)[-1:]:
-                yield ops.Comparison(op, dtype, lib, options).compare
+                yield comparison(op, dtype, lib, options).compare
 
 
 def _near(names: list[str]) -> list[str]:

@@ -105,7 +105,7 @@ def accept_known(expected: Outcome, got: Outcome, name: str) -> str | None:
     stages = ((VALUE, "output"), (GRADIENT, "gradients"), (SECOND, "second"))
     found = False
     for attribute in (attribute for stage, attribute in stages if stage in known.stages):
-        for e, g in zip(_leaves(getattr(expected, attribute)), _leaves(getattr(got, attribute)), strict=False):
+        for e, g in zip(leaves_of(getattr(expected, attribute)), leaves_of(getattr(got, attribute)), strict=False):
             if e.shape == g.shape and e.dtype == g.dtype:
                 places = known.places(e.array, g.array)
                 g.array = np.where(places, e.array, g.array)
@@ -126,7 +126,7 @@ def _accept_more(expected: Outcome, got: Outcome) -> bool:
 
 def _accept_tie(expected: Outcome, got: Outcome) -> bool:
     """Take over the indices where those of `got` point at the right elements too."""
-    theirs, ours = (list(_leaves(o.output)) for o in (expected, got))
+    theirs, ours = (list(leaves_of(o.output)) for o in (expected, got))
     if [leaf.shape for leaf in theirs] != [leaf.shape for leaf in ours] or len(theirs) != 2:
         return False
     (values, e), (_, g) = theirs, ours
@@ -370,18 +370,19 @@ def no_less_exact(truth: Outcome, expected: Outcome, got: Outcome) -> bool:
 
 def as_near(truth: Any, expected: Any, got: Any) -> bool:
     """Whether every number of a described result is as near to the double-precision result as PyTorch's."""
-    trees = [list(_leaves(tree)) for tree in (truth, expected, got)]
+    trees = [list(leaves_of(tree)) for tree in (truth, expected, got)]
     if len({tuple(leaf.shape for leaf in side) for side in trees}) != 1:
         return False
     return all(_as_near(t.array, e.array, g.array, e.dtype) for t, e, g in zip(*trees, strict=True))
 
 
-def _leaves(tree: Any) -> Iterator[Leaf]:
+def leaves_of(tree: Any) -> Iterator[Leaf]:
+    """The tensors with values in a described result, in order."""
     if isinstance(tree, Leaf) and tree.array is not None:
         yield tree
     elif isinstance(tree, (list, tuple, dict)):
         for branch in tree.values() if isinstance(tree, dict) else tree:
-            yield from _leaves(branch)
+            yield from leaves_of(branch)
 
 
 def _as_near(truth: np.ndarray, expected: np.ndarray, got: np.ndarray, dtype: str) -> bool:

@@ -49,6 +49,7 @@ class Options:
     errors: bool = False
     strides: bool = False
     traceback: bool = False
+    modes: tuple[str, ...] = ()
 
 
 @cache
@@ -104,11 +105,11 @@ class Numbered:
         return f"#{self.number} ({describe_call(self.arguments, self.sample.kwargs)})"
 
 
-def samples_of(op: Any, dtype: torch.dtype, options: Options) -> list[Numbered]:
+def samples_of(op: Any, dtype: torch.dtype, options: Options, references: bool = True) -> list[Numbered]:
     """The op's samples, thinned evenly to the number asked for.
 
-    Ops with few samples get, for values only, the database's reference inputs as well: strided and broadcast
-    arguments, mixed dtypes, NaN, infinities, large and small numbers.
+    Ops with few samples get, for values only, the database's reference inputs as well, unless they are not wanted:
+    strided and broadcast arguments, mixed dtypes, NaN, infinities, large and small numbers.
     """
     inexact = dtype.is_floating_point or dtype.is_complex
     differentiable = op.supports_autograd and inexact and dtype in op.backward_dtypes
@@ -117,9 +118,8 @@ def samples_of(op: Any, dtype: torch.dtype, options: Options) -> list[Numbered]:
         Numbered(i, s, True) for i, s in enumerate(op.sample_inputs("cpu", dtype, requires_grad=differentiable))
     ]
     further = []
-    if op.reference_inputs_func is not None and (
-        options.sample is not None or len(ordinary) < (options.samples or 1e9)
-    ):
+    few = options.sample is not None or len(ordinary) < (options.samples or 1e9)
+    if references and op.reference_inputs_func is not None and few:
         inputs = enumerate(op.reference_inputs("cpu", dtype), len(ordinary))
         further = [n for n in (Numbered(i, s, False) for i, s in inputs) if n.size <= LARGEST]
     if options.sample is not None:

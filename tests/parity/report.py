@@ -40,6 +40,7 @@ class Result:
     checks: int = 0
     no_less_exact: int = 0
     known: Counter[str] = field(default_factory=Counter)
+    loops: set[str] = field(default_factory=set)  # checks in which a batch was computed by a loop, for lack of a rule
     seconds: float = 0.0
 
     def fail(self, check: str, sample: str, what: str) -> None:
@@ -106,7 +107,10 @@ def closing_table(kind: str, results: list[Result], missing: dict[str, list[str]
     for case in sorted({r.case for r in results if r.known}):
         for reason, calls in sum((r.known for r in results if r.case == case), Counter()).items():
             print(f"different, known: {case} in {calls} calls: {reason}")
-    for title, names in {**missing, "failed": sorted(failed)}.items():
+    looped = {
+        f"without a rule for batches ({c})": [r.case for r in results if c in r.loops] for c in ("batched", "vmap")
+    }
+    for title, names in {**missing, **looped, "failed": sorted(failed)}.items():
         if names:
             text = textwrap.fill(", ".join(names), 116, break_on_hyphens=False)
             print(f"\n{title}:\n{textwrap.indent(text, '  ')}")
