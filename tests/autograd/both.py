@@ -20,6 +20,7 @@ Program = Callable[[ModuleType], Iterator]
 KEY_WORDS = """
 is being modified inplace in normal mode
 Cannot set version_counter for inference tensor
+Calling register_hooks on a saved tensor
 Expected allow_unused to be True or not passed
 Expects all inputs to be Tensor
 Implementing both 'backward' and 'vjp'
@@ -50,6 +51,10 @@ Can't detach views in-place
 has no attribute
 got 2 tensors and 1 gradients
 is not iterable
+is modifying its input in place
+incompatible function arguments
+no hooks here
+unpack_hook expected to be a Tensor
 assigned grad expected to be a Tensor or None
 attempting to assign a gradient of size
 attempting to assign a gradient with dtype

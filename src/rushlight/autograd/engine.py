@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .modes import recording
+from .modes import as_recording, recording
 from .node import Bundle, Node, describe
 
 by_number = attrgetter("number")
@@ -70,7 +70,7 @@ def run(
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     outer = recording.get()
-    recording.set(recorded)
+    recording.set(as_recording(recorded))
     try:
         while True:
             if following is not None:

@@ -78,6 +78,17 @@ class FunctionNode(Node, FunctionCtx):
         return tuple(None if kept is None else kept.load_tensor(self) for kept in self.saved)
 
     @property
+    def _raw_saved_tensors(self) -> tuple:
+        from ..ops.saving import SavedTensor
+
+        if self.saved is None:
+            from .engine import FREED
+
+            raise RuntimeError(FREED)
+        self.saved = keeps = list(self.saved)
+        return tuple(SavedTensor(self, place, keeps) for place in range(len(keeps)))
+
+    @property
     def saved_variables(self) -> tuple:
         """The old name of `saved_tensors`."""
         return self.saved_tensors
@@ -301,8 +312,19 @@ def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
             out.node, out.leaf = end, False
         linked.append(out)
     node.saved = tuple(_kept(tensor, node, args, outputs, linked, Saved, OUTPUT, edge_of) for tensor in node._to_save)
+    if recording.get() is not True:
+        node.saved = tuple(_packed(kept, node, tensor) for kept, tensor in zip(node.saved, node._to_save))
     node._to_save = ()
     return tuple(linked)
+
+
+def _packed(kept: Any, node: Node, tensor: Any) -> Any:
+    """What was saved, as hooks on saved tensors leave it."""
+    from ..ops.saving import packed
+
+    if kept is None:
+        return None
+    return packed(kept, node, tensor if kept.array is tensor.array and tensor.node is not None else None)
 
 
 def _kept(

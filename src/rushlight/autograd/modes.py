@@ -9,8 +9,11 @@ from contextvars import ContextVar
 from typing import Any
 
 # A context variable costs a third of a thread-local on each recorded operation, and also keeps coroutines apart.
-recording: ContextVar[bool] = ContextVar("recording", default=True)
+recording: ContextVar[Any] = ContextVar("recording", default=True)
+"""True or False; or, as true, what `intercepting` holds: the fast paths ask for exactly True, and pay nothing for it."""
 inferring: ContextVar[bool] = ContextVar("inferring", default=False)
+intercepting: ContextVar[Any] = ContextVar("intercepting", default=None)
+"""What stands between operations and the graph, such as hooks on what is saved: an `ops.saving.Interception`."""
 asked: ContextVar[bool] = ContextVar("asked", default=True)  # grad mode within inference mode, where it changes nothing
 
 
@@ -22,7 +25,7 @@ def is_grad_enabled() -> bool:
     ...     torch.is_grad_enabled()
     False
     """
-    return asked.get() if inferring.get() else recording.get()
+    return asked.get() if inferring.get() else recording.get() is not False
 
 
 def is_inference_mode_enabled() -> bool:
@@ -30,8 +33,19 @@ def is_inference_mode_enabled() -> bool:
     return inferring.get()
 
 
+def as_recording(record: bool) -> Any:
+    """What `recording` holds where operations are to be recorded, or not."""
+    return (intercepting.get() or True) if record else False
+
+
+def intercept(by: Any) -> None:
+    """Let something stand between the operations from here on and the graph; None for nothing."""
+    intercepting.set(by)
+    _set(is_grad_enabled(), inferring.get())
+
+
 def _set(record: bool, infer: bool) -> None:
-    recording.set(record and not infer)
+    recording.set(as_recording(record and not infer))
     asked.set(record)
     inferring.set(infer)
 

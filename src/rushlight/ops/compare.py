@@ -220,8 +220,11 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
 
 def _chosen(condition: Tensor, input: Tensor, other: Tensor, frame: Any) -> Tensor:
     """The usual choice, between tensors of one shape and type."""
+    mode = recording.get()
+    if mode is not True and mode:
+        return _where(condition, input, other)
     result = wrap(np.where(condition.array, input.array, other.array))
-    if recording.get():
+    if mode:
         edges = edge_of(input), edge_of(other)
         if edges != (None, None):
             saved = {"condition": Saved(condition.array, condition.version, None)}

@@ -144,13 +144,16 @@ class Op:
             named_arrays = kwargs
         if first is None:
             return self._without_tensors(arrays, named_arrays)
-        if self.promote is None:
+        mode = recording.get()
+        if mode is not True and mode:
+            result = mode.compute(self, arrays, named_arrays)
+        elif self.promote is None:
             result = self.compute(*arrays, **named_arrays)
         else:
             result = self.evaluate(arrays, named_arrays)
         edges: tuple | None = None
         values: Any = ()
-        if self.places and recording.get():
+        if self.places and mode:
             values = self.values(args, kwargs)
             edges = self.edges(values)
         if type(result) is tuple or type(result) is list:
@@ -160,6 +163,8 @@ class Op:
             show(out, first)
         if edges is not None and out.array.dtype.kind in "fcV":
             out.node = self.record(values, edges, ((out.array, out.version),), frame)
+            if mode is not True:
+                mode.keep(self, out.node, values)
         return out
 
     def evaluate(self, arrays: Any, named_arrays: dict) -> Any:
@@ -253,7 +258,7 @@ class Op:
         mask = () if self.sequence is not None else tuple([edge is not None for edge in edges])
         found = self.plans.get(mask)
         if found is None:
-            found = self.plans[mask] = tuple(self._step(name) for name in sorted(self._wanted(mask)))
+            found = self.plans[mask] = tuple(sorted(map(self._step, self._wanted(mask)), key=in_order))
         return found
 
     def _wanted(self, mask: tuple[bool, ...]) -> frozenset:
@@ -349,6 +354,8 @@ class Op:
                         linked[index].node = make_slot(node, index)
                 else:
                     linked[0].node = node
+                if (mode := recording.get()) is not True:
+                    mode.keep(self, node, values)
         return tuple(outs) if self.outputs is None else self.returns(outs)
 
     # In-place and out= forms
@@ -358,14 +365,16 @@ class Op:
         target = args[0]
         values: Any = ()
         edges = None
-        if recording.get():
+        mode = recording.get()
+        if mode:
             values = self.values(args, kwargs)
             edges = self.edges(values)
         check_writable(target, f"{self.name}_", edges is not None, self.idempotent)
         for other in args[1:]:
             if isinstance(other, Tensor) and other.version is target.version and other is not target:
                 check_apart(target.array, other.array)
-        value = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
+        evaluate = self.evaluate if mode is True or not mode else functools.partial(mode.compute, self)
+        value = asarray(evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
         check_fits(target.array, value)
         node = None
         if edges is not None:
@@ -373,12 +382,14 @@ class Op:
             if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
                 original = target.array.copy()
             node = self.record(values, edges, ((target.array, target.version),), frame, original)
-        elif recording.get() and target.requires_grad:
+        elif mode and target.requires_grad:
             node = make_node(cut(self.name), (edge_of(target),), {"shape": target.array.shape}, frame)
         np.copyto(target.array, value, casting="unsafe")
         bump(target)
         if node is not None:
             node.written()
+            if mode is not True:
+                mode.keep(self, node, values)
             rewrite_history(target, node)
         return target
 
@@ -410,6 +421,12 @@ def _tensors(values: Any) -> list[Tensor]:
         elif type(value) is list or type(value) is tuple:
             found += _tensors(value)
     return found
+
+
+def in_order(step: tuple[str, int, int]) -> tuple[bool, str]:
+    """What is kept by name, as PyTorch calls it, and results last: the order in which hooks see it."""
+    name, source, _ = step
+    return source == RESULT, name.replace("input", "self", 1) if name.startswith("input") else name
 
 
 def _first_tensor(value: Any) -> Tensor | None:

@@ -78,7 +78,8 @@ def unary(
                     y = asarray(y)
                 result = new(Tensor)
                 result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
-                if recording.get():
+                mode = recording.get()
+                if mode is True:
                     result.version = cell = [0]
                     edge = input.node
                     if input._view is not None:
@@ -105,6 +106,8 @@ def unary(
                             node.code, node.instruction = place(frame, code)
                         result.node = node
                         return result
+                elif mode:
+                    return spec((input,), {}, current_frame(1))
                 else:
                     result.version = inference_cell if inferring.get() else [0]
                 result.node = None
@@ -213,7 +216,8 @@ def binary(
                             None,
                             None,
                         )
-                        if recording.get():
+                        mode = recording.get()
+                        if mode is True:
                             result.version = [0]
                             edge_a = input.node
                             if input._view is not None:
@@ -259,6 +263,8 @@ def binary(
                                     node.code, node.instruction = place(frame, code)
                                 result.node = node
                                 return result
+                        elif mode:
+                            return spec((input, other), {}, current_frame(1))
                         else:
                             result.version = inference_cell if inferring.get() else [0]
                         result.node = None
@@ -323,7 +329,10 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
                     numbers += defaults[len(numbers) :]
                 y = value(x, *numbers)
                 result = wrap(y if type(y) is ndarray else asarray(y))
-                if recording.get():
+                mode = recording.get()
+                if mode is not True and mode:
+                    return spec((input, *numbers), options, current_frame(1))
+                if mode:
                     edge = view_edge(input) if input._view is not None else input if input.leaf else input.node
                     if edge is not None:
                         kept, cell = (x, input.version) if keeps == "input" else (result.array, result.version)
@@ -363,8 +372,11 @@ def whole(operation: Callable, derivative: Callable) -> Callable:
             x = input.array
             dtype = x.dtype
             if dtype is float32 or dtype is float64:
+                mode = recording.get()
+                if mode is not True and mode:
+                    return operation(input)
                 result = wrap(asarray(value(x)))
-                if recording.get():
+                if mode:
                     edge = view_edge(input) if input._view is not None else input if input.leaf else input.node
                     if edge is not None:
                         node = result.node = make_node(Fast, (edge,), (), current_frame(2))

@@ -44,10 +44,26 @@ def parameters_of(function: Callable) -> tuple[str, ...]:
     return names
 
 
-class Saved:
-    """A kept array with the version it had, and where in the graph it belongs: the one way to what backward needs."""
+class Kept:
+    """What backward needs, wherever it is: the one way to it."""
 
-    __slots__ = ("array", "cell", "place", "version")
+    __slots__ = ("place",)
+
+    place: Any  # where in the graph it belongs
+
+    def load(self, node: Node) -> ndarray:
+        """The array."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is loaded")
+
+    def load_tensor(self, node: Node) -> Tensor:
+        """The Tensor that it was."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it is loaded")
+
+
+class Saved(Kept):
+    """A kept array with the version it had."""
+
+    __slots__ = ("array", "cell", "version")
 
     def __init__(self, array: ndarray, cell: list, place: Any) -> None:
         self.array, self.cell, self.version, self.place = array, cell, cell[0], place
@@ -91,11 +107,21 @@ class Backward(Node):
     joint = False  # one rule gives the gradients of all inputs
     composite: Callable | None = None
 
+    def __getattr__(self, name: str) -> Any:
+        from .saving import saved_attribute
+
+        return saved_attribute(self, name)
+
+    def __dir__(self) -> list[str]:
+        from .saving import saved_attributes
+
+        return [*super().__dir__(), *saved_attributes(self)]
+
     def kept(self, recorded: bool) -> dict[str | None, Any]:
         """What was saved, by name, as arrays or as Tensors."""
         kept: dict[str | None, Any] = {}
         for name, value in self.saved.items():
-            if type(value) is Saved:
+            if isinstance(value, Kept):
                 value = value.load_tensor(self) if recorded else value.load(self)
             kept[name] = value
         return kept
@@ -262,7 +288,7 @@ def through_composite(node: Backward, g: Any) -> tuple:
 
     kept = node.kept(True)
     proxies = {}
-    for name, edge in zip(node.arguments, node.edges):  # type: ignore[attr-defined]
+    for name, edge in zip(node.arguments, node.edges):
         if edge is not None:
             proxies[name] = kept[name] = alias(kept[name])
     result = node.composite(**{name: value for name, value in kept.items() if name in node.parameters})  # type: ignore
@@ -270,4 +296,4 @@ def through_composite(node: Backward, g: Any) -> tuple:
     found = engine.run(
         [result.node], [g], keep_graph=True, recorded=True, targets=targets, make=wrap_grad, boundary=True
     )
-    return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)  # type: ignore
+    return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)

@@ -1,0 +1,208 @@
+"""What stands between operations and the graph on demand: hooks on what is saved for backward, watchers of kernels.
+
+While there is one, `autograd.modes.recording` holds an `Interception` in place of True. The fast paths ask for exactly
+True and leave everything else to the general way, `Op.__call__`, which comes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..autograd import engine, modes
+from ..autograd.node import Node
+from ..tensor import Tensor, edge_of
+from .nodes import OUTPUT, Kept, Saved, make_node, output_place, restore
+
+ndarray = np.ndarray
+
+
+class Interception(NamedTuple):
+    """The hooks on what is saved and the watchers of kernels that are active, innermost last."""
+
+    hooks: tuple[tuple[Callable, Callable], ...] = ()
+    watchers: tuple[Callable, ...] = ()
+
+    def compute(self, op: Any, arrays: Any, named_arrays: dict) -> Any:
+        """The result of an operation, through the watchers: each gets the operation and what computes the result."""
+        compute: Callable = op.evaluate
+        for watcher in self.watchers:
+            compute = _watched(watcher, op, compute)
+        return compute(arrays, named_arrays)
+
+    def keep(self, op: Any, node: Node, values: Any) -> None:
+        """Hand what a node keeps to the innermost hooks."""
+        if not self.hooks:
+            return
+        for name, kept in node.saved.items():
+            if isinstance(kept, Kept):
+                given = values[op.names.index(name)] if name in op.names else None
+                same = isinstance(given, Tensor) and isinstance(kept, Saved) and given.array is kept.array
+                node.saved[name] = packed(kept, node, given if same else kept.load_tensor(node))
+
+    def also(self, *, hooks: tuple = (), watchers: tuple = ()) -> Interception:
+        """With more of them."""
+        return Interception((*self.hooks, *hooks), (*self.watchers, *watchers))
+
+
+def _watched(watcher: Callable, op: Any, compute: Callable) -> Callable:
+    return lambda arrays, named_arrays: watcher(op, compute, arrays, named_arrays)
+
+
+def current() -> Interception:
+    """What is active in this thread."""
+    return modes.intercepting.get() or Interception()
+
+
+def activate(interception: Interception) -> None:
+    """Make this what is active; nothing in it puts operations back on the fast path."""
+    modes.intercept(interception if interception.hooks or interception.watchers else None)
+
+
+def packed(kept: Kept, node: Node, tensor: Tensor | None = None) -> Kept:
+    """What was kept, as the innermost hooks have packed it; itself where there are none."""
+    hooks = current().hooks
+    return Packed(kept, kept.load_tensor(node) if tensor is None else tensor, *hooks[-1]) if hooks else kept
+
+
+class Packed(Kept):
+    """What hooks have made of a tensor that was to be saved; what becomes of the tensor itself they must know."""
+
+    __slots__ = ("packed", "unpack")
+
+    def __init__(self, kept: Kept, tensor: Tensor, pack: Callable, unpack: Callable) -> None:
+        self.place, self.unpack = kept.place, unpack
+        before = tensor._version
+        with modes.no_grad():
+            self.packed = pack(tensor)
+        if tensor._version != before:
+            raise RuntimeError(
+                "A saved tensor pack hook is modifying its input in place. Tensors provided as input to pack hook "
+                "cannot be modified by in-place operations as this can lead to unexpected side-effects: change a "
+                ".clone() of it."
+            )
+
+    def unpacked(self) -> Tensor:
+        """The tensor that the unpack hook gives."""
+        tensor = self.unpack(self.packed)
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                "Output of saved tensor unpack_hook expected to be a Tensor but got result of type "
+                f"{type(tensor).__name__}"
+            )
+        return tensor
+
+    def load(self, node: Node) -> ndarray:
+        """The array that the unpack hook gives."""
+        return self.unpacked().array
+
+    def load_tensor(self, node: Node) -> Tensor:
+        """What the unpack hook gives, in the place of the tensor that was packed."""
+        tensor = self.unpacked()
+        place = output_place(node, self.place)
+        if place is None:
+            return tensor
+        if not isinstance(place, Node):
+            return place if tensor.array is place.array else _standing_for(place, tensor)
+        return restore(tensor.array, tensor.version, place)
+
+
+def _standing_for(leaf: Tensor, tensor: Tensor) -> Tensor:
+    """Other data in the place of a leaf: its gradient goes to the leaf."""
+    from .views import alias
+
+    node = make_node(alias.node, (leaf,), (), None)
+    node.fit = tensor.array.shape, ()
+    return restore(tensor.array, tensor.version, node)
+
+
+# What a node keeps, as its attributes: `_saved_self` is the tensor, `_raw_saved_self` where hooks can be put on it
+
+
+class SavedTensor:
+    """One tensor that a node keeps."""
+
+    def __init__(self, node: Node, name: Any, keeps: dict | list | None) -> None:
+        self._node, self._name, self._keeps = node, name, keeps
+
+    def register_hooks(self, pack_hook: Callable, unpack_hook: Callable) -> None:
+        """Keep what ``pack_hook(tensor)`` returns in place of the tensor; backward gets it from ``unpack_hook``.
+
+        Raises:
+            RuntimeError: the tensor has been freed, or has hooks already.
+        """
+        keeps = self._keeps
+        if keeps is None or self._node.saved is None:
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor after it has been freed. Saved intermediate values of the "
+                "graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True if you need "
+                "to backward through the graph a second time or if you need to access saved variables after calling "
+                "backward."
+            )
+        kept = keeps[self._name]
+        if kept is None:
+            raise RuntimeError("Calling register_hooks on a saved tensor with value None is forbidden")
+        if isinstance(kept, Packed):
+            raise RuntimeError(
+                "Calling register_hooks on a saved tensor whose hooks have already been set. Hint: only one pair of "
+                "hooks is allowed at a time."
+            )
+        keeps[self._name] = Packed(kept, kept.load_tensor(self._node), pack_hook, unpack_hook)
+
+
+def saved_attributes(node: Any) -> list[str]:
+    """The names of the attributes that show what a node keeps."""
+    names = [_public(name) for name in _names(node)]
+    return [f"{prefix}{name}" for prefix in ("_saved_", "_raw_saved_") for name in names]
+
+
+def saved_attribute(node: Any, attribute: str) -> Any:
+    """What a node keeps under a name of PyTorch's; None if it was not needed.
+
+    Raises:
+        AttributeError: the operation keeps nothing of this name.
+        RuntimeError: it has been freed.
+    """
+    prefix = next((prefix for prefix in ("_saved_", "_raw_saved_") if attribute.startswith(prefix)), None)
+    names = {_public(name): name for name in _names(node)} if prefix else {}
+    if prefix is None or attribute.removeprefix(prefix) not in names:
+        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
+    name = names[attribute.removeprefix(prefix)]
+    if node.saved is None:
+        if prefix == "_saved_":
+            raise RuntimeError(engine.FREED)
+        return SavedTensor(node, name, None)
+    keeps = _by_name(node)
+    if prefix == "_raw_saved_":
+        return SavedTensor(node, name, keeps)
+    kept = keeps.get(name)
+    return kept.load_tensor(node) if isinstance(kept, Kept) else kept
+
+
+def _names(node: Any) -> list[str]:
+    needed = frozenset(getattr(node, "parameters", ())).union(*(rule.needs for rule in node.rules))
+    return sorted(needed)
+
+
+def _public(name: str) -> str:
+    """The name of something kept as PyTorch has it."""
+    name = f"self{name.removeprefix('input')}" if name == "input" or name.startswith("input_") else name
+    for here, there in (("_shape", "_sym_sizes"), ("_dtype", "_scalar_type")):
+        if name.endswith(here):
+            return name.removesuffix(here) + there
+    return name
+
+
+def _by_name(node: Any) -> dict:
+    """What a node keeps, by name, as the general way of recording would have kept it."""
+    if not isinstance(node.saved, dict):
+        keeps: dict = {}
+        for name, value in node.kept(True).items():
+            if isinstance(value, Tensor):
+                edge = edge_of(value)
+                value = Saved(value.array, value.version, OUTPUT if edge is node else edge)
+            keeps[name] = value
+        node.saved = keeps
+    return node.saved
