@@ -10,7 +10,7 @@ from typing import Any
 
 # A context variable costs a third of a thread-local on each recorded operation, and also keeps coroutines apart.
 recording: ContextVar[Any] = ContextVar("recording", default=True)
-"""True or False; or, as true, what `intercepting` holds: the fast paths ask for exactly True, and pay nothing for it."""
+"""True or False; or, as true, what `intercepting` holds: fast paths ask for exactly True and pay nothing for it."""
 inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 intercepting: ContextVar[Any] = ContextVar("intercepting", default=None)
 """What stands between operations and the graph, such as hooks on what is saved: an `ops.saving.Interception`."""
