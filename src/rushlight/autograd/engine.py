@@ -1,6 +1,7 @@
 """Backward: order the graph, run each node's rule, add up the gradients, release what was saved.
 
-Gradients travel as bare arrays, or as Tensors when ``create_graph`` asks for a graph of the gradients themselves.
+Gradients travel as bare arrays; as Tensors when ``create_graph`` asks for a graph of the gradients themselves, or when
+a transformation is open whose tensors are more than one array.
 A node's number exceeds those of all that it points at: the pending node of the highest number has all of its gradient.
 """
 
@@ -35,7 +36,8 @@ def run(
     gradients: list,
     *,
     keep_graph: bool,
-    recorded: bool,
+    on_tensors: bool,
+    create_graph: bool,
     targets: Any,
     make: Callable,
     boundary: bool = False,
@@ -45,7 +47,8 @@ def run(
     Args:
         roots: the nodes or leaves of the outputs, with one gradient each in ``gradients``.
         keep_graph: leave what was saved in place.
-        recorded: gradients are Tensors and the rules are recorded.
+        on_tensors: gradients are Tensors, those of open transformations included, rather than arrays.
+        create_graph: what the rules do is on_tensors, which takes Tensors.
         targets: nodes and leaves whose gradients are asked for; by default those of all leaves are accumulated.
         make: turns an array into a Tensor.
         boundary: the graph beyond the targets does not matter.
@@ -70,7 +73,7 @@ def run(
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     outer = recording.get()
-    recording.set(as_recording(recorded))
+    recording.set(as_recording(create_graph))
     try:
         while True:
             if following is not None:
@@ -83,15 +86,15 @@ def run(
             if captured is not None and node in targets and node in relevant:
                 captured[node] = g  # as PyTorch: without what hooks make of it, where backward goes on from there
             if node.hooks is not None:
-                g = node.hooks.call_before(g, recorded, make)
+                g = node.hooks.call_before(g, on_tensors, make)
             if captured is not None and node not in relevant:
                 captured[node] = g
                 continue
             if node.saved is None:
                 raise RuntimeError(f"{FREED}\nThe freed operation is {node.name()}, made at {describe(node)}")
-            parts = node.run_recorded(g) if recorded else node.run(g)
+            parts = node.run_recorded(g) if on_tensors else node.run(g)
             if node.hooks is not None:
-                parts = node.hooks.call_after(parts, g, recorded, make)
+                parts = node.hooks.call_after(parts, g, on_tensors, make)
             if not keep_graph and node.saved:
                 node.saved = None
             g = None
@@ -111,7 +114,7 @@ def run(
                     elif edge._hooks is not None and due is None:
                         due = last_before_hooked(reachable(roots))
                     grads[edge] = part
-                elif recorded or type(part) is Bundle:
+                elif on_tensors or type(part) is Bundle:
                     grads[edge] = so_far + part
                 elif edge in owned:
                     add(so_far, part, so_far)
@@ -125,9 +128,9 @@ def run(
                 grads[following], following = arrived, None
             if due is not None:
                 for leaf in due.get(node, ()):
-                    finish(leaf, grads.pop(leaf, None), recorded, captured, targets, make)
+                    finish(leaf, grads.pop(leaf, None), on_tensors, captured, targets, make)
         for leaf in tuple(grads):
-            finish(leaf, grads.pop(leaf), recorded, captured, targets, make)
+            finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
     finally:
         recording.set(outer)
     return captured if captured is not None else {}
@@ -184,17 +187,17 @@ def last_before_hooked(order: list[Node]) -> dict:
     return due
 
 
-def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: Any, make: Callable) -> None:
+def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: Any, make: Callable) -> None:
     """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
     if g is None or not leaf.leaf:  # requires_grad may have been switched off since
         return
     hooks = leaf._hooks
     if hooks is not None:
-        g = hooks.call_before(g, recorded, make)
+        g = hooks.call_before(g, on_tensors, make)
     if captured is None:
-        accumulate(leaf, g, recorded, make)
+        accumulate(leaf, g, on_tensors, make)
         if hooks is not None:
-            hooks.call_accumulated(leaf, g, recorded, make)
+            hooks.call_accumulated(leaf, g, on_tensors, make)
     elif leaf in targets:
         captured[leaf] = g
 
@@ -202,11 +205,11 @@ def finish(leaf: Any, g: Any, recorded: bool, captured: dict | None, targets: An
 accumulating = Lock()  # graphs of several threads may end at the same leaf
 
 
-def accumulate(leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
+def accumulate(leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
     """Add a gradient to ``.grad``."""
     with accumulating:
         grad = leaf._grad
-        if recorded:
+        if on_tensors:
             leaf._grad = g if grad is None else grad + g
         elif grad is None:
             leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))

@@ -9,6 +9,7 @@ from typing import Any
 from .. import tensor as tensors
 from . import anomaly, engine
 from .graph import GradientEdge
+from .modes import open_levels
 from .node import Hooks, Node
 
 
@@ -53,7 +54,8 @@ def backward(
                 raise RuntimeError(
                     "one of the inputs does not require grad: can't retain_grad on Tensor that has requires_grad=False"
                 )
-    starts = _starting_gradients(outputs, grad_tensors, create_graph)
+    on_tensors = create_graph or bool(open_levels.get())
+    starts = _starting_gradients(outputs, grad_tensors, on_tensors)
     roots = _roots(outputs)
     keep = create_graph if retain_graph is None else retain_graph
     targets = None if inputs is None else [_target(tensor) for tensor in inputs]
@@ -61,9 +63,9 @@ def backward(
     for tensor, target in zip(inputs or (), targets or ()):
         if target in found:
             gradient = found.pop(target)
-            engine.accumulate(tensor, gradient, create_graph, wrap_grad)
+            engine.accumulate(tensor, gradient, on_tensors, wrap_grad)
             if target is tensor and tensor._hooks is not None:
-                tensor._hooks.call_accumulated(tensor, gradient, create_graph, wrap_grad)
+                tensor._hooks.call_accumulated(tensor, gradient, on_tensors, wrap_grad)
 
 
 def grad(
@@ -105,7 +107,8 @@ def grad(
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
-    starts = _starting_gradients(outputs, grad_outputs, create_graph)
+    on_tensors = create_graph or bool(open_levels.get())
+    starts = _starting_gradients(outputs, grad_outputs, on_tensors)
     roots = _roots(outputs)
     targets = []
     for tensor in inputs:
@@ -124,17 +127,24 @@ def grad(
                 f"The differentiated Tensor at index {place} appears to not have been used in the graph. Set "
                 f"allow_unused=True if this is the desired behavior."
             )
-        elif gradient is not None and not create_graph:
+        elif gradient is not None and not on_tensors:
             gradient = wrap_grad(gradient)
         result.append(gradient)
     return tuple(result)
 
 
-def _run(roots: list, starts: list, keep: bool, recorded: bool, targets: list | None) -> dict:
+def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None) -> dict:
+    options: Any = {
+        "keep_graph": keep,
+        "on_tensors": create_graph or bool(open_levels.get()),
+        "create_graph": create_graph,
+        "targets": targets,
+        "make": wrap_grad,
+    }
     if anomaly.is_anomaly_enabled() and anomaly.is_anomaly_check_nan_enabled():
         with anomaly.watching(engine.reachable(roots)):
-            return engine.run(roots, starts, keep_graph=keep, recorded=recorded, targets=targets, make=wrap_grad)
-    return engine.run(roots, starts, keep_graph=keep, recorded=recorded, targets=targets, make=wrap_grad)
+            return engine.run(roots, starts, **options)
+    return engine.run(roots, starts, **options)
 
 
 def wrap_grad(array: Any) -> Any:
@@ -175,8 +185,8 @@ def _roots(outputs: Sequence) -> list:
     return roots
 
 
-def _starting_gradients(outputs: Sequence, given: Any, recorded: bool) -> list:
-    """For each output the gradient that it starts from, as arrays or, to be recorded, as Tensors."""
+def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list:
+    """For each output the gradient that it starts from, as arrays or as Tensors."""
     given = (None,) * len(outputs) if given is None else _as_tuple(given)
     if len(given) != len(outputs):
         raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
@@ -184,11 +194,11 @@ def _starting_gradients(outputs: Sequence, given: Any, recorded: bool) -> list:
     for number, (output, gradient) in enumerate(zip(outputs, given)):
         if gradient is None:
             one = _implicit_gradient(output)
-            starts.append(tensors.wrap(tensors.np.asarray(one)) if recorded else one)
+            starts.append(tensors.wrap(tensors.np.asarray(one)) if on_tensors else one)
         else:
             _check_gradient(number, output, gradient)
             dtype = output.array.dtype
-            if recorded:
+            if on_tensors:
                 starts.append(gradient if gradient.array.dtype == dtype else gradient.to(output.dtype))
             else:
                 starts.append(gradient.array.astype(dtype, copy=False)[()])  # 0-dim gradients travel as NumPy scalars

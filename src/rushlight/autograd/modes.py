@@ -14,6 +14,7 @@ recording: ContextVar[Any] = ContextVar("recording", default=True)
 inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 intercepting: ContextVar[Any] = ContextVar("intercepting", default=None)
 """What stands between operations and the graph, such as hooks on what is saved: an `ops.saving.Interception`."""
+open_levels: ContextVar[tuple] = ContextVar("open_levels", default=())  # of forward mode and vmap, see `ops.levels`
 asked: ContextVar[bool] = ContextVar("asked", default=True)  # grad mode within inference mode, where it changes nothing
 
 

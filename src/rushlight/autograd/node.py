@@ -45,7 +45,7 @@ class Node:
         raise NotImplementedError(f"{self.name()} has no derivative")
 
     def run_recorded(self, g: Any) -> tuple:
-        """The gradients of the inputs as Tensors with a graph of their own."""
+        """The gradients of the inputs as Tensors, with a graph of their own if operations are recorded."""
         raise NotImplementedError(f"{self.name()} has no second derivative")
 
     def name(self) -> str:
@@ -149,11 +149,11 @@ class Hooks:
         hooks[handle.id] = hook
         return handle
 
-    def call_before(self, g: Any, recorded: bool, make: Callable) -> Any:
+    def call_before(self, g: Any, on_tensors: bool, make: Callable) -> Any:
         """The gradient of an output after the hooks that may replace it."""
         several = type(g) is Bundle
         if not several and (self.tensor or self.retain is not None):
-            g = g if recorded else make(np.asarray(g))
+            g = g if on_tensors else make(np.asarray(g))
             for hook in tuple(self.tensor.values()):
                 replaced = hook(g)
                 if replaced is not None:
@@ -161,12 +161,12 @@ class Hooks:
             retained = self.retain() if self.retain is not None else None
             if retained is not None:
                 retained._grad = g if retained._grad is None else retained._grad + g
-            g = g if recorded else g.array
+            g = g if on_tensors else g.array
         for hook in tuple(self.before.values()):
-            replaced = hook(_shown(g, recorded, make))
+            replaced = hook(_shown(g, on_tensors, make))
             if replaced is not None:
                 parts = replaced if isinstance(replaced, tuple) else (replaced,)
-                parts = tuple(part if recorded or part is None else part.array for part in parts)
+                parts = tuple(part if on_tensors or part is None else part.array for part in parts)
                 g = (
                     Bundle(len(parts), {i: part for i, part in enumerate(parts) if part is not None})
                     if several
@@ -174,27 +174,27 @@ class Hooks:
                 )
         return g
 
-    def call_accumulated(self, leaf: Any, g: Any, recorded: bool, make: Callable) -> None:
+    def call_accumulated(self, leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
         """The hooks of a leaf whose gradient has been accumulated."""
         for hook in tuple(self.after.values()):
             hook(leaf)
         for hook in tuple(self.accumulated.values()):
-            hook((), _shown(g, recorded, make))
+            hook((), _shown(g, on_tensors, make))
 
-    def call_after(self, parts: tuple, g: Any, recorded: bool, make: Callable) -> tuple:
+    def call_after(self, parts: tuple, g: Any, on_tensors: bool, make: Callable) -> tuple:
         """The gradients of the inputs after the hooks that may replace them."""
         for hook in tuple(self.after.values()):
-            replaced = hook(_shown(parts, recorded, make), _shown(g, recorded, make))
+            replaced = hook(_shown(parts, on_tensors, make), _shown(g, on_tensors, make))
             if replaced is not None:
                 replaced = replaced if isinstance(replaced, tuple) else (replaced,)
-                parts = tuple(part if recorded or part is None else part.array for part in replaced)
+                parts = tuple(part if on_tensors or part is None else part.array for part in replaced)
         return parts
 
 
-def _shown(g: Any, recorded: bool, make: Callable) -> tuple:
+def _shown(g: Any, on_tensors: bool, make: Callable) -> tuple:
     """Gradients as hooks see them: a tuple of Tensors, with None for those that did not arrive."""
     parts = tuple(g.get(i) for i in range(g.count)) if type(g) is Bundle else g if type(g) is tuple else (g,)
-    return tuple(part if recorded or part is None else make(np.asarray(part)) for part in parts)
+    return tuple(part if on_tensors or part is None else make(np.asarray(part)) for part in parts)
 
 
 def _checked(replaced: Any, g: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.modes import recording
+from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
 from ..tensor import Tensor, edge_of, wrap
 from .define import Op, op
@@ -211,7 +211,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     if out is not None:
         return _where_promoted(condition, input, other, out=out)
     a, b = getattr(input, "array", None), getattr(other, "array", None)
-    if a is not None and b is not None and a.dtype is b.dtype and a.dtype.kind == "f":
+    if a is not None and b is not None and a.dtype is b.dtype and a.dtype.kind == "f" and not open_levels.get():
         if a.shape == b.shape == condition.array.shape and condition.array.dtype == bool and a.dtype.itemsize > 2:
             return _chosen(condition, input, other, current_frame(1))
         return _where(condition, input, other)

@@ -11,6 +11,7 @@ from .. import devices, dtypes
 from ..layouts import contiguous_format, dense_copy, layout, memory_format, preserve_format, strided
 from ..tensor import Tensor, alias, storage_of, strides_of
 from .define import op
+from .levels import Layered
 from .promotion import as_type, raw
 
 __all__ = ["clone", "contiguous", "detach", "detach_", "get_device", "is_tensor", "numel", "resize_as_"]
@@ -62,7 +63,7 @@ def detach(input: Tensor) -> Tensor:
     >>> torch.ones(2, requires_grad=True).detach().requires_grad
     False
     """
-    return alias(input)
+    return input.detached() if isinstance(input, Layered) else alias(input)
 
 
 def detach_(input: Tensor) -> Tensor:

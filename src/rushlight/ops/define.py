@@ -24,6 +24,7 @@ import numpy as np
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
+from .levels import open_levels, top_level
 from .nodes import (
     OUTPUT,
     Backward,
@@ -31,9 +32,10 @@ from .nodes import (
     Facts,
     MultiBackward,
     Rule,
-    Saved,
     computed_wide,
+    copied,
     cut,
+    keep,
     make_node,
     make_slot,
     named,
@@ -65,6 +67,7 @@ class Op:
         of_numbers: it takes numbers for all its operands.
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
         apart: ``out=`` must be of the result's type and share no memory with an operand.
+        batch: how vmap carries it out, see `batching`.
     """
 
     def __init__(
@@ -82,9 +85,10 @@ class Op:
         nondifferentiable: tuple[str, ...] = (),
         idempotent: bool = False,
         apart: bool = False,
+        batch: Any = None,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
-        self.name, self.apart = compute.__name__.strip("_"), apart
+        self.name, self.apart, self.batch = compute.__name__.strip("_"), apart, batch
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.idempotent, self.of_numbers = idempotent, False
         self.names = parameters_of(compute)
@@ -121,6 +125,10 @@ class Op:
 
     def __call__(self, args: tuple, kwargs: dict, frame: Any) -> Any:
         """Compute, and record if anything needs it."""
+        if open_levels.get():
+            level = top_level((*args, *kwargs.values()))
+            if level is not None:
+                return self._at_level(level, args, kwargs, frame)
         arrays: list = []
         first = None
         for value in args:
@@ -162,10 +170,31 @@ class Op:
         if self.view:
             show(out, first)
         if edges is not None and out.array.dtype.kind in "fcV":
-            out.node = self.record(values, edges, ((out.array, out.version),), frame)
+            out.node = self.record(values, edges, (out,), frame)
             if mode is not True:
                 mode.keep(self, out.node, values)
         return out
+
+    def _at_level(self, level: Any, args: tuple, kwargs: dict, frame: Any) -> Any:
+        """The operation on tensors of an open transformation, recorded at that level if anything there needs it."""
+        out = kwargs.pop("out", None)
+        result = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
+        values: Any = ()
+        edges = None
+        mode = recording.get()
+        if self.places and mode:
+            values = self.values(args, kwargs)
+            edges = self.edges(level.recorded(values))
+        if isinstance(result, Tensor):
+            if self.view:
+                show(result, _first_tensor(list(args)))
+            if edges is not None and result.array.dtype.kind in "fcV":
+                result.node = self.record(values, edges, (result,), frame)
+                if mode is not True:
+                    mode.keep(self, result.node, values)
+        else:
+            result = self._linked(list(result), _first_tensor(list(args)), values, edges, frame)
+        return result if out is None else _into_layered(level, out, result)
 
     def evaluate(self, arrays: Any, named_arrays: dict) -> Any:
         """The result from bare arrays, operands brought to one type where the operation asks for it."""
@@ -280,11 +309,10 @@ class Op:
                 return name, kind, self.names.index(name.removesuffix(suffix))
         raise LookupError(f"{self.name} has no argument or output {name}, which its derivative asks for")
 
-    def record(self, values: Any, edges: tuple, results: tuple, frame: Any, original: ndarray | None = None) -> Any:
+    def record(self, values: Any, edges: tuple, results: Any, frame: Any, original: Tensor | None = None) -> Any:
         """A node that keeps what the wanted gradients need.
 
-        ``results`` has (array, version cell) of each output; ``original`` is the first argument from before an in-place
-        operation that overwrote it.
+        ``original`` is the first argument from before an in-place operation that overwrote it.
         """
         saved: dict[str, Any] = {}
         releases = self.elementwise  # whose nodes tell what was recorded the general way by its being a dict
@@ -293,27 +321,26 @@ class Op:
                 value = values[place]
                 if isinstance(value, Tensor):
                     if place == 0 and original is not None:
-                        value = Saved(original, [0], edges[0])
+                        value = keep(original, edges[0])
                     else:
-                        value = Saved(value.array, value.version, edge_of(value))
+                        value = keep(value, edge_of(value))
                     releases = True
                 saved[name] = value
             elif source == RESULT:
-                array, version = results[place]
-                saved[name] = Saved(array, version, self._output_place(name, place))
+                saved[name] = keep(results[place], self._output_place(name, place))
                 releases = True
             elif source == SHAPE:
                 value = values[place]
                 saved[name] = value.array.shape if isinstance(value, Tensor) else shapes(value)
             else:
                 saved[name] = raw(values[place]).dtype
-        wide = is_half(results[0][0].dtype)
+        wide = is_half(results[0].array.dtype)
         cls = computed_wide(self.node) if wide else self.node
         node = make_node(cls, edges, saved if releases else Facts(saved), frame)
         if wide:
             node.fit = self._metas(values, edges)
         elif self.elementwise:
-            node.fit = self._fit(values, edges, results[0][0])
+            node.fit = self._fit(values, edges, results[0].array)
         return node
 
     def _output_place(self, name: str, place: int) -> int | None:
@@ -323,13 +350,24 @@ class Op:
             return OUTPUT
         return place - sum(n in self.nondifferentiable for n in (self.outputs or ())[:place])
 
-    def _metas(self, values: Any, edges: tuple) -> list:
-        """The shape and type of each input that wants a gradient."""
+    def slots(self, values: Any) -> list:
+        """The differentiable arguments, those of a list one by one."""
         inputs: list = []
         for place in self.places:
             value = values[place]
             inputs.extend(value) if self.sequence is not None and type(value) in (list, tuple) else inputs.append(value)
-        return [None if edge is None else (x.array.shape, x.array.dtype) for x, edge in zip(inputs, edges)]
+        return inputs
+
+    def fact(self, name: str, values: Any, out: Tensor) -> Any:
+        """What a rule asks for under a name, from the arguments and the only result."""
+        _, source, place = self._step(name)
+        if source == VALUE:
+            return values[place]
+        return out if source == RESULT else shapes(values[place]) if source == SHAPE else raw(values[place]).dtype
+
+    def _metas(self, values: Any, edges: tuple) -> list:
+        """The shape and type of each input that wants a gradient."""
+        return [None if edge is None else (x.array.shape, x.array.dtype) for x, edge in zip(self.slots(values), edges)]
 
     def _fit(self, values: Any, edges: tuple, result: ndarray) -> list | None:
         metas = self._metas(values, edges)
@@ -340,6 +378,10 @@ class Op:
     def _several(self, arrays: Any, first: Any, values: Any, edges: tuple | None, frame: Any) -> Any:
         """The outputs of an operation that has more than one."""
         outs = [wrap(array if type(array) is ndarray else asarray(array)) for array in arrays]
+        return self._linked(outs, first, values, edges, frame)
+
+    def _linked(self, outs: list, first: Any, values: Any, edges: tuple | None, frame: Any) -> Any:
+        """The outputs as what the operation returns, recorded if there are edges."""
         if self.view:
             for out in outs:
                 show(out, first, View.MULTI_OUTPUT)
@@ -347,7 +389,7 @@ class Op:
             names = self.outputs or ("",) * len(outs)
             linked = [o for n, o in zip(names, outs) if n not in self.nondifferentiable and o.array.dtype.kind in "fcV"]
             if linked:
-                node = self.record(values, edges, tuple((out.array, out.version) for out in outs), frame)
+                node = self.record(values, edges, outs, frame)
                 if self.several:
                     node.outputs = [(out.array.shape, out.array.dtype) for out in linked]
                     for index in reversed(range(len(linked))):  # backward passes the latest first: in order
@@ -365,27 +407,34 @@ class Op:
         target = args[0]
         values: Any = ()
         edges = None
+        level = top_level((*args, *kwargs.values())) if open_levels.get() else None
         mode = recording.get()
         if mode:
             values = self.values(args, kwargs)
-            edges = self.edges(values)
+            edges = self.edges(values if level is None else level.recorded(values))
         check_writable(target, f"{self.name}_", edges is not None, self.idempotent)
         for other in args[1:]:
             if isinstance(other, Tensor) and other.version is target.version and other is not target:
                 check_apart(target.array, other.array)
-        evaluate = self.evaluate if mode is True or not mode else functools.partial(mode.compute, self)
-        value = asarray(evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
-        check_fits(target.array, value)
+        if level is None:
+            evaluate = self.evaluate if mode is True or not mode else functools.partial(mode.compute, self)
+            value: Any = asarray(evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
+        else:
+            value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
+        check_fits(target.array, value if level is None else value.array)
         node = None
         if edges is not None:
             original = None
             if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
-                original = target.array.copy()
-            node = self.record(values, edges, ((target.array, target.version),), frame, original)
+                original = copied(target)
+            node = self.record(values, edges, (target,), frame, original)
         elif mode and target.requires_grad:
             node = make_node(cut(self.name), (edge_of(target),), {"shape": target.array.shape}, frame)
-        np.copyto(target.array, value, casting="unsafe")
-        bump(target)
+        if level is None:
+            np.copyto(target.array, value, casting="unsafe")
+            bump(target)
+        else:
+            level.write(target, value)
         if node is not None:
             node.written()
             if mode is not True:
@@ -410,6 +459,14 @@ class Op:
         for target, result in zip(targets, results, strict=True):
             write_out(target, asarray(result))
         return self.returns(targets) if len(targets) > 1 else targets[0]
+
+
+def _into_layered(level: Any, out: Any, result: Any) -> Any:
+    """``out=`` at a level: the results written into given tensors."""
+    pairs = zip(out, result, strict=True) if isinstance(out, (tuple, list)) else ((out, result),)
+    for target, value in pairs:
+        level.write(target, value)
+    return out
 
 
 def _tensors(values: Any) -> list[Tensor]:
@@ -471,7 +528,7 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    ("apart", "elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent")
+    ("apart", "batch", "elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent")
 )
 
 

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.modes import recording
+from ..autograd.modes import open_levels, recording
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
 from .define import inplace, op
 from .filling import fill_
 from .inplace import copy_
+from .levels import is_open, top_level
 from .place import zeros_as
 from .promotion import as_type, fit, raw
 from .showing import shown
@@ -47,6 +48,8 @@ def getitem(self: Tensor, index: Any) -> Tensor:
     if type(self) is ndarray:
         return self[index if kind is tuple else (index,)]
     array = self.array
+    if open_levels.get() and top_level((self, index)) is not None:
+        return _layered_getitem(self, index)
     if kind is int:
         try:
             part = array[index, ...]
@@ -71,6 +74,18 @@ def getitem(self: Tensor, index: Any) -> Tensor:
             part = self if all(item == WHOLE for item in basic) else _basic(self, basic, 3)
             return part if positions is None else _index(part, positions)
     return _basic(self, items, 3)
+
+
+def _layered_getitem(self: Tensor, index: Any) -> Tensor:
+    """Reading where the tensor or the index belongs to an open transformation: views one by one."""
+    basic, positions = _separate(self.array.shape, _as_items(index))
+    _check_steps(basic)
+    try:
+        steps = _steps(self.array.shape, basic)
+    except IndexError:
+        raise _out_of_range(self.array.shape, basic) from None
+    part = _one_by_one(self, steps)
+    return part if positions is None else _index(part, positions)
 
 
 def contains(self: Tensor, element: Any) -> bool:
@@ -187,8 +202,8 @@ def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
             positions += [None] * skipped
             dim += skipped
             used = len(shape)
-        elif type(item) is ndarray:
-            if item.dtype.kind != "b":
+        elif type(item) is ndarray or isinstance(item, Tensor):
+            if isinstance(item, Tensor) or item.dtype.kind != "b":
                 positions.append(item)
                 basic.append(WHOLE)
                 dim += 1
@@ -236,6 +251,8 @@ def _resolve(item: Any) -> Any:
     if kind is bool or kind is np.bool_:
         return np.asarray(item)
     if isinstance(item, Tensor):
+        if is_open(item) and item.array.dtype.kind in "iu":
+            return item
         array = item.array
     elif isinstance(item, (ndarray, list, tuple, range)):
         array = np.asarray(_untensored(item)) if len(item) else np.empty(0, np.int64)
@@ -321,6 +338,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         return None
     items = index if type(index) is tuple else _as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
+        return _recorded_setitem(self, items, value)
+    if open_levels.get() and top_level((self, items, value)) is not None:
         return _recorded_setitem(self, items, value)
     check_writable(self, "index_put_", False, idempotent=not given)
     basic, positions = _separate(self.array.shape, items)

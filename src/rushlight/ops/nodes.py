@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.modes import recording
 from ..autograd.node import Node, Slot, describe, next_number, user_place
 from ..tensor import Moved, Tensor, new, wrap
+from .levels import Layered, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
 
 ndarray = np.ndarray
@@ -79,6 +81,43 @@ class Saved(Kept):
         return restore(self.load(node), self.cell, output_place(node, self.place))
 
 
+class SavedLayered(Saved):
+    """A kept tensor of an open transformation, whose array alone is not all that it stands for."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Layered, place: Any) -> None:
+        super().__init__(tensor.array, tensor.version, place)
+        self.tensor = tensor.bare()
+
+    def load_tensor(self, node: Node) -> Tensor:
+        self.load(node)
+        place = output_place(node, self.place)
+        if place is None:
+            return self.tensor
+        if not isinstance(place, Node):
+            return place
+        tensor = self.tensor.bare()
+        tensor.node = place
+        return tensor
+
+
+def keep(tensor: Tensor, place: Any) -> Saved:
+    """A tensor to be kept for backward."""
+    if isinstance(tensor, Layered):
+        return SavedLayered(tensor, place)
+    return Saved(tensor.array, tensor.version, place)
+
+
+def copied(tensor: Tensor) -> Tensor:
+    """A tensor's values from before it is overwritten."""
+    if isinstance(tensor, Layered):
+        from .convert import clone
+
+        return clone(tensor.bare())
+    return wrap(tensor.array.copy())
+
+
 class Facts(dict):
     """What a derivative asks for where none of it is an array: backward has nothing to release and may run again."""
 
@@ -137,7 +176,7 @@ class Backward(Node):
     def written(self) -> None:
         """The saved result is the one that an in-place operation has just written."""
         for value in self.saved.values():
-            if type(value) is Saved and type(value.place) is int:
+            if isinstance(value, Saved) and type(value.place) is int:
                 value.version = value.cell[0]
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
@@ -288,12 +327,21 @@ def through_composite(node: Backward, g: Any) -> tuple:
 
     kept = node.kept(True)
     proxies = {}
-    for name, edge in zip(node.arguments, node.edges):
-        if edge is not None:
-            proxies[name] = kept[name] = alias(kept[name])
-    result = node.composite(**{name: value for name, value in kept.items() if name in node.parameters})  # type: ignore
+    create_graph = bool(recording.get())
+    with recorded():
+        for name, edge in zip(node.arguments, node.edges):
+            if edge is not None:
+                proxies[name] = kept[name] = alias(kept[name])
+        result = node.composite(**{n: value for n, value in kept.items() if n in node.parameters})  # type: ignore
     targets = [proxy.node for proxy in proxies.values()]
     found = engine.run(
-        [result.node], [g], keep_graph=True, recorded=True, targets=targets, make=wrap_grad, boundary=True
+        [result.node],
+        [g],
+        keep_graph=True,
+        on_tensors=True,
+        create_graph=create_graph,
+        targets=targets,
+        make=wrap_grad,
+        boundary=True,
     )
     return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)

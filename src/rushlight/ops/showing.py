@@ -15,9 +15,27 @@ import numpy as np
 from ..autograd.modes import inferring, recording
 from ..autograd.node import Node, current_frame, inside, next_number, user_place
 from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
+from .levels import is_open
 from .writing import compose
 
 ndarray = np.ndarray
+
+
+class Showing:
+    """What the levels of transformations ask about a view as about any operation, see `define.Op`."""
+
+    view, elementwise = True, False
+
+    def __init__(self, compute: Callable, batch: Any) -> None:
+        self.name, self.batch = compute.__name__, batch
+
+    def values(self, args: tuple, kwargs: dict) -> tuple:
+        """The arguments, all of them positional."""
+        return args
+
+    def slots(self, values: tuple) -> tuple:
+        """The differentiable ones."""
+        return values[:1]
 
 
 class ShowingBackward(Node):
@@ -38,17 +56,25 @@ def node_class(name: str, rule: Callable) -> type[ShowingBackward]:
     return type(name, (ShowingBackward,), {"rule": staticmethod(rule), "__slots__": ()})
 
 
-def viewing(name: str, rule: Callable) -> Callable:
-    """Declare a view: decorate the function from an array and parameters to an array over the same memory."""
+def viewing(name: str, rule: Callable, batch: Any = None) -> Callable:
+    """Declare a view: decorate the function from an array and parameters to an array over the same memory.
+
+    ``batch``: how vmap carries it out, see `batching`.
+    """
     cls = node_class(name, rule)
 
     def declare(compute: Callable) -> Callable:
+        spec = Showing(compute, batch)
+
         @functools.wraps(compute)
         def call(input: Any, *parameters: Any, **options: Any) -> Any:
             kind = type(input)
             if options:
                 parameters = in_order(compute, parameters, options)
             if kind is Tensor or kind is Parameter or isinstance(input, Tensor):
+                if kind is not Tensor and kind is not Parameter and is_open(input):
+                    out = input.level.interpret(lambda args, _: call(*args), spec, (input, *parameters), {})
+                    return shown(input, out.array, ((cls, input.array.shape, parameters),), 2, out)
                 return shown(input, compute(input.array, *parameters), ((cls, input.array.shape, parameters),), 2)
             if kind is ndarray or isinstance(input, np.generic):
                 return compute(input, *parameters)
@@ -75,14 +101,16 @@ def in_order(compute: Callable, parameters: tuple, options: dict) -> tuple:
     return tuple(by_name[name] for name in names)
 
 
-def shown(of: Tensor, array: ndarray, steps: tuple, depth: int) -> Tensor:
+def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None) -> Tensor:
     """A view of a tensor on this array.
 
     Args:
         steps: the nodes to record, innermost first: their class, the shape they start from, and their parameters.
         depth: how many frames up the caller of the operation is.
+        out: the view, where it is more than the array.
     """
-    out = new(Tensor)
+    if out is None:
+        out = new(Tensor)
     out.array, out.leaf, out._grad, out._hooks, out.node = array, False, None, None, None
     cell, seen = of.version, of._view
     out.version = cell

@@ -1,0 +1,212 @@
+"""Forward mode: tensors with a tangent, and what operations make of tangents.
+
+The derivative in forward mode follows from the rule that an operation declares for backward. A rule of an elementwise
+operation multiplies by the derivative, whichever way it is gone through. A view of a tangent is the view itself. Any
+other rule is a linear function from gradients of outputs to gradients of inputs; forward mode is its transpose, which
+differentiating the rule by the gradients gives (https://j-towns.github.io/2017/06/12/A-new-trick.html).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..autograd.gradients import grad
+from ..autograd.modes import recording
+from ..autograd.node import Bundle, Slot
+from ..tensor import Tensor, new, wrap
+from .convert import clone, detach, to_dtype
+from .inplace import copy_
+from .levels import Layered, Level, bare, below, fresh, mapped, recorded, zeros_like
+from .promotion import is_half, raw
+from .strided import strided_from
+from .views import expand
+
+
+class Dual(Layered):
+    """A tensor, its ``primal``, with the direction in which it moves, its ``tangent``; None is the direction zero."""
+
+    __slots__ = ()
+    primal: Tensor
+    tangent: Tensor | None
+
+    def bare(self) -> Dual:
+        return dual(self.level, bare(self.primal), self.tangent)
+
+    def detached(self) -> Tensor:
+        return detach(self.primal)
+
+
+def dual(level: Level, primal: Tensor, tangent: Tensor | None) -> Dual:
+    """A dual number of a level."""
+    out = wrap(primal.array, Dual)
+    out.version, out.level, out.primal, out.tangent = primal.version, level, primal, tangent
+    return out
+
+
+class ForwardLevel(Level):
+    """Forward mode: each operation is done on the primals, and its derivative applied to the tangents."""
+
+    def lift(self, tensor: Tensor) -> Dual:
+        return dual(self, tensor, None)
+
+    def records(self, tensor: Tensor) -> bool:
+        return True
+
+    def primal(self, tensor: Tensor) -> Tensor:
+        """The primal of a tensor of this level; another tensor itself."""
+        return tensor.primal if isinstance(tensor, Dual) and tensor.level is self else tensor
+
+    def tangent(self, tensor: Any) -> Tensor | None:
+        """The tangent of a tensor, if it has one of this level."""
+        return tensor.tangent if isinstance(tensor, Dual) and tensor.level is self else None
+
+    def interpret(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> Any:
+        with below(self):
+            outs, tangents = self._push(perform, spec, args, kwargs)
+        if isinstance(outs, Tensor):
+            return dual(self, outs, tangents)
+        return [dual(self, out, tangent) for out, tangent in zip(outs, tangents)]
+
+    def _push(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> tuple:
+        """The results on the primals, and their tangents."""
+        primals = mapped(self.primal, args), mapped(self.primal, kwargs)
+        if not any(self.tangent(slot) is not None for slot in spec.slots(spec.values(args, kwargs))):
+            outs = perform(*primals)
+            return outs, None if isinstance(outs, Tensor) else [None] * len(outs)
+        if spec.view:
+            return perform(*primals), perform(mapped(self.tangent, args), kwargs)
+        if spec.elementwise and multiplies(spec, args, kwargs):
+            out = perform(*primals)
+            return out, fitting(self._along(spec, out, spec.values(args, kwargs)), out)
+        return self._transposed(perform, spec, args, kwargs)
+
+    def _along(self, spec: Any, out: Tensor, values: tuple) -> Any:
+        """The tangent of an elementwise operation: the rule of each operand applied to its tangent."""
+        total = None
+        primals = mapped(self.primal, values)
+        for place, rule in zip(spec.places, spec.node.rules):
+            tangent = self.tangent(values[place])
+            if tangent is not None:
+                known = {name: spec.fact(name, primals, out) for name in rule.needs}
+                part = rule.function(*[tangent if name == "g" else known.get(name) for name in rule.names])
+                total = part if total is None else total + part
+        return total
+
+    def _transposed(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> tuple:
+        """The results on the primals, and tangents from the transpose of the operation's rule."""
+        proxies: dict[int, Tensor] = {}
+
+        def proxy(tensor: Tensor) -> Tensor:
+            primal = self.primal(tensor)
+            if self.tangent(tensor) is None:
+                return primal
+            if id(tensor) not in proxies:
+                proxies[id(tensor)] = fresh(primal)
+            return proxies[id(tensor)]
+
+        create_graph = bool(recording.get())
+        with recorded():
+            outs = perform(mapped(proxy, args), mapped(proxy, kwargs))
+        several = not isinstance(outs, Tensor)
+        ends = list(outs) if several else [outs]
+        tangents = self._through(ends, spec.slots(spec.values(args, kwargs)), create_graph)
+        for out in ends:
+            forget(out, [leaf for leaf in proxies.values() if leaf.leaf], create_graph)
+        return (outs, tangents) if several else (outs, tangents[0])
+
+    def _through(self, outs: list, slots: list, create_graph: bool) -> list:
+        """The tangent of each output: the derivative of its node, differentiated by the gradients that it takes."""
+        ends = [out for out in outs if out.node is not None]
+        if not ends:
+            return [None] * len(outs)
+        gradients = [fresh(zeros_like(out)) for out in ends]
+        node, g = ends[0].node, gradients[0]
+        if type(node) is Slot:
+            node, g = node.edges[0], Bundle(len(ends), dict(enumerate(gradients)))
+        with recorded():
+            parts = node.run_recorded(g)
+        pairs = [
+            (part, tangent)
+            for part, tangent in zip(parts, map(self.tangent, slots))
+            if part is not None and part.requires_grad and tangent is not None
+        ]
+        found: Any = [None] * len(ends)
+        if pairs:
+            sources, directions = zip(*pairs)
+            found = grad(sources, gradients, directions, create_graph=create_graph, allow_unused=True)
+        by_end = {id(end): zeros_like(end) if part is None else part for end, part in zip(ends, found)}
+        return [by_end.get(id(out)) for out in outs]
+
+    def write(self, target: Tensor, result: Tensor) -> None:
+        primal, tangent = self.primal(result), self.tangent(result)
+        if not (isinstance(target, Dual) and target.level is self):
+            if tangent is None:
+                copy_(target, primal)
+                return
+            self.become_dual(target)
+        with below(self):
+            copy_(target.primal, primal)  # type: ignore[attr-defined]
+            self._write_tangent(target, tangent)
+
+    def _write_tangent(self, target: Any, tangent: Tensor | None) -> None:
+        if tangent is None:
+            if target.tangent is not None:
+                target.tangent.zero_()
+            return
+        if target.tangent is None:
+            target.tangent = self._tangent_within_base(target, tangent)
+        copy_(target.tangent, tangent)
+
+    def _tangent_within_base(self, target: Dual, like: Tensor) -> Tensor:
+        """A tangent of zeros for a tensor that had none; that of a view is a view of its base's."""
+        view = target._view
+        if view is None:
+            return zeros_of(like, target)
+        base: Any = view.base
+        if self.tangent(base) is None:
+            if not (isinstance(base, Dual) and base.level is self):
+                self.become_dual(base)
+            base.tangent = zeros_of(like, base)
+        show = view.replay or strided_from(base.array, target.array)
+        return show(base.tangent)
+
+    def become_dual(self, tensor: Any) -> None:
+        """Turn a tensor of a lower level into one of this, because a dual number is about to be written into it."""
+        primal: Any = new(type(tensor))
+        for name in ("array", "leaf", "node", "version", "_grad", "_view", "_hooks"):
+            setattr(primal, name, getattr(tensor, name))
+        primal.__dict__.update(tensor.__dict__)
+        tensor.__dict__.clear()
+        tensor.__class__ = Dual
+        tensor.level, tensor.primal, tensor.tangent = self, primal, None
+
+
+def multiplies(spec: Any, args: tuple, kwargs: dict) -> bool:
+    """Whether the rules of an elementwise operation just multiply by a real derivative, in the type of the operands."""
+    operands = [raw(value) for value in spec.slots(spec.values(args, kwargs)) if isinstance(value, Tensor)]
+    return not spec.node.joint and all(x.dtype.kind != "c" and not is_half(x.dtype) for x in operands)
+
+
+def zeros_of(like: Tensor, shaped: Tensor) -> Tensor:
+    """Zeros of the shape and type of one tensor and the level of another."""
+    zero = zeros_like(shaped)
+    return clone(zero) if type(like) is Tensor else zero + to_dtype(like.sum() * 0, zero.array.dtype)
+
+
+def fitting(tangent: Tensor, out: Tensor) -> Tensor:
+    """A tangent in the shape and type of the result that it belongs to."""
+    if tangent.array.dtype != out.array.dtype:
+        tangent = to_dtype(tangent, out.array.dtype)
+    return tangent if tangent.array.shape == out.array.shape else expand(tangent, out.array.shape)
+
+
+def forget(out: Tensor, leaves: list, create_graph: bool) -> None:
+    """Take leaves that were only there to differentiate by out of the history of a result."""
+    node: Any = out.node
+    if node is None:
+        return
+    if type(node) is Slot:
+        node = node.edges[0]
+    node.edges = tuple([None if any(edge is leaf for leaf in leaves) else edge for edge in node.edges])
+    if not create_graph or all(edge is None for edge in node.edges):
+        out.node = None

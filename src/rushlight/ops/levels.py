@@ -1,0 +1,155 @@
+"""Nested transformations: their levels, and the tensors that stand for more than one array.
+
+Forward mode and vmap each open a `Level`. A `Layered` tensor, a dual number or a batch, belongs to one level and holds
+tensors of lower ones. An operation is interpreted by the highest level among its arguments, in terms of operations on
+what that level's tensors hold; backward runs on the tensors of any level, by the same rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..autograd.modes import as_recording, open_levels, recording
+from ..tensor import Tensor, wrap
+
+class Level:
+    """One open transformation: how its tensors go through operations."""
+
+    number: int  # how many were open when this one was opened
+
+    def interpret(self, perform: Callable, spec: Any, args: tuple, kwargs: dict) -> Any:
+        """The results of ``perform(args, kwargs)``, an operation with tensors of this level among its arguments."""
+        raise NotImplementedError(f"{type(self).__name__} does not interpret operations")
+
+    def lift(self, tensor: Tensor) -> Layered:
+        """A tensor of a lower level as one of this."""
+        raise NotImplementedError(f"{type(self).__name__} does not lift tensors")
+
+    def write(self, target: Tensor, result: Tensor) -> None:
+        """Put the values of one tensor into another, one of which is of this level."""
+        raise NotImplementedError(f"{type(self).__name__} does not write")
+
+    def records(self, tensor: Tensor) -> bool:
+        """Whether operations of this level record what they do with a tensor, also if it is of a lower level."""
+        return isinstance(tensor, Layered) and tensor.level is self
+
+    def recorded(self, values: Any) -> Any:
+        """Arguments without those tensors with which nothing is to be recorded at this level."""
+        return mapped(lambda tensor: tensor if self.records(tensor) else None, values)
+
+
+class Layered(Tensor):
+    """A tensor of a level. Its array is what one may ask for shape and type; its values are more than that.
+
+    It has no slots, so that a plain tensor can become one when something of a level is written into it.
+    """
+
+    __slots__ = ()
+    level: Level
+
+    def bare(self) -> Layered:
+        """The same values, without history at this level."""
+        raise NotImplementedError(f"{type(self).__name__} has no bare form")
+
+    def detached(self) -> Tensor:
+        """The same values, without history at any level."""
+        raise NotImplementedError(f"{type(self).__name__} has no detached form")
+
+
+@contextmanager
+def opened(level: Level) -> Iterator[Level]:
+    """Open a level."""
+    outer = open_levels.get()
+    level.number = len(outer)
+    open_levels.set((*outer, level))
+    try:
+        yield level
+    finally:
+        open_levels.set(outer)
+
+
+@contextmanager
+def below(level: Level) -> Iterator[None]:
+    """Only the levels below this one are open: where its operations are carried out."""
+    outer = open_levels.get()
+    open_levels.set(outer[: level.number])
+    try:
+        yield
+    finally:
+        open_levels.set(outer)
+
+
+@contextmanager
+def recorded() -> Iterator[None]:
+    """Operations are recorded, whatever the user's mode is."""
+    outer = recording.get()
+    recording.set(as_recording(True))
+    try:
+        yield
+    finally:
+        recording.set(outer)
+
+
+def is_open(value: Any) -> bool:
+    """Whether this is a tensor of a level that is open."""
+    return isinstance(value, Layered) and value.level in open_levels.get()
+
+
+def top_level(arguments: Any) -> Any:
+    """The highest open level among the tensors in nested lists and dictionaries of arguments, or None."""
+    found: Any = None
+    for value in arguments.values() if isinstance(arguments, dict) else arguments:
+        if isinstance(value, Layered):
+            level = value.level if value.level in open_levels.get() else None
+        elif isinstance(value, (list, tuple, dict)):
+            level = top_level(value)
+        else:
+            continue
+        if level is not None and (found is None or level.number > found.number):
+            found = level
+    return found
+
+
+def mapped(change: Callable, value: Any) -> Any:
+    """Nested lists of arguments with each Tensor among them replaced by ``change(tensor)``."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if type(value) in (list, tuple):
+        return type(value)([mapped(change, item) for item in value])
+    if type(value) is dict:
+        return {key: mapped(change, item) for key, item in value.items()}
+    return value
+
+
+def fresh(tensor: Tensor) -> Any:
+    """The tensor as one of the innermost open level to differentiate by: a leaf, or a view if it requires grad there."""
+    from .views import alias
+
+    levels = open_levels.get()
+    if not levels or (isinstance(tensor, Layered) and tensor.level is levels[-1]):
+        if tensor.requires_grad:
+            with recorded():
+                return alias(tensor)
+        leaf = bare(tensor)
+    else:
+        leaf = levels[-1].lift(tensor)
+    leaf.leaf = True
+    return leaf
+
+
+def bare(tensor: Tensor) -> Any:
+    """The tensor without history, sharing memory and version."""
+    if isinstance(tensor, Layered):
+        return tensor.bare()
+    out = wrap(tensor.array)
+    out.version = tensor.version
+    return out
+
+
+def zeros_like(tensor: Tensor) -> Tensor:
+    """Zeros of the shape and type of a tensor, of no level."""
+    return wrap(np.zeros(tensor.array.shape, tensor.array.dtype))
