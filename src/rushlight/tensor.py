@@ -503,20 +503,22 @@ class Tensor(Attached):
         return copied
 
     def __repr__(self, *, tensor_contents: str | None = None) -> str:
+        plain = type(self) is Tensor or type(self) is Parameter
+        return self._printed("tensor" if plain else type(self).__name__, contents=tensor_contents)
+
+    def _printed(self, class_name: str, **notes: Any) -> str:
         try:
             made_by = self.grad_fn
             grad_fn_name = None if made_by is None else made_by.name()
-        except (
-            RuntimeError
-        ):  # an in-place change has made this view's history unusable; it can be looked at all the same
-            grad_fn_name = "Invalid"
+        except RuntimeError:
+            grad_fn_name = "Invalid"  # an in-place change has made this view's history unusable: it can still be seen
         return tensor_repr(
             self.array,
             requires_grad=grad_fn_name is None and self.requires_grad,
             grad_fn_name=grad_fn_name,
-            class_name="tensor" if type(self) in (Tensor, Parameter) else type(self).__name__,
+            class_name=class_name,
             is_parameter=isinstance(self, Parameter),
-            contents=tensor_contents,
+            **notes,
         )
 
     def __format__(self, spec: str) -> str:

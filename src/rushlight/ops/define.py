@@ -528,7 +528,18 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    ("apart", "batch", "elementwise", "promote", "view", "outputs", "sequence", "composite", "nondifferentiable", "idempotent")
+    (
+        "apart",
+        "batch",
+        "elementwise",
+        "promote",
+        "view",
+        "outputs",
+        "sequence",
+        "composite",
+        "nondifferentiable",
+        "idempotent",
+    )
 )
 
 

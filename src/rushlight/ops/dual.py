@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ..autograd.gradients import grad
 from ..autograd.modes import recording
 from ..autograd.node import Bundle, Slot
@@ -34,6 +36,11 @@ class Dual(Layered):
 
     def detached(self) -> Tensor:
         return detach(self.primal)
+
+    # To mypy, arguments of special methods have no names.
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
+        tangent = None if self.tangent is None else repr(self.tangent)
+        return self._printed("tensor", tangent=tangent, contents=tensor_contents)
 
 
 def dual(level: Level, primal: Tensor, tangent: Tensor | None) -> Dual:
@@ -77,7 +84,8 @@ class ForwardLevel(Level):
             return perform(*primals), perform(mapped(self.tangent, args), kwargs)
         if spec.elementwise and multiplies(spec, args, kwargs):
             out = perform(*primals)
-            return out, fitting(self._along(spec, out, spec.values(args, kwargs)), out)
+            values = spec.values(args, kwargs)
+            return out, self._apart(fitting(self._along(spec, out, values), out), spec.slots(values))
         return self._transposed(perform, spec, args, kwargs)
 
     def _along(self, spec: Any, out: Tensor, values: tuple) -> Any:
@@ -134,8 +142,16 @@ class ForwardLevel(Level):
         if pairs:
             sources, directions = zip(*pairs)
             found = grad(sources, gradients, directions, create_graph=create_graph, allow_unused=True)
-        by_end = {id(end): zeros_like(end) if part is None else part for end, part in zip(ends, found)}
+        by_end = {
+            id(end): zeros_like(end) if part is None else self._apart(part, slots) for end, part in zip(ends, found)
+        }
         return [by_end.get(id(out)) for out in outs]
+
+    def _apart(self, tangent: Tensor, slots: list) -> Tensor:
+        """The tangent of a result in memory of its own: a change of the result in place must not reach operands."""
+        given = [self.tangent(slot) for slot in slots]
+        shared = any(t is not None and np.may_share_memory(t.array, tangent.array) for t in given)
+        return clone(tangent) if shared else tangent
 
     def write(self, target: Tensor, result: Tensor) -> None:
         primal, tangent = self.primal(result), self.tangent(result)

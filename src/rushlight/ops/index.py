@@ -77,14 +77,9 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 
 
 def _layered_getitem(self: Tensor, index: Any) -> Tensor:
-    """Reading where the tensor or the index belongs to an open transformation: views one by one."""
+    """Reading where the tensor or the index belongs to an open transformation."""
     basic, positions = _separate(self.array.shape, _as_items(index))
-    _check_steps(basic)
-    try:
-        steps = _steps(self.array.shape, basic)
-    except IndexError:
-        raise _out_of_range(self.array.shape, basic) from None
-    part = _one_by_one(self, steps)
+    part = _basic(self, basic, 4)
     return part if positions is None else _index(part, positions)
 
 
@@ -102,9 +97,9 @@ def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
         part = array[items if Ellipsis in items else (*items, ...)]
     except IndexError:
         raise _out_of_range(array.shape, items) from None
-    if self._view is not None and self._view.replay is not None:
-        return _one_by_one(self, _steps(array.shape, items))
     _check_steps(items)
+    if (self._view is not None and self._view.replay is not None) or is_open(self):
+        return _one_by_one(self, _steps(array.shape, items))
     return shown(self, part, _steps(array.shape, items) if recording.get() else (), depth)
 
 

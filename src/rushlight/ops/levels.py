@@ -16,6 +16,7 @@ import numpy as np
 from ..autograd.modes import as_recording, open_levels, recording
 from ..tensor import Tensor, wrap
 
+
 class Level:
     """One open transformation: how its tensors go through operations."""
 
@@ -126,7 +127,7 @@ def mapped(change: Callable, value: Any) -> Any:
 
 
 def fresh(tensor: Tensor) -> Any:
-    """The tensor as one of the innermost open level to differentiate by: a leaf, or a view if it requires grad there."""
+    """The tensor at the innermost open level, to differentiate by: a leaf, or a view if it requires grad there."""
     from .views import alias
 
     levels = open_levels.get()
