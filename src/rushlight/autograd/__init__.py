@@ -20,6 +20,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "functional",
     "grad",
     "gradcheck",
@@ -32,7 +33,7 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-_MODULES = ("functional",)
+_MODULES = ("forward_ad", "functional")
 _unknown = _refuse(__name__)
 
 

@@ -185,15 +185,16 @@ class Op:
         if self.places and mode:
             values = self.values(args, kwargs)
             edges = self.edges(level.recorded(values))
+        first: Any = _first_tensor(list(args))
         if isinstance(result, Tensor):
             if self.view:
-                show(result, _first_tensor(list(args)))
+                show(result, first)
             if edges is not None and result.array.dtype.kind in "fcV":
                 result.node = self.record(values, edges, (result,), frame)
                 if mode is not True:
                     mode.keep(self, result.node, values)
         else:
-            result = self._linked(list(result), _first_tensor(list(args)), values, edges, frame)
+            result = self._linked(list(result), first, values, edges, frame)
         return result if out is None else _into_layered(level, out, result)
 
     def evaluate(self, arrays: Any, named_arrays: dict) -> Any:

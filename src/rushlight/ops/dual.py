@@ -161,7 +161,7 @@ class ForwardLevel(Level):
                 return
             self.become_dual(target)
         with below(self):
-            copy_(target.primal, primal)  # type: ignore[attr-defined]
+            copy_(target.primal, primal)
             self._write_tangent(target, tangent)
 
     def _write_tangent(self, target: Any, tangent: Tensor | None) -> None:
