@@ -13,6 +13,7 @@ from . import devices, dtypes
 from .autograd import gradients
 from .autograd.modes import inferring
 from .autograd.node import Hooks, Node, RemovableHandle, Slot
+from .autograd.origin import born, detached
 from .printing import tensor_repr
 from .size import Size
 
@@ -104,14 +105,15 @@ class Tensor(Attached):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_grad", "_hooks", "_view", "array", "leaf", "node", "version")
+    __slots__ = ("__dict__", "__weakref__", "_grad", "_hooks", "_view", "array", "leaf", "node", "origin", "version")
     __array_priority__ = 1000
     __hash__ = object.__hash__
 
     array: ndarray  # always an ndarray, 0-dim ones included
     node: Node | None  # what made it; None for a leaf
     leaf: bool  # a leaf that requires grad
-    version: list[int]  # counts in-place changes; shared with views and detached aliases
+    version: list  # the count of in-place changes and where the last was made; shared by views and detached aliases
+    origin: tuple  # how it was made, if nothing was recorded; see `autograd.origin`
     _view: View | None
     _grad: Tensor | None
     _hooks: Hooks | None  # of a leaf; a non-leaf's are its node's
@@ -336,7 +338,7 @@ class Tensor(Attached):
     @property
     def data(self) -> Tensor:
         """The same memory without the history; changes made through it are not seen by autograd."""
-        return wrap(self.array)
+        return detached(wrap(self.array), self)
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -547,7 +549,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Any:
         if data is None:
             data = wrap(np.empty(0, dtypes.get_default_dtype().numpy))
-        parameter = wrap(data.array, cls)
+        parameter = born(wrap(data.array, cls))
         parameter.version = data.version
         return record_from(parameter) if requires_grad else parameter
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .modes import as_recording, recording
-from .node import Bundle, Node, describe
+from .modes import IN_BACKWARD, as_recording, recording
+from .node import Bundle, Node, current_frame, explained, freed_by, name_line, user_place
 
 by_number = attrgetter("number")
 ndarray = np.ndarray
@@ -64,6 +64,8 @@ def run(
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
         wanted = relevant | targets
     grads = starting(roots, gradients, wanted)
+    place = None if keep_graph else user_place(current_frame(2))
+    node: Any = None
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
     for root in grads:
         if isinstance(root, Node):
@@ -73,7 +75,7 @@ def run(
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     outer = recording.get()
-    recording.set(as_recording(create_graph))
+    recording.set(as_recording() if create_graph else IN_BACKWARD)
     try:
         while True:
             if following is not None:
@@ -91,12 +93,12 @@ def run(
                 captured[node] = g
                 continue
             if node.saved is None:
-                raise RuntimeError(f"{FREED}\nThe freed operation is {node.name()}, made at {describe(node)}")
+                raise RuntimeError(explained(FREED, *freed_by(node)))
             parts = node.run_recorded(g) if on_tensors else node.run(g)
             if node.hooks is not None:
                 parts = node.hooks.call_after(parts, g, on_tensors, make)
             if not keep_graph and node.saved:
-                node.saved = None
+                node.saved, node.fit = None, place
             g = None
             for edge, part in zip(node.edges, parts):
                 if part is None or edge is None or (wanted is not None and edge not in wanted):
@@ -129,8 +131,13 @@ def run(
             if due is not None:
                 for leaf in due.get(node, ()):
                     finish(leaf, grads.pop(leaf, None), on_tensors, captured, targets, make)
+        node = None
         for leaf in tuple(grads):
             finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
+    except Exception as error:
+        if node is not None:
+            name_line(error, node)
+        raise
     finally:
         recording.set(outer)
     return captured if captured is not None else {}
@@ -216,6 +223,7 @@ def accumulate(leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
         else:
             add(grad.array, g, grad.array, casting="unsafe")
             grad.version[0] += 1
+            del grad.version[1:]
 
 
 def is_sole(g: Any) -> bool:

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .modes import recording
-from .node import Bundle, Node, Slot, current_frame, next_number, public_edge, user_place
+from .modes import IN_FORWARD, recording
+from .node import Bundle, Node, Slot, current_frame, explained, freed_by, next_number, public_edge, user_place
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
 
@@ -72,7 +72,7 @@ class FunctionNode(Node, FunctionCtx):
         if self.saved is None:
             from .engine import FREED
 
-            raise RuntimeError(FREED)
+            raise RuntimeError(explained(FREED, *freed_by(self)))
         if self.saved == () and self._to_save:  # still in forward
             return self._to_save
         return tuple(None if kept is None else kept.load_tensor(self) for kept in self.saved)
@@ -254,7 +254,7 @@ class Function:
         node.needs_input_grad = tuple(edge is not None for edge in edges)
         recorded = recording.get() and any(node.needs_input_grad)
         outer = recording.get()
-        recording.set(False)
+        recording.set(IN_FORWARD)
         try:
             if cls.setup_context is not Function.setup_context:
                 output = cls.forward(*args, **kwargs)
@@ -276,7 +276,7 @@ class Function:
 def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
     """Put the outputs of a custom operation into the graph and keep what it asked to be saved."""
     from ..ops.nodes import OUTPUT, Saved, make_slot
-    from ..ops.writing import bump, rewrite_history, show
+    from ..ops.writing import bump, leaf_changed, rewrite_history, show
     from ..tensor import Tensor, View, alias, edge_of, wrap
 
     differentiable = [
@@ -297,8 +297,8 @@ def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
         end = make_slot(node, index) if several else node
         if _among(out, node._dirty):
             if out.leaf and out.node is None:
-                raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
-            bump(out)
+                raise leaf_changed(out, f"{node.name()} (mark_dirty)")
+            bump(out, f"{node.name()} (mark_dirty)", current_frame(2))
             rewrite_history(out, end)
         else:
             if _among(out, args):

@@ -10,7 +10,8 @@ from .. import tensor as tensors
 from . import anomaly, engine
 from .graph import GradientEdge
 from .modes import open_levels
-from .node import Hooks, Node
+from .node import Hooks, Node, explained, here, made_by
+from .origin import made, story
 
 
 def backward(
@@ -52,7 +53,11 @@ def backward(
         for tensor in inputs:
             if not tensor.requires_grad:
                 raise RuntimeError(
-                    "one of the inputs does not require grad: can't retain_grad on Tensor that has requires_grad=False"
+                    explained(
+                        "one of the inputs does not require grad: can't retain_grad on Tensor that has "
+                        "requires_grad=False",
+                        *story(tensor),
+                    )
                 )
     on_tensors = create_graph or bool(open_levels.get())
     starts = _starting_gradients(outputs, grad_tensors, on_tensors)
@@ -113,7 +118,7 @@ def grad(
     targets = []
     for tensor in inputs:
         if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
-            raise RuntimeError("One of the differentiated Tensors does not require grad")
+            raise RuntimeError(explained("One of the differentiated Tensors does not require grad", *story(tensor)))
         targets.append(_target(tensor))
     keep = create_graph if retain_graph is None else retain_graph
     found = _run(roots, starts, keep, create_graph, targets)
@@ -124,8 +129,11 @@ def grad(
             gradient = tensors.wrap(tensors.np.zeros_like(tensor.array)).requires_grad_(create_graph)
         elif gradient is None and not allow_unused:
             raise RuntimeError(
-                f"The differentiated Tensor at index {place} appears to not have been used in the graph. Set "
-                f"allow_unused=True if this is the desired behavior."
+                explained(
+                    f"The differentiated Tensor at index {place} appears to not have been used in the graph. Set "
+                    f"allow_unused=True if this is the desired behavior.",
+                    *unused(tensor, target, outputs),
+                )
             )
         elif gradient is not None and not on_tensors:
             gradient = wrap_grad(gradient)
@@ -168,18 +176,15 @@ def _roots(outputs: Sequence) -> list:
     for number, output in enumerate(outputs):
         root = tensors.edge_of(output)
         if root is None:
-            scalar = (
-                ""
-                if output.numel() == 1
-                else (
-                    " (And grad can be implicitly created only for scalar outputs: this one has shape "
-                    f"{list(output.shape)}.)"
-                )
-            )
+            shape = list(output.shape)
             raise RuntimeError(
-                f"element {number} of tensors does not require grad and does not have a grad_fn: nothing that it was "
-                f"computed from requires grad, or it was computed under no_grad or detached. Create the tensors to be "
-                f"differentiated with requires_grad=True.{scalar}"
+                explained(
+                    f"element {number} of tensors does not require grad and does not have a grad_fn",
+                    *story(output),
+                    ""
+                    if output.numel() == 1
+                    else f"And grad can be implicitly created only for scalar outputs: the shape is {shape}.",
+                )
             )
         roots.append(root)
     return roots
@@ -189,7 +194,9 @@ def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list
     """For each output the gradient that it starts from, as arrays or as Tensors."""
     given = (None,) * len(outputs) if given is None else _as_tuple(given)
     if len(given) != len(outputs):
-        raise RuntimeError(f"got {len(outputs)} tensors and {len(given)} gradients")
+        raise RuntimeError(
+            explained(f"got {len(outputs)} tensors and {len(given)} gradients", f"by the backward at {here()}")
+        )
     starts = []
     for number, (output, gradient) in enumerate(zip(outputs, given)):
         if gradient is None:
@@ -210,11 +217,20 @@ def _implicit_gradient(output: Any) -> Any:
     array = output.array
     if array.size != 1 and output.requires_grad:
         raise RuntimeError(
-            f"grad can be implicitly created only for scalar outputs, got one of shape {list(array.shape)}: reduce it "
-            "first, for example with .sum(), or pass gradient= of its shape"
+            explained(
+                "grad can be implicitly created only for scalar outputs",
+                f"This one has shape {list(array.shape)}: {made(output)}",
+                "Reduce it first, for example with .sum(), or pass gradient= of its shape.",
+            )
         )
     if array.dtype.kind not in "fV" and output.requires_grad:
-        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
+        raise RuntimeError(
+            explained(
+                f"grad can be implicitly created only for real scalar outputs but got {output.dtype}",
+                made(output),
+                "Take its .real or .abs() first, or pass gradient= of its type.",
+            )
+        )
     one = array.dtype.type(1)
     return one if array.ndim == 0 else tensors.np.full(array.shape, one)
 
@@ -224,14 +240,28 @@ def _check_gradient(number: int, output: Any, gradient: Any) -> None:
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     if gradient.array.shape != output.array.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a "
-            f"shape of {output.shape}."
+            explained(
+                f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a "
+                f"shape of {output.shape}.",
+                f"The output: {made(output)}",
+                f"The gradient: {made(gradient)}",
+            )
         )
     if (gradient.array.dtype.kind == "c") != (output.array.dtype.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
             f"grad_output[{number}] has a dtype of {gradient.dtype} and output[{number}] has a dtype of {output.dtype}."
+            f"\n  The output: {made(output)}"
         )
+
+
+def unused(tensor: Any, target: Any, outputs: Sequence) -> list[str]:
+    """Why a tensor that was asked for got no gradient, in words."""
+    if isinstance(tensor, GradientEdge):
+        return [f"It is {made_by(target)}"]
+    lines = [f"It is {made(tensor)}"]
+    lines += [f"The output is {made(output)}" for output in outputs if not isinstance(output, GradientEdge)]
+    return [*lines, "Look for what cuts the one off from the other: another tensor used, .detach(), .data or no_grad."]
 
 
 def hooks_of(tensor: Any) -> Hooks:

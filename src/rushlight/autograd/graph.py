@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
 
-from .node import Node, public_edge
+from .node import Node, changed_at, current_frame, public_edge, user_place
 
 __all__ = [
     "GradientEdge",
@@ -62,6 +62,7 @@ def increment_version(tensor: Any) -> None:
     for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
         if one.version is not inference_cell:
             one.version[0] += 1
+            changed_at(one.version, "increment_version", *user_place(current_frame(1)))
 
 
 disabled: ContextVar[str | None] = ContextVar("disabled", default=None)

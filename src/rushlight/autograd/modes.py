@@ -6,11 +6,33 @@ import functools
 import inspect
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import CodeType
 from typing import Any
+
+from .node import current_frame, is_library, user_place, where
+
+
+class Unrecorded(list):
+    """Why operations are not recorded: what `recording` holds in place of False.
+
+    An empty list is as false as False, and asked about as cheaply.
+    """
+
+    __slots__ = ("code", "instruction", "mode")
+
+    def __init__(self, mode: str, code: CodeType | None = None, instruction: int = -1) -> None:
+        self.mode, self.code, self.instruction = mode, code, instruction
+
+    def __repr__(self) -> str:
+        return self.mode if self.code is None else f"{self.mode} entered at {where(self.code, self.instruction)}"
+
+
+IN_FORWARD = Unrecorded("the forward of a custom Function")
+IN_BACKWARD = Unrecorded("a backward without create_graph=True")
 
 # A context variable costs a third of a thread-local on each recorded operation, and also keeps coroutines apart.
 recording: ContextVar[Any] = ContextVar("recording", default=True)
-"""True or False; or, as true, what `intercepting` holds: fast paths ask for exactly True and pay nothing for it."""
+"""True or an `Unrecorded`; or, as true, what `intercepting` holds: fast paths ask for True and pay nothing for it."""
 inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 intercepting: ContextVar[Any] = ContextVar("intercepting", default=None)
 """What stands between operations and the graph, such as hooks on what is saved: an `ops.saving.Interception`."""
@@ -26,7 +48,7 @@ def is_grad_enabled() -> bool:
     ...     torch.is_grad_enabled()
     False
     """
-    return asked.get() if inferring.get() else recording.get() is not False
+    return asked.get() if inferring.get() else bool(recording.get())
 
 
 def is_inference_mode_enabled() -> bool:
@@ -34,38 +56,64 @@ def is_inference_mode_enabled() -> bool:
     return inferring.get()
 
 
-def as_recording(record: bool) -> Any:
-    """What `recording` holds where operations are to be recorded, or not."""
-    return (intercepting.get() or True) if record else False
+def as_recording() -> Any:
+    """What `recording` holds where operations are to be recorded."""
+    return intercepting.get() or True
 
 
 def intercept(by: Any) -> None:
     """Let something stand between the operations from here on and the graph; None for nothing."""
     intercepting.set(by)
-    _set(is_grad_enabled(), inferring.get())
+    _restore(_state())
 
 
-def _set(record: bool, infer: bool) -> None:
-    recording.set(as_recording(record and not infer))
-    asked.set(record)
-    inferring.set(infer)
+def _state() -> tuple:
+    return recording.get(), asked.get(), inferring.get()
+
+
+def _restore(state: tuple) -> None:
+    recording.set(as_recording() if state[0] else state[0])
+    asked.set(state[1])
+    inferring.set(state[2])
 
 
 class _Mode:
     """A context manager and decorator that sets the mode inside; generator functions keep it across their yields."""
 
+    _function: Callable | None = None  # what it decorates
+
     def _wanted(self) -> tuple[bool, bool]:
         raise NotImplementedError(f"{type(self).__name__} must say which mode it sets")
+
+    def _set(self) -> None:
+        record, infer = self._wanted()
+        if record and not infer:
+            recording.set(as_recording())
+        elif recording.get() or infer != inferring.get():  # else what was the reason before stays it
+            recording.set(Unrecorded(type(self).__name__, *self._place()))
+        asked.set(record)
+        inferring.set(infer)
+
+    def _place(self) -> tuple[CodeType | None, int]:
+        """Where the mode was entered: the head of the function that it decorates, or the user's line."""
+        code = getattr(self._function, "__code__", None)
+        return user_place(current_frame(3)) if code is None or is_library(code.co_filename) else (code, -1)
 
     def clone(self) -> _Mode:
         return type(self)()
 
+    def _around(self, function: Callable) -> _Mode:
+        """The same mode once more, for a call of a function that it decorates."""
+        mode = self.clone()
+        mode._function = function
+        return mode
+
     def __enter__(self) -> None:
-        self._outer = [*getattr(self, "_outer", ()), (is_grad_enabled(), inferring.get())]
-        _set(*self._wanted())
+        self._outer = [*getattr(self, "_outer", ()), _state()]
+        self._set()
 
     def __exit__(self, *exception: object) -> None:
-        _set(*self._outer.pop())
+        _restore(self._outer.pop())
 
     def __call__(self, function: Callable) -> Callable:
         if inspect.isclass(function):
@@ -75,7 +123,7 @@ class _Mode:
 
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with self.clone():
+            with self._around(function):
                 return function(*args, **kwargs)
 
         return inside
@@ -95,14 +143,14 @@ def _decorate_generator(mode: _Mode, function: Callable) -> Callable:
         resume: Callable = functools.partial(next, generator)
         while True:
             try:
-                with mode.clone():
+                with mode._around(function):
                     value = resume()
             except StopIteration as end:
                 return end.value
             try:
                 received = yield value
             except GeneratorExit:
-                with mode.clone():
+                with mode._around(function):
                     generator.close()
                 raise
             except BaseException as error:
@@ -147,8 +195,8 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode
-        self._before = is_grad_enabled()
-        _set(*self._wanted())
+        self._before = _state()
+        self._set()
 
     def _wanted(self) -> tuple[bool, bool]:
         return bool(self.mode), inferring.get()
@@ -158,10 +206,13 @@ class set_grad_enabled(_Mode):
 
     def __exit__(self, *exception: object) -> None:
         super().__exit__(*exception)
-        _set(self._before, inferring.get())
+        self._undo()
+
+    def _undo(self) -> None:
+        _restore((*self._before[:2], inferring.get()))
 
     def __call__(self, function: Callable) -> Callable:
-        _set(self._before, inferring.get())  # decorating a function must not change the mode of the code that decorates
+        self._undo()  # decorating a function must not change the mode of the code that decorates
         return super().__call__(function)
 
 

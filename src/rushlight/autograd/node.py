@@ -26,8 +26,9 @@ class Node:
     """One operation in the graph; its class is named after the operation, as in ``AddBackward0``.
 
     ``edges`` holds, for each differentiable input, the node that made it, the leaf tensor itself, or None.
-    ``saved`` holds what the derivative needs, None once released. ``code`` and ``instruction`` are the place that made
-    it: cheaper to keep than a line number, which is worked out when somebody asks.
+    ``saved`` holds what the derivative needs, None once released; then ``fit`` has the place of the backward that did
+    it. ``code`` and ``instruction`` are the place that made the node: cheaper to keep than a line number, which is
+    worked out when somebody asks.
     """
 
     __slots__ = ("__weakref__", "code", "edges", "fit", "hooks", "instruction", "number", "saved")
@@ -271,12 +272,59 @@ def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
     return None, 0
 
 
-def describe(node: Node) -> str:
-    """``file:line`` of the place that made a node, with the source line where it can be read."""
-    code = node.code
+def changed_at(cell: list, name: str, code: CodeType | None, instruction: int) -> None:
+    """Let a version cell, which begins with the count, remember the last change: the operation and the user's place."""
+    if len(cell) == 1:
+        cell.append((name, code, instruction))
+    else:
+        cell[1] = name, code, instruction
+
+
+def where(code: CodeType | None, instruction: int) -> str:
+    """A place as ``file:line: the source line``; an instruction of -1 stands for the head of the function."""
     if code is None:
         return "an unknown line"
-    spans = (line for start, end, line in code.co_lines() if start <= node.instruction < end)
+    spans = (line for start, end, line in code.co_lines() if start <= instruction < end)
     number = next(spans, None) or code.co_firstlineno
     text = linecache.getline(code.co_filename, number).strip()
     return f"{code.co_filename}:{number}" + (f": {text}" if text else "")
+
+
+def here() -> str:
+    """The user's line that is running."""
+    return where(*user_place(current_frame(1)))
+
+
+def describe(node: Node) -> str:
+    """``file:line`` of the place that made a node, with the source line where it can be read."""
+    return where(node.code, node.instruction)
+
+
+def made_by(node: Node) -> str:
+    """A node's name and the place that made it."""
+    return f"{(node.edges[0] if type(node) is Slot else node).name()}, recorded at {describe(node)}"
+
+
+def freed_by(node: Node) -> tuple[str, str]:
+    """Which backward released what a node had saved, in words."""
+    return f"It was freed by the backward at {where(*node.fit)}", f"The first operation missed is {made_by(node)}"
+
+
+def name_line(error: Exception, node: Node) -> None:
+    """Let an error from inside of a backward tell which line made the node, the library's own in their message."""
+    line = f"in the gradient of {made_by(node)}"
+    if describe(node) in "".join((str(error), *getattr(error, "__notes__", ()))):
+        return
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    own = traceback is not None and is_library(traceback.tb_frame.f_code.co_filename)
+    if own and len(error.args) == 1 and isinstance(error.args[0], str):
+        error.args = (explained(error.args[0], line),)
+    else:
+        error.add_note(line)
+
+
+def explained(words: str, *lines: str) -> str:
+    """PyTorch's words, and below them what else there is to say."""
+    return "\n  ".join((words, *(line for line in lines if line)))

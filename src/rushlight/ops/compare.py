@@ -9,6 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
+from ..autograd.origin import CONSTANT, remember
 from ..tensor import Tensor, edge_of, wrap
 from .define import Op, op
 from .fast import OPERANDS
@@ -43,7 +44,9 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
             a, b = input.array, other.array if isinstance(other, Tensor) else other
             if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
                 try:
-                    return wrap(ufunc(a, b, out=...))
+                    result = wrap(ufunc(a, b, out=...))
+                    remember(result, name, CONSTANT, current_frame(1))
+                    return result
                 except ValueError:
                     pass  # the shapes: the long way knows what to say
         if type(input) in NUMBERS:
@@ -229,6 +232,8 @@ def _chosen(condition: Tensor, input: Tensor, other: Tensor, frame: Any) -> Tens
         if edges != (None, None):
             saved = {"condition": Saved(condition.array, condition.version, None)}
             result.node = make_node(_where.op.node, edges, saved, frame)
+            return result
+    remember(result, "where", mode, frame, (condition, input, other))
     return result
 
 

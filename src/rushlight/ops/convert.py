@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
+from ..autograd.origin import detached
 from ..layouts import contiguous_format, dense_copy, layout, memory_format, preserve_format, strided
 from ..tensor import Tensor, alias, storage_of, strides_of
 from .define import op
@@ -63,7 +64,7 @@ def detach(input: Tensor) -> Tensor:
     >>> torch.ones(2, requires_grad=True).detach().requires_grad
     False
     """
-    return input.detached() if isinstance(input, Layered) else alias(input)
+    return detached(input.detached() if isinstance(input, Layered) else alias(input), input)
 
 
 def detach_(input: Tensor) -> Tensor:
@@ -79,6 +80,7 @@ def detach_(input: Tensor) -> Tensor:
             "detach_() cannot be called on these gradients. To fix this error, please refer to the "
             "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
         )
+    detached(input, input)
     input.node, input.leaf = None, False
     return input
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
+from ..autograd.origin import CUT, born, detached
 from ..layouts import strided
 from ..tensor import Tensor, alias, record_from, wrap
 from .convert import to_dtype
@@ -145,7 +146,17 @@ def tensor(
             UserWarning,
             stacklevel=2,
         )
-    return finish(to_array(data, dtype), device, requires_grad)
+    out = finish(to_array(data, dtype), device, requires_grad)
+    if _has_graph(data):
+        born(out, CUT)
+    return out
+
+
+def _has_graph(data: Any) -> bool:
+    """Whether gradients end at a copy of this data."""
+    if isinstance(data, (list, tuple)):
+        return any(type(item) not in _NUMBERS and _has_graph(item) for item in data)
+    return isinstance(data, Tensor) and data.requires_grad
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
@@ -161,7 +172,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
         return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype.numpy)
     if isinstance(data, np.ndarray) and (dtype is None or dtype.numpy == data.dtype):
         return from_numpy(data)
-    return wrap(to_array(data, dtype))
+    return finish(to_array(data, dtype))
 
 
 def asarray(
@@ -180,7 +191,7 @@ def asarray(
             out = clone(obj)
         shared = out is obj
         if not requires_grad and out.requires_grad:
-            out = alias(out)
+            out = born(alias(out), CUT)
     elif isinstance(obj, (np.ndarray, np.generic)) and not copy:
         out = as_tensor(np.asarray(obj), dtype)
         shared = out.array is obj
@@ -191,7 +202,7 @@ def asarray(
         out = frombuffer(obj, dtype=dtype or dtypes.get_default_dtype())
         out, shared = (wrap(out.array.copy()), False) if copy else (out, True)
     else:
-        out, shared = wrap(to_array(obj, dtype)), False
+        out, shared = finish(to_array(obj, dtype)), False
     if copy is False and not shared:
         raise ValueError("can't alias arbitrary sequence into a tensor: a copy is needed, which copy=False forbids")
     return record_from(out) if requires_grad else out
@@ -228,7 +239,7 @@ def from_numpy(ndarray: np.ndarray) -> Tensor:
             UserWarning,
             stacklevel=2,
         )
-    return wrap(ndarray if type(ndarray) is np.ndarray else np.asarray(ndarray))
+    return born(wrap(ndarray if type(ndarray) is np.ndarray else np.asarray(ndarray)))
 
 
 def frombuffer(
@@ -272,11 +283,11 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor on the memory of an object that speaks DLPack."""
     devices.check(device)
     if isinstance(ext_tensor, Tensor):
-        return alias(ext_tensor)
+        return detached(alias(ext_tensor), ext_tensor)
     array = np.from_dlpack(ext_tensor, copy=copy)
     if not array.flags.writeable and isinstance(ext_tensor, np.ndarray):
         array = np.asarray(ext_tensor)
-    return wrap(array)
+    return born(wrap(array))
 
 
 def scalar_tensor(
@@ -316,7 +327,7 @@ def finish(array: np.ndarray, device: Any = None, requires_grad: bool = False, o
     if out is not None:
         write_out(out, array.astype(out.array.dtype))
         return out
-    out = wrap(array)
+    out = born(wrap(array))
     return record_from(out) if requires_grad else out
 
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
+from ..autograd.origin import CONSTANT, remember
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
 from .levels import open_levels, top_level
 from .nodes import (
@@ -165,7 +166,7 @@ class Op:
             values = self.values(args, kwargs)
             edges = self.edges(values)
         if type(result) is tuple or type(result) is list:
-            return self._several(result, first, values, edges, frame)
+            return self._several(result, first, values or args, edges, frame)
         out = wrap(result if type(result) is ndarray else asarray(result))
         if self.view:
             show(out, first)
@@ -173,7 +174,15 @@ class Op:
             out.node = self.record(values, edges, (out,), frame)
             if mode is not True:
                 mode.keep(self, out.node, values)
+        else:
+            self._remember(out, edges, args, frame)
         return out
+
+    def _remember(self, out: Tensor, edges: tuple | None, args: Any, frame: Any) -> None:
+        """Let a result that is not recorded remember why."""
+        mode = recording.get()
+        constant = mode and (edges is not None or not self.places)
+        remember(out, self.name, CONSTANT if constant else mode and True, frame, args)
 
     def _at_level(self, level: Any, args: tuple, kwargs: dict, frame: Any) -> Any:
         """The operation on tensors of an open transformation, recorded at that level if anything there needs it."""
@@ -399,6 +408,9 @@ class Op:
                     linked[0].node = node
                 if (mode := recording.get()) is not True:
                     mode.keep(self, node, values)
+        for out in outs:
+            if out.node is None:
+                self._remember(out, edges, values, frame)
         return tuple(outs) if self.outputs is None else self.returns(outs)
 
     # In-place and out= forms
@@ -433,7 +445,7 @@ class Op:
             node = make_node(cut(self.name), (edge_of(target),), {"shape": target.array.shape}, frame)
         if level is None:
             np.copyto(target.array, value, casting="unsafe")
-            bump(target)
+            bump(target, f"{self.name}_", frame)
         else:
             level.write(target, value)
         if node is not None:

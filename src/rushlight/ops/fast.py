@@ -13,11 +13,12 @@ import numpy as np
 
 from ..autograd.modes import inferring, recording
 from ..autograd.node import current_frame, inside, next_number, user_place
+from ..autograd.origin import remember
 from ..tensor import Parameter, Tensor, inference_cell, new, view_edge, wrap
 from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, positional, restore
 from .promotion import broadcast_error, float32, float64
-from .writing import needs_record, unrecorded
+from .writing import bump, needs_record, unrecorded
 
 ndarray = np.ndarray
 
@@ -111,6 +112,7 @@ def unary(
                 else:
                     result.version = inference_cell if inferring.get() else [0]
                 result.node = None
+                remember(result, spec.name, mode, current_frame(1), input)
                 return result
         if kind is ndarray and out is None and (input.dtype is float32 or input.dtype is float64):
             return value(input)  # in a rule: bare arrays in, bare arrays out
@@ -268,6 +270,7 @@ def binary(
                         else:
                             result.version = inference_cell if inferring.get() else [0]
                         result.node = None
+                        remember(result, spec.name, mode, current_frame(1), input, other)
                         return result
             bare = kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype
             if bare and (input.dtype is float32 or input.dtype is float64):
@@ -337,6 +340,8 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
                     if edge is not None:
                         kept, cell = (x, input.version) if keeps == "input" else (result.array, result.version)
                         result.node = make_node(Fast, (edge,), (kept, cell, cell[0], numbers), current_frame(1))
+                        return result
+                remember(result, spec.name, mode, current_frame(1), input)
                 return result
         if kind is ndarray:  # in a rule: bare arrays in, bare arrays out
             return operation(input, *numbers, **options)
@@ -381,6 +386,8 @@ def whole(operation: Callable, derivative: Callable) -> Callable:
                     if edge is not None:
                         node = result.node = make_node(Fast, (edge,), (), current_frame(2))
                         node.fit = x.shape
+                        return result
+                remember(result, spec.name, mode, current_frame(2), input)
                 return result
         return operation(input)
 
@@ -406,7 +413,7 @@ def written(spec: Op, value: Callable) -> Callable:
                     b = other.array
                 if b is not None and (b.shape == a.shape or b.ndim == 0):
                     value(a, b, a)
-                    self.version[0] += 1
+                    bump(self, spec.name, current_frame(1))
                     return self
         return spec.inplace((self, other), {}, current_frame(1))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.node import current_frame
 from ..tensor import Tensor
 from .define import inplace, op
 from .place import zeros_as
@@ -63,7 +64,7 @@ def zero_(input: Tensor) -> Tensor:
     if not unrecorded(input):
         return _zero_recorded(input)
     input.array.fill(0)
-    bump(input)
+    bump(input, "zero_", current_frame(1))
     return input
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import open_levels, recording
+from ..autograd.node import current_frame
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
 from .define import inplace, op
@@ -346,7 +347,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     except IndexError:
         raise _out_of_range(self.array.shape, basic) from None
     write(part, positions, value.array)
-    bump(self)
+    bump(self, "setitem", current_frame(1))
     return None
 
 

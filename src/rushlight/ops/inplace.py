@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node, Slot
+from ..autograd.node import Node, Slot, current_frame
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone
 from .define import inplace, op
@@ -187,6 +187,6 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
         np.copyto(
             input.array, src.array if src.array.dtype == input.array.dtype else as_type(src.array, input.array.dtype)
         )
-        bump(input)
+        bump(input, "copy_", current_frame(1))
         return input
     return _copy_recorded(input, src, non_blocking)

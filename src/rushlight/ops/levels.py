@@ -88,7 +88,7 @@ def below(level: Level) -> Iterator[None]:
 def recorded() -> Iterator[None]:
     """Operations are recorded, whatever the user's mode is."""
     outer = recording.get()
-    recording.set(as_recording(True))
+    recording.set(as_recording())
     try:
         yield
     finally:

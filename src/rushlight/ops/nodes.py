@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import recording
-from ..autograd.node import Node, Slot, describe, next_number, user_place
+from ..autograd.node import Node, Slot, explained, made_by, next_number, user_place, where
 from ..tensor import Moved, Tensor, new, wrap
 from .levels import Layered, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
@@ -272,19 +272,27 @@ def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
     now = cell[0]
     if type(now) is Moved and int(now) == int(then):
         return array if type(place) is int else now.follow(array)
-    raise changed(node, array, int(now), int(then), place)
+    raise changed(node, array, cell, int(then), place)
 
 
-def changed(node: Node, array: Any, now: int, then: int, place: Any = None) -> RuntimeError:
+def changed(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> RuntimeError:
     """The error for a saved value that an in-place operation has overwritten."""
-    made_by = node if type(place) is int else place
-    source = f", which is output 0 of {made_by.name()}," if isinstance(made_by, Node) else ""
+    now = int(cell[0])
+    maker = node if type(place) is int else place
+    index = maker.index if type(maker) is Slot else 0
+    maker = maker.edges[0] if type(maker) is Slot else maker
+    source = f", which is output {index} of {maker.name()}," if isinstance(maker, Node) else ""
     kind = dtypes.CASED[dtypes.of(array.dtype)]
+    what, code, instruction = cell[1] if len(cell) > 1 else ("an unknown operation", None, 0)
     return RuntimeError(
-        f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-        f"[torch.{kind}Tensor {list(array.shape)}]{source} is at version {now}; expected version {then} instead. "
-        f"Hint: the gradient of {node.name()}, made at {describe(node)}, needs the value that was overwritten. Use the "
-        f"out-of-place form of the operation that changed it, or change a .clone()."
+        explained(
+            f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"[torch.{kind}Tensor {list(array.shape)}]{source} is at version {now}; expected version {then} instead.",
+            f"It was changed{' last' if now > then + 1 else ''} by {what} at {where(code, instruction)}",
+            f"The gradient of {made_by(node)}",
+            "needs its value from before the change.",
+            "Hint: use the out-of-place form of the operation that changed it, or change a .clone().",
+        )
     )
 
 

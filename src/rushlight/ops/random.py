@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
+from ..autograd.origin import born
 from ..kernels import sampling
 from ..random import Generator, default_generator
 from ..tensor import Tensor, record_from, wrap
@@ -147,7 +148,7 @@ def _finish(draw: Callable[[], np.ndarray], options: dict[str, Any]) -> Tensor:
     if (out := options.get("out")) is not None:
         write_out(out, draw())
         return out
-    tensor = wrap(draw())
+    tensor = born(wrap(draw()))
     return record_from(tensor) if options.get("requires_grad") else tensor
 
 

@@ -12,7 +12,7 @@ from . import views
 from .nodes import make_node
 from .showing import in_order, node_class
 from .strided import Geometry, as_strided_within
-from .writing import bump
+from .writing import bump, leaf_changed
 
 
 def reshaping(name: str, operation: Callable, node: str) -> Callable:
@@ -24,13 +24,10 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         if options:
             parameters = in_order(compute, parameters, options)
         if recording.get() and self.leaf:
-            raise RuntimeError(
-                f"a leaf Variable that requires grad is being used in an in-place operation. Use .{name[:-1]}() or do "
-                "it under torch.no_grad()."
-            )
+            raise leaf_changed(self, name)
         before = self.array
         self.array = compute(before, *parameters)
-        bump(self)
+        bump(self, name, current_frame(1))
         edge = edge_of(self)
         if edge is not None and recording.get() and self._view is None:
             self.node = make_node(cls, (edge,), (), current_frame(1))

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..autograd.modes import inferring, recording
 from ..autograd.node import Node, current_frame, inside, next_number, user_place
+from ..autograd.origin import remember
 from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
 from .levels import is_open
 from .writing import compose
@@ -139,4 +140,6 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
             node.hooks, node.code, node.instruction = None, code, instruction
             edge = node
         out.node = edge
+    else:
+        remember(out, steps[-1][0].__name__ if steps else "indexing", recorded and True, current_frame(depth), of)
     return out

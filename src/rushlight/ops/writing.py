@@ -10,6 +10,8 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import inferring, recording
+from ..autograd.node import changed_at, current_frame, explained, here, inside, user_place
+from ..autograd.origin import made
 from ..tensor import Parameter, Tensor, View, inference_cell
 
 ndarray = np.ndarray
@@ -73,14 +75,16 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
                 refuse(target, f"is being modified inplace by {name}")
             if target.requires_grad and view.base.is_leaf:
                 raise RuntimeError(
-                    "a view of a leaf Variable that requires grad is being used in an in-place operation. "
-                    "Use torch.no_grad() around the change, or change a .clone()."
+                    explained(
+                        "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+                        f"It is changed by {name} at {here()}",
+                        f"The view: {made(target)}",
+                        f"The leaf: {made(view.base)}",
+                        "Use torch.no_grad() around the change, or change a .clone().",
+                    )
                 )
         if target.leaf:
-            raise RuntimeError(
-                "a leaf Variable that requires grad is being used in an in-place operation. "
-                "Use torch.no_grad() around the change, or change .data or a .clone()."
-            )
+            raise leaf_changed(target, name)
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
             "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
@@ -95,6 +99,18 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
+
+
+def leaf_changed(leaf: Tensor, name: str) -> RuntimeError:
+    """The error for an in-place operation on a leaf that requires grad."""
+    return RuntimeError(
+        explained(
+            "a leaf Variable that requires grad is being used in an in-place operation.",
+            f"It is changed by {name} at {here()}",
+            f"The leaf: {made(leaf)}",
+            "Use torch.no_grad() around the change, or change .data or a .clone().",
+        )
+    )
 
 
 def check_apart(target: ndarray, other: ndarray) -> None:
@@ -172,13 +188,19 @@ def write_out(target: Tensor, value: ndarray) -> None:
         target.array = np.empty(value.shape, target.array.dtype)
     check_fits(target.array, value)
     np.copyto(target.array, value, casting="unsafe")
-    bump(target)
+    bump(target, "out=", current_frame(1))
 
 
-def bump(target: Tensor) -> None:
-    """Count an in-place change."""
-    if target.version is not inference_cell:
-        target.version[0] += 1
+def bump(target: Tensor, name: str, frame: Any) -> None:
+    """Count an in-place change, and remember the operation's name and its place."""
+    cell = target.version
+    if cell is not inference_cell:
+        cell[0] += 1
+        code = frame.f_code
+        instruction = frame.f_lasti
+        if inside.get(code.co_filename) is not False:
+            code, instruction = user_place(frame)
+        changed_at(cell, name, code, instruction)
 
 
 def rewrite_history(target: Tensor, node: Any) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import enable_grad
+from ..autograd.node import changed_at, current_frame, user_place
 from ..tensor import Tensor, inference_cell, wrap
 from .optimizer import Optimizer, ParamsT
 
@@ -64,6 +65,7 @@ class ParameterwiseOptimizer(Optimizer):
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        place = user_place(current_frame(1))
         for group in self.param_groups:
             if group.get("capturable"):
                 raise AssertionError(
@@ -74,7 +76,7 @@ class ParameterwiseOptimizer(Optimizer):
                 grad = param.grad
                 if grad is not None:
                     self._update(param, grad, group)
-                    touched(param)
+                    touched(param, place)
         return loss
 
     def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
@@ -91,10 +93,12 @@ class ParameterwiseOptimizer(Optimizer):
         return state
 
 
-def touched(param: Tensor) -> None:
-    """Count an in-place change, so that backward through values saved before it fails instead of going wrong."""
-    if param.version is not inference_cell:
-        param.version[0] += 1
+def touched(param: Tensor, place: tuple) -> None:
+    """Count an in-place change by a step, so that backward through values saved before fails instead of going wrong."""
+    cell = param.version
+    if cell is not inference_cell:
+        cell[0] += 1
+        changed_at(cell, "step", *place)
 
 
 def check_rates(lr: Any, others: dict[str, Any]) -> None:

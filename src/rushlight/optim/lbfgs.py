@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import enable_grad
+from ..autograd.node import current_frame, user_place
 from ..tensor import Tensor, wrap
 from .elementwise import check_rates, touched
 from .line_search import strong_wolfe
@@ -179,7 +180,7 @@ class LBFGS(Optimizer):
             flat += length * direction[offset : offset + flat.size]
             offset += flat.size
             param.array[...] = flat.view(param.array.dtype).reshape(param.array.shape)
-            touched(param)
+            touched(param, user_place(current_frame(1)))
 
     def _evaluate_at(
         self, evaluate: Callable[[], Any], start: list[np.ndarray], direction: np.ndarray, length: float
@@ -189,7 +190,7 @@ class LBFGS(Optimizer):
         loss, gradient = float(evaluate()), self._flat_grad()
         for param, array in zip(self.param_groups[0]["params"], start, strict=True):
             param.array[...] = array
-            touched(param)
+            touched(param, user_place(current_frame(1)))
         return loss, gradient
 
 

@@ -1,0 +1,158 @@
+"""Where tensors without a graph come from: what the result of an unrecorded operation remembers, and tells in errors.
+
+The slot `Tensor.origin` holds ``(what, why, code, instruction, sources, depth)``: the name of the operation, why it was
+not recorded, the user's place, and the origins of its operands where it is they that decide. Recorded results leave the
+slot unset and pay nothing. No tensor is kept alive, and of a chain that grows too deep only the ends are kept.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .modes import Unrecorded
+from .node import current_frame, inside, made_by, user_place, where
+
+MADE = "made"  # by a function of the library, from numbers
+CUT = "cut"  # a detached alias of a tensor that may have a graph
+CONSTANT = "constant"  # of an operation without a derivative
+# Besides: an Unrecorded, and True where operations were recorded but nothing in the sources required grad.
+
+DEEPEST = 32
+MOST_ENDS = 6
+
+
+def remember(result: Any, what: str, why: Any, frame: Any, input: Any = None, other: Any = None) -> None:
+    """Let the result of an unrecorded operation remember how it was made, and from which tensors."""
+    code = frame.f_code
+    instruction = frame.f_lasti
+    if inside.get(code.co_filename) is not False:
+        code, instruction = user_place(frame)
+    if why is not True:
+        result.origin = what, why, code, instruction, (), 0
+        return
+    try:
+        source = input.origin
+        depth = source[5]
+        if other is None or type(other) is float or type(other) is int:
+            sources: tuple = (source,)
+        else:
+            sources = source, other.origin
+            if sources[1][5] > depth:
+                depth = sources[1][5]
+    except AttributeError:  # lists, or tensors of which nothing is known
+        sources = origins((input, other))
+        depth = max([origin[5] for origin in sources], default=0)
+    if depth == DEEPEST or len(sources) > MOST_ENDS:
+        sources, depth = ends(sources), 0
+    result.origin = what, why, code, instruction, sources, depth + 1
+
+
+def origins(values: Any) -> tuple:
+    """The origins of the tensors among values and in their lists."""
+    found: tuple = ()
+    for value in values:
+        if type(value) is list or type(value) is tuple:
+            found += origins(value)
+        elif hasattr(value, "origin"):
+            found += (value.origin,)
+    return found
+
+
+def ends(sources: tuple) -> tuple:
+    """The first few origins at the ends of these chains: what decided that there is no graph."""
+    found: list = []
+    stack, seen = list(reversed(sources)), set()
+    while stack and len(found) < MOST_ENDS:
+        origin = stack.pop()
+        if id(origin) not in seen:
+            seen.add(id(origin))
+            stack.extend(reversed(origin[4]))
+            if not origin[4] and origin not in found:
+                found.append(origin)
+    return tuple(found)
+
+
+def born(tensor: Any, why: str = MADE) -> Any:
+    """Let a tensor that is no operation's result remember the user's line that made it."""
+    code, instruction = user_place(current_frame(2))
+    tensor.origin = "", why, code, instruction, (), 0
+    return tensor
+
+
+def detached(tensor: Any, source: Any) -> Any:
+    """Let a detached alias remember where it was cut off from its graph, or where its source, without one, is from."""
+    if source.requires_grad:
+        return born(tensor, CUT)
+    origin = getattr(source, "origin", None)
+    if origin is not None:
+        tensor.origin = origin
+    return tensor
+
+
+ADVICE = {  # by the reason; the most telling first
+    CUT: "Leave that out where gradients are to pass.",
+    CONSTANT: "Gradients cannot pass there: compute the loss from the values that went in, or from a smooth stand-in.",
+    Unrecorded: "Compute it outside of that block.",
+    MADE: "Create the tensors to be differentiated with requires_grad=True.",
+}
+
+
+def story(tensor: Any) -> list[str]:
+    """How a tensor without a graph was made, why it has none, and what to do: lines for an error."""
+    origin = getattr(tensor, "origin", None)
+    if origin is None:
+        return [
+            "Nothing that it was computed from requires grad, or it was computed under no_grad or detached.",
+            ADVICE[MADE],
+        ]
+    roots = sorted(ends((origin,)), key=_rank)
+    if origin[4]:
+        lines = [f"It was computed by {place(origin)}", "and nothing that went in requires grad:"]
+        lines += [f"- {sentence(end)}" for end in roots]
+    else:
+        lines = [f"It was {sentence(origin)}"]
+    if tensor.array.dtype.kind not in "fcV":
+        lines.append(f"Its type is {tensor.dtype}: only floating-point and complex numbers have gradients.")
+    return [*lines, ADVICE[_reason(roots[0])]]
+
+
+def made(tensor: Any) -> str:
+    """How and where any tensor was made, in words."""
+    node = tensor.grad_fn
+    if node is not None:
+        return f"the result of {made_by(node)}"
+    origin = getattr(tensor, "origin", None)
+    return "a leaf" if origin is None else sentence(origin)
+
+
+def sentence(origin: tuple) -> str:
+    """One origin in words: by what, where, and why it has no graph."""
+    why = origin[1]
+    if isinstance(why, Unrecorded):
+        return f"computed by {place(origin)}\n    under {why!r}"
+    if why is MADE:
+        return f"made {place(origin)}"
+    if why is CUT:
+        return f"cut off from its graph {place(origin)}"
+    if why is CONSTANT:
+        return f"computed by {place(origin)}\n    whose result has no derivative"
+    return f"computed by {place(origin)}"
+
+
+def place(origin: tuple) -> str:
+    """The operation, if it was one, and the line."""
+    return f"{name(origin[0])} at {where(origin[2], origin[3])}".lstrip()
+
+
+def name(what: str) -> str:
+    """An operation's own name, from that or from its node's."""
+    return what.partition("Backward")[0].lower()
+
+
+def _reason(origin: tuple) -> Any:
+    why = origin[1]
+    return Unrecorded if isinstance(why, Unrecorded) else why if why in ADVICE else MADE
+
+
+def _rank(origin: tuple) -> int:
+    return list(ADVICE).index(_reason(origin))
