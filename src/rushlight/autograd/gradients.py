@@ -176,14 +176,12 @@ def _roots(outputs: Sequence) -> list:
     for number, output in enumerate(outputs):
         root = tensors.edge_of(output)
         if root is None:
-            shape = list(output.shape)
+            scalar = f"And grad can be implicitly created only for scalar outputs: the shape is {list(output.shape)}."
             raise RuntimeError(
                 explained(
                     f"element {number} of tensors does not require grad and does not have a grad_fn",
                     *story(output),
-                    ""
-                    if output.numel() == 1
-                    else f"And grad can be implicitly created only for scalar outputs: the shape is {shape}.",
+                    "" if output.numel() == 1 else scalar,
                 )
             )
         roots.append(root)
