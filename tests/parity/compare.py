@@ -73,6 +73,11 @@ KNOWN: dict[str, Known] = {
         "PyTorch gives the input its gradient in the places that were overwritten, not in those that were kept "
         "(its own gradcheck fails)",
     ),
+    "as_strided.partial_views": Known(
+        (), _anywhere,
+        "from elements that as_strided_ reaches beyond the view that it is called on, PyTorch loses the gradient "
+        "(its own gradcheck fails)",
+    ),
     "logcumsumexp": Known(
         (SECOND,), _where_nan,
         "PyTorch takes the logarithm of the incoming gradient, and has NaN for its derivative at zero",
