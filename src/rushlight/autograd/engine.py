@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from .modes import IN_BACKWARD, as_recording, recording
+from .nesting import nested
 from .node import Bundle, Node, current_frame, explained, freed_by, name_line, user_place
 
 by_number = attrgetter("number")
@@ -48,7 +49,7 @@ def run(
         roots: the nodes or leaves of the outputs, with one gradient each in ``gradients``.
         keep_graph: leave what was saved in place.
         on_tensors: gradients are Tensors, those of open transformations included, rather than arrays.
-        create_graph: what the rules do is on_tensors, which takes Tensors.
+        create_graph: what the rules do is recorded, which takes Tensors.
         targets: nodes and leaves whose gradients are asked for; by default those of all leaves are accumulated.
         make: turns an array into a Tensor.
         boundary: the graph beyond the targets does not matter.
@@ -74,6 +75,7 @@ def run(
     arrived: Any = None
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
+    g: Any = None
     outer = recording.get()
     recording.set(as_recording() if create_graph else IN_BACKWARD)
     try:
@@ -88,7 +90,10 @@ def run(
             if captured is not None and node in targets and node in relevant:
                 captured[node] = g  # as PyTorch: without what hooks make of it, where backward goes on from there
             if node.hooks is not None:
-                g = node.hooks.call_before(g, on_tensors, make)
+                if due is None:
+                    due = last_before_leaves(roots)
+                    finish_whole(grads, [node, *waiting(pending)], on_tensors, captured, targets, make)
+                g = nested(node.hooks.call_before, g, on_tensors, make)
             if captured is not None and node not in relevant:
                 captured[node] = g
                 continue
@@ -96,7 +101,7 @@ def run(
                 raise RuntimeError(explained(FREED, *freed_by(node)))
             parts = node.run_recorded(g) if on_tensors else node.run(g)
             if node.hooks is not None:
-                parts = node.hooks.call_after(parts, g, on_tensors, make)
+                parts = nested(node.hooks.call_after, parts, g, on_tensors, make)
             if not keep_graph and node.saved:
                 node.saved, node.fit = None, place
             g = None
@@ -114,7 +119,7 @@ def run(
                             continue
                         heappush(pending, (-edge.number, edge))
                     elif edge._hooks is not None and due is None:
-                        due = last_before_hooked(reachable(roots))
+                        due = last_before_leaves(roots)
                     grads[edge] = part
                 elif on_tensors or type(part) is Bundle:
                     grads[edge] = so_far + part
@@ -134,8 +139,12 @@ def run(
         node = None
         for leaf in tuple(grads):
             finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
-    except Exception as error:
-        if node is not None:
+    except BaseException as error:
+        unfinished = [*waiting(pending), *([] if g is None else [node]), *([] if following is None else [following])]
+        finish_whole(grads, unfinished, on_tensors, captured, targets, make)
+        if g is not None and node.saved is None and isinstance(error, (TypeError, AttributeError)):
+            raise RuntimeError(FREED) from error  # by another thread, between the question above and the answer
+        if node is not None and isinstance(error, Exception):
             name_line(error, node)
         raise
     finally:
@@ -181,17 +190,31 @@ def leading_to(targets: set, order: list[Node]) -> set:
     return leading
 
 
-def last_before_hooked(order: list[Node]) -> dict:
-    """The leaves with hooks, under the last node to feed each: their hooks are due as soon as the gradient is whole."""
+def waiting(pending: list) -> list[Node]:
+    """The nodes in a heap."""
+    return [node for _, node in pending]
+
+
+def last_before_leaves(roots: list) -> dict:
+    """The leaves under the last node to feed each: where hooks may look, a gradient is due as soon as it is whole."""
     last: dict = {}
-    for node in reversed(order):
+    for node in reversed(reachable(roots)):
         for edge in node.edges:
-            if edge is not None and not isinstance(edge, Node) and edge._hooks is not None:
+            if edge is not None and not isinstance(edge, Node):
                 last[edge] = node
     due: dict = {}
     for leaf, node in last.items():
         due.setdefault(node, []).append(leaf)
     return due
+
+
+def finish_whole(
+    grads: dict, unfinished: list[Node], on_tensors: bool, captured: dict | None, targets: Any, make: Callable
+) -> None:
+    """The gradients of the leaves to which none of the unfinished nodes leads are whole."""
+    fed = {edge for node in reachable(unfinished) for edge in node.edges}
+    for leaf in [leaf for leaf in grads if not isinstance(leaf, Node) and leaf not in fed]:
+        finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
 
 
 def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: Any, make: Callable) -> None:
@@ -200,11 +223,11 @@ def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: 
         return
     hooks = leaf._hooks
     if hooks is not None:
-        g = hooks.call_before(g, on_tensors, make)
+        g = nested(hooks.call_before, g, on_tensors, make)
     if captured is None:
         accumulate(leaf, g, on_tensors, make)
         if hooks is not None:
-            hooks.call_accumulated(leaf, g, on_tensors, make)
+            nested(hooks.call_accumulated, leaf, g, on_tensors, make)
     elif leaf in targets:
         captured[leaf] = g
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .modes import IN_FORWARD, recording
+from .nesting import nested
 from .node import Bundle, Node, Slot, current_frame, explained, freed_by, next_number, public_edge, user_place
 
 __all__ = ["Function", "FunctionCtx", "once_differentiable"]
@@ -121,7 +122,7 @@ class FunctionNode(Node, FunctionCtx):
                 gradients.append(as_tensor(arrived[index]))
             else:
                 gradients.append(wrap(np.zeros(*meta)) if self._materialize and meta is not None else None)
-        parts = self.function._backward()(self, *gradients)
+        parts = nested(self.function._backward(), self, *gradients)
         return self.checked(parts if isinstance(parts, tuple) else (parts,))
 
     def checked(self, parts: Any) -> tuple:
