@@ -18,6 +18,25 @@ import rushlight
 Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
+An input that has been returned as-is as output is being saved for backward
+If your Function modifies inplace an input that is a view of another Tensor
+Legacy autograd function
+Some elements marked as dirty during the forward method were not returned as output
+You must implement the jvp function
+attribute is expected to be a tuple
+expects all arguments to be tensors
+got an unexpected keyword argument
+got multiple values for argument
+has been used in an in-place operation
+input_is_complex == grad_is_complex
+mark_dirty can only accept variables
+mark_non_differentiable only accepts variable arguments
+missing required argument
+received an invalid combination of arguments
+save_for_backward can only save variables
+saved_tensors can only be accessed once
+setup_context is not implemented
+expected Variable or None (got
 is being modified inplace in normal mode
 Cannot set version_counter for inference tensor
 Calling register_hooks on a saved tensor

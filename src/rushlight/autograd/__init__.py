@@ -6,9 +6,8 @@ import importlib as _importlib
 from typing import Any
 
 from ..missing import refuse as _refuse
-from . import function, graph
+from . import graph
 from .anomaly import detect_anomaly, set_detect_anomaly
-from .function import Function, once_differentiable
 from .gradcheck import gradcheck, gradgradcheck
 from .gradients import backward, grad
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -33,7 +32,8 @@ __all__ = [
     "set_grad_enabled",
 ]
 
-_MODULES = ("forward_ad", "functional")
+_MODULES = ("forward_ad", "function", "functional")
+_FUNCTION = ("Function", "once_differentiable")
 _unknown = _refuse(__name__)
 
 
@@ -41,4 +41,6 @@ def __getattr__(name: str) -> Any:
     """What stands above the operations is imported when it is first used."""
     if name in _MODULES:
         return _importlib.import_module(f"{__name__}.{name}")
+    if name in _FUNCTION:
+        return getattr(_importlib.import_module(f"{__name__}.function"), name)
     _unknown(name)

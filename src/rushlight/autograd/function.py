@@ -3,65 +3,120 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-import numpy as np
-
-from .modes import IN_FORWARD, recording
+from ..ops.custom import arrived, checked, link, undifferentiable
+from ..ops.saving import SavedTensor
+from ..tensor import Tensor, edge_of
+from .engine import FREED
+from .modes import IN_FORWARD, asked, no_grad, recording
 from .nesting import nested
-from .node import Bundle, Node, Slot, current_frame, explained, freed_by, next_number, public_edge, user_place
+from .node import Node, current_frame, explained, freed_by, next_number, user_place
 
-__all__ = ["Function", "FunctionCtx", "once_differentiable"]
+__all__ = [
+    "BackwardCFunction",
+    "Function",
+    "FunctionCtx",
+    "FunctionMeta",
+    "InplaceFunction",
+    "NestedIOFunction",
+    "once_differentiable",
+]
+
+ACCESSED = (
+    "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is set on the autograd.Function. "
+    "Either access saved_tensors only once, or set clear_saved_tensors_on_access=False."
+)
 
 
 class FunctionCtx:
-    """What forward and backward of one call of a `Function` share."""
+    """What the methods of a `Function` share in one call; anything else may be kept as an attribute."""
+
+    to_save: tuple | None
+    dirty_tensors: tuple | None
+    non_differentiable: tuple | None
+    saved_for_forward: tuple | None
 
     def save_for_backward(self, *tensors: Any) -> None:
-        """Keep tensors for backward; a change in place before then is noticed."""
-        from ..tensor import Tensor
-
-        for place, tensor in enumerate(tensors):
-            if tensor is not None and not isinstance(tensor, Tensor):
-                raise TypeError(
-                    f"save_for_backward can only save variables, but argument {place} is of type "
-                    f"{type(tensor).__name__}; keep other things as attributes of ctx"
-                )
-        self._to_save = tensors
+        """Keep tensors for backward, where they are `saved_tensors`; a change in place before then is noticed."""
+        self.to_save = tensors
 
     def save_for_forward(self, *tensors: Any) -> None:
-        """Keep tensors for the forward-mode derivative."""
-        self._saved_for_forward = tensors
+        """Keep tensors for `Function.jvp`.
 
-    def mark_dirty(self, *tensors: Any) -> None:
-        """Say which inputs forward has changed in place."""
-        self._dirty = tensors
+        Raises:
+            AssertionError: one is neither a tensor nor None.
+        """
+        if not all(tensor is None or isinstance(tensor, Tensor) for tensor in tensors):
+            raise AssertionError(
+                "save_for_forward expects all arguments to be tensors; you should save non-tensors as attributes on "
+                "ctx."
+            )
+        self.saved_for_forward = tensors
 
-    def mark_non_differentiable(self, *tensors: Any) -> None:
+    def mark_dirty(self, *args: Any) -> None:
+        """Say which inputs forward has changed in place; it must return them."""
+        self.dirty_tensors = args
+
+    def mark_shared_storage(self, *pairs: Any) -> None:
+        """Nothing: tensors that share memory know it themselves."""
+        warnings.warn(
+            "`mark_shared_storage` is deprecated. Tensors with shared storages are automatically tracked.",
+            FutureWarning,
+            stacklevel=2,
+        )
+
+    def mark_non_differentiable(self, *args: Any) -> None:
         """Say which outputs have no gradient."""
-        self._non_differentiable = tensors
+        self.non_differentiable = args
 
     def set_materialize_grads(self, value: bool) -> None:
-        """Whether gradients that did not arrive come as zeros (as by default) or as None."""
-        self._materialize = value
+        """Whether gradients that did not arrive come as zeros, as by default, or as None."""
+        self.materialize_grads = value
 
 
-class FunctionNode(Node, FunctionCtx):
-    """A call of a `Function`, which is also the ``ctx`` that its methods see."""
+class BackwardCFunction(Node, FunctionCtx):
+    """A call of a `Function` in the graph, which is also the ``ctx`` that its methods see."""
 
-    function: ClassVar[type[Function]]
+    _forward_cls: ClassVar[type[Function]]
 
-    def __init__(self) -> None:
-        self.number, self.edges, self.saved, self.fit, self.hooks = 0, (), (), None, None
+    to_save = dirty_tensors = non_differentiable = saved_for_forward = None
+    _materialize = True
+
+    def __init__(self, args: tuple) -> None:
+        self.number, self.edges, self.fit, self.hooks = next_number(), (), None, None
         self.code, self.instruction = None, 0
-        self._to_save: tuple = ()
-        self._dirty: tuple = ()
-        self._non_differentiable: tuple = ()
-        self._materialize = True
-        self.needs_input_grad: tuple[bool, ...] = ()
-        self.outputs: list = []
-        self._inputs: list = []
+        self.takes_tensor = [isinstance(arg, Tensor) for arg in args]
+        self.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
+        self.inputs: list = []  # the shape and type of each tensor among the arguments
+        self.outputs: list = []  # the same of each output, None for what is no tensor
+        self.kept: list = []
+        self.freed = False
+
+    @property
+    def saved(self) -> bool:
+        """Always something that the engine releases; backward may run again as long as it asks for nothing saved."""
+        return True
+
+    @saved.setter
+    def saved(self, value: None) -> None:
+        self.kept, self.freed = [], True
+
+    @property
+    def materialize_grads(self) -> bool:
+        """Whether gradients that did not arrive come as zeros."""
+        return self._materialize
+
+    @materialize_grads.setter
+    def materialize_grads(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(
+                "set_materialize_grads received an invalid combination of arguments - got "
+                f"({type(value).__name__}), but expected (bool)"
+            )
+        self._materialize = value
 
     @property
     def saved_tensors(self) -> tuple:
@@ -70,109 +125,71 @@ class FunctionNode(Node, FunctionCtx):
         Raises:
             RuntimeError: they have been freed, or one of them has been changed in place since.
         """
-        if self.saved is None:
-            from .engine import FREED
-
-            raise RuntimeError(explained(FREED, *freed_by(self)))
-        if self.saved == () and self._to_save:  # still in forward
-            return self._to_save
-        return tuple(None if kept is None else kept.load_tensor(self) for kept in self.saved)
+        if self.saved_for_forward is not None:  # still in forward
+            return self.saved_for_forward
+        if self.freed:
+            once = self._forward_cls.clear_saved_tensors_on_access
+            raise RuntimeError(ACCESSED if once else explained(FREED, *freed_by(self)))
+        tensors = tuple([None if kept is None else kept.load_tensor(self) for kept in self.kept])
+        if self._forward_cls.clear_saved_tensors_on_access and self.kept:
+            self.saved = None
+        return tensors
 
     @property
     def _raw_saved_tensors(self) -> tuple:
-        from ..ops.saving import SavedTensor
-
-        if self.saved is None:
-            from .engine import FREED
-
-            raise RuntimeError(FREED)
-        self.saved = keeps = list(self.saved)
-        return tuple(SavedTensor(self, place, keeps) for place in range(len(keeps)))
+        if self.freed:
+            raise RuntimeError(explained(FREED, *freed_by(self)))
+        return tuple(SavedTensor(self, place, self.kept) for place in range(len(self.kept)))
 
     @property
     def saved_variables(self) -> tuple:
         """The old name of `saved_tensors`."""
+        warnings.warn("'saved_variables' is deprecated; use 'saved_tensors'", DeprecationWarning, stacklevel=2)
         return self.saved_tensors
-
-    @property
-    def next_functions(self) -> tuple:
-        """The nodes that the gradients of the tensor arguments go to, each with the number of its output."""
-        return tuple(public_edge(edge) for edge, meta in zip(self.edges, self._inputs) if meta is not None)
 
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
 
-    def run(self, g: Any) -> tuple:
-        from ..tensor import wrap
+    def has_own_setup(self) -> bool:
+        """Whether forward takes no ctx, which another method fills."""
+        return self._forward_cls.setup_context is not Function.setup_context
 
-        parts = self.call_backward(g, lambda array: wrap(np.asarray(array)))
+    def apply(self, *args: Any) -> Any:
+        """What the user's backward gives for these gradients of the outputs."""
+        cls = self._forward_cls
+        own_vjp = cls.vjp is not Function.vjp
+        if own_vjp and cls.backward is not Function.backward:
+            raise RuntimeError(
+                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only "
+                f"implement one of them in {cls.__name__}."
+            )
+        if cls.boxed_grads_call:
+            args = ([*args],)
+        return (cls.vjp if own_vjp else cls.backward)(self, *args)
+
+    def apply_jvp(self, *args: Any) -> Any:
+        """What the user's jvp gives for these tangents of the inputs."""
+        return self._forward_cls.jvp(self, *args)
+
+    def run(self, g: Any) -> tuple:
+        parts = checked(self, nested(self.apply, *arrived(self, g, False)))
         return tuple(None if part is None else part.array for part in parts)
 
     def run_recorded(self, g: Any) -> tuple:
-        return self.call_backward(g, lambda tensor: tensor)
-
-    def call_backward(self, g: Any, as_tensor: Callable) -> tuple:
-        """The user's backward, with its result checked."""
-        from ..tensor import wrap
-
-        arrived = g if type(g) is Bundle else {0: g}
-        gradients = []
-        for index, meta in enumerate(self.outputs):
-            if arrived.get(index) is not None:
-                gradients.append(as_tensor(arrived[index]))
-            else:
-                gradients.append(wrap(np.zeros(*meta)) if self._materialize and meta is not None else None)
-        parts = nested(self.function._backward(), self, *gradients)
-        return self.checked(parts if isinstance(parts, tuple) else (parts,))
-
-    def checked(self, parts: Any) -> tuple:
-        """The gradients that backward returned, one for each input, in the shapes and types of the inputs."""
-        from ..ops.promotion import fit
-        from ..tensor import Tensor
-
-        expected = len(self.edges)
-        if len(parts) > expected and all(part is None for part in parts[expected:]):
-            parts = parts[:expected]
-        if len(parts) != expected:
-            raise RuntimeError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {expected}, got "
-                f"{len(parts)})"
-            )
-        result: list = []
-        for index, (part, edge, meta) in enumerate(zip(parts, self.edges, self._inputs)):
-            if part is None or edge is None:
-                if part is not None and meta is None:
-                    raise RuntimeError(
-                        f"function {self.name()} returned a gradient different than None at position {index + 1}, but "
-                        "the corresponding forward input was not a Variable"
-                    )
-                result.append(None)
-                continue
-            if not isinstance(part, Tensor):
-                raise RuntimeError(
-                    f"function {self.name()}: expected Variable or None (got {type(part).__name__}) as gradient number "
-                    f"{index}"
-                )
-            result.append(
-                part if (part.array.shape, part.array.dtype) == meta else self._fitted(part, index, meta, fit)
-            )
-        return tuple(result)
-
-    def _fitted(self, part: Any, index: int, meta: tuple, fit: Callable) -> Any:
-        shape = part.array.shape
-        try:
-            expandable = np.broadcast_shapes(shape, meta[0]) == shape
-        except ValueError:
-            expandable = False
-        if not expandable:
-            raise RuntimeError(
-                f"Function {self.name()} returned an invalid gradient at index {index} - got {list(shape)} but "
-                f"expected shape compatible with {list(meta[0])}"
-            )
-        return fit(part, *meta)
+        return checked(self, nested(self.apply, *arrived(self, g, True)))
 
 
-class Function:
+class FunctionMeta(type):
+    """Gives each `Function` the class of its nodes, named after it."""
+
+    _backward_cls: type[BackwardCFunction]
+
+    def __init__(cls, name: str, bases: tuple, namespace: dict) -> None:
+        super().__init__(name, bases, namespace)
+        cls._backward_cls = type(f"{name}Backward", (BackwardCFunction,), {"_forward_cls": cls})
+
+
+class Function(FunctionCtx, metaclass=FunctionMeta):
     """Base class of custom operations.
 
     Define static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``, or ``forward(*args)`` with
@@ -193,18 +210,27 @@ class Function:
     >>> Square.apply(x).backward()
     >>> x.grad
     tensor(6.)
+
+    Attributes:
+        clear_saved_tensors_on_access: let go of what was saved when backward asks for it, which it may do once.
+        boxed_grads_call: backward gets its gradients as one list, from which it may remove what it needs no more.
     """
 
-    _node: ClassVar[type[FunctionNode]]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls._node = type(f"{cls.__name__}Backward", (FunctionNode,), {"function": cls})
+    clear_saved_tensors_on_access = False
+    boxed_grads_call = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        warnings.warn(
+            f"{type(self)} should not be instantiated. Methods on autograd functions are all static: use "
+            f"{type(self).__name__}.apply(...). A future version of PyTorch will raise an error.",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         raise RuntimeError(
-            f"{type(self).__name__} should not be instantiated. Methods on it are static: use "
-            f"{type(self).__name__}.apply(...)"
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            f"function with static forward method: {type(self).__name__}.apply(...)"
         )
 
     @staticmethod
@@ -235,156 +261,95 @@ class Function:
         )
 
     @classmethod
-    def _backward(cls) -> Callable:
-        own_backward, own_vjp = cls.backward is not Function.backward, cls.vjp is not Function.vjp
-        if own_backward and own_vjp:
-            raise RuntimeError(
-                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only "
-                f"implement one of them: {cls.__name__}"
-            )
-        return cls.vjp if own_vjp else cls.backward
-
-    @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
-        """Run the operation and record it."""
-        from ..tensor import Tensor, edge_of
+        """Run the operation and record it.
 
-        node = cls._node()
-        node.number = next_number()
-        edges = tuple(edge_of(arg) if isinstance(arg, Tensor) else None for arg in args)
-        node.needs_input_grad = tuple(edge is not None for edge in edges)
-        recorded = recording.get() and any(node.needs_input_grad)
-        outer = recording.get()
+        Args:
+            args: what forward takes; tensors inside lists or other objects are not differentiated with respect to.
+            kwargs: the same by name; to backward all are positional.
+
+        Raises:
+            TypeError: an argument is missing, unknown or keyword-only, or something saved is no tensor.
+            RuntimeError: an input was changed in place that must not be, or without being returned.
+        """
+        own_setup = cls.setup_context is not Function.setup_context
+        if own_setup:
+            args, kwargs = _with_defaults(cls.forward, args, kwargs)
+        if kwargs:
+            args = _by_position(cls.forward, args, kwargs, 0 if own_setup else 1)
+        node = cls._backward_cls(args)
+        tensors = [arg for arg in args if isinstance(arg, Tensor)]
+        outer, outer_asked = recording.get(), asked.get()
+        recorded = bool(outer) and True in node.needs_input_grad
+        if recorded:
+            node.edges = tuple([edge_of(tensor) for tensor in tensors])
+            node.inputs = [(tensor.array.shape, tensor.array.dtype) for tensor in tensors]
+            node.code, node.instruction = user_place(current_frame(1))
         recording.set(IN_FORWARD)
+        asked.set(False)
         try:
-            if cls.setup_context is not Function.setup_context:
-                output = cls.forward(*args, **kwargs)
+            if own_setup:
+                output = cls.forward(*args)
                 cls.setup_context(node, args, output)
             else:
-                output = cls.forward(node, *args, **kwargs)
+                output = cls.forward(node, *args)
         finally:
             recording.set(outer)
-        if not recorded:
-            return output
-        node.edges = edges
-        node._inputs = [(arg.array.shape, arg.array.dtype) if isinstance(arg, Tensor) else None for arg in args]
-        node.code, node.instruction = user_place(current_frame(1))
+            asked.set(outer_asked)
         single = not isinstance(output, tuple)
-        outputs = link(node, args, (output,) if single else output)
+        outputs = link(node, tensors, (output,) if single else output, recorded)
         return outputs[0] if single else outputs
 
 
-def link(node: FunctionNode, args: tuple, outputs: tuple) -> tuple:
-    """Put the outputs of a custom operation into the graph and keep what it asked to be saved."""
-    from ..ops.nodes import OUTPUT, Saved, make_slot
-    from ..ops.writing import bump, leaf_changed, rewrite_history, show
-    from ..tensor import Tensor, View, alias, edge_of, wrap
+def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+    """The arguments with the defaults of those that were not given: setup_context gets them all."""
+    code = getattr(forward, "__code__", None)
+    if code is not None and not kwargs and len(args) == code.co_argcount and not code.co_kwonlyargcount:
+        return args, kwargs
+    import inspect  # slow to import, and to use
 
-    differentiable = [
-        isinstance(out, Tensor) and out.array.dtype.kind in "fcV" and not _among(out, node._non_differentiable)
-        for out in outputs
-    ]
-    several = len(outputs) > 1
-    linked: list = []
-    for index, (out, counts) in enumerate(zip(outputs, differentiable)):
-        if not isinstance(out, Tensor):
-            linked.append(out)
-            node.outputs.append(None)
-            continue
-        node.outputs.append((out.array.shape, out.array.dtype))
-        if not counts:
-            linked.append(alias(out) if _among(out, args) and not _among(out, node._dirty) else out)
-            continue
-        end = make_slot(node, index) if several else node
-        if _among(out, node._dirty):
-            if out.leaf and out.node is None:
-                raise leaf_changed(out, f"{node.name()} (mark_dirty)")
-            bump(out, f"{node.name()} (mark_dirty)", current_frame(2))
-            rewrite_history(out, end)
-        else:
-            if _among(out, args):
-                shown = out
-                out = wrap(out.array)
-                show(out, shown, View.CUSTOM)
-            elif out._view is not None:
-                out._view.made = View.CUSTOM
-            elif out.node is not None:
-                out = alias(out)
-            out.node, out.leaf = end, False
-        linked.append(out)
-    node.saved = tuple(_kept(tensor, node, args, outputs, linked, Saved, OUTPUT, edge_of) for tensor in node._to_save)
-    if recording.get() is not True:
-        node.saved = tuple(_packed(kept, node, tensor) for kept, tensor in zip(node.saved, node._to_save))
-    node._to_save = ()
-    return tuple(linked)
+    bound = inspect.signature(forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args, bound.kwargs
 
 
-def _packed(kept: Any, node: Node, tensor: Any) -> Any:
-    """What was saved, as hooks on saved tensors leave it."""
-    from ..ops.saving import packed
-
-    if kept is None:
-        return None
-    return packed(kept, node, tensor if kept.array is tensor.array and tensor.node is not None else None)
-
-
-def _kept(
-    tensor: Any, node: Node, args: tuple, outputs: tuple, linked: list, Saved: type, OUTPUT: Any, edge_of: Callable
-) -> Any:
-    """A tensor that forward saved, with its place in the graph; one that is an output must not point back at it."""
-    if tensor is None:
-        return None
-    for before, after in zip(outputs, linked):
-        if tensor is before or tensor is after:
-            if after.node is node:
-                return Saved(after.array, after.version, OUTPUT)
-            if type(after.node) is Slot and after.node.edges[0] is node:
-                return Saved(after.array, after.version, after.node.index)
-            return Saved(after.array, after.version, edge_of(after))
-    return Saved(tensor.array, tensor.version, edge_of(tensor))
+def _by_position(forward: Callable, args: tuple, kwargs: dict, skipped: int) -> tuple:
+    """The arguments with those given by name in the places that forward's parameters have, without the first ones."""
+    code = forward.__code__
+    names = code.co_varnames[skipped : code.co_argcount]
+    for name in kwargs:
+        if name not in names:
+            raise TypeError(f"forward() got an unexpected keyword argument '{name}'")
+        if names.index(name) < len(args):
+            raise TypeError(f"forward() got multiple values for argument '{name}'")
+    last = max(map(names.index, kwargs))
+    for position in range(len(args), last + 1):
+        if names[position] not in kwargs:
+            raise TypeError(f"forward() missing required argument: '{names[position]}' (position {position})")
+    return args + tuple(kwargs[name] for name in names[len(args) : last + 1])
 
 
-def _among(tensor: Any, tensors: tuple) -> bool:
-    return any(tensor is other for other in tensors)
+class InplaceFunction(Function):
+    """A `Function` that remembers whether it works in place, for programs that were written for it."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
+class NestedIOFunction(Function):
+    """A `Function`, under a name that programs may derive from: structured arguments are no longer unpacked."""
 
 
 def once_differentiable(backward: Callable) -> Callable:
     """Mark a backward that cannot be differentiated itself: a second derivative raises an error."""
 
     @functools.wraps(backward)
-    def wrapper(ctx: Any, *args: Any) -> Any:
-        from ..tensor import Tensor, wrap
-
-        outer = recording.get()
-        recording.set(False)
-        try:
-            outputs = backward(ctx, *args)
-        finally:
-            recording.set(outer)
-        if not outer or not any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
+    def wrapper(ctx: Any, *args: Any, **kwargs: Any) -> Any:
+        with no_grad():
+            outputs = backward(ctx, *args, **kwargs)
+        if not recording.get() or not any(isinstance(arg, Tensor) and arg.requires_grad for arg in args):
             return outputs
-        single = not isinstance(outputs, tuple)
-        ends = []
-        for output in (outputs,) if single else outputs:
-            if output is not None:
-                output = wrap(output.array)
-                output.node = _Undifferentiable()
-            ends.append(output)
-        return ends[0] if single else tuple(ends)
+        return undifferentiable(outputs if isinstance(outputs, tuple) else (outputs,))
 
     return wrapper
-
-
-class _Undifferentiable(Node):
-    """Where a second derivative through a once-differentiable backward ends."""
-
-    __slots__ = ()
-
-    def __init__(self) -> None:
-        self.number, self.edges, self.saved, self.fit, self.hooks = next_number(), (), (), None, None
-        self.code, self.instruction = user_place(current_frame(1))
-
-    def run(self, g: Any) -> tuple:
-        raise RuntimeError("trying to differentiate twice a function that was marked with @once_differentiable")
-
-    run_recorded = run

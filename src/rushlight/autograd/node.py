@@ -56,6 +56,9 @@ class Node:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} object at {id(self):#x}>"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"cannot pickle '{type(self).__name__}' object: a graph belongs to the process that made it")
+
     @property
     def next_functions(self) -> tuple:
         """The nodes that the gradients go to next, each with the number of its output."""

@@ -82,7 +82,7 @@ def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
 def rederive(target: Tensor) -> None:
     """Derive the history of a view anew from that of its base."""
     view: Any = target._view
-    if edge_of(view.base) is None:
+    if target.node is None and edge_of(view.base) is None:
         view.seen = target._version
         return
     if view.made != View.DEFAULT:

@@ -67,22 +67,8 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
     """Refuse what must not be overwritten, before anything is changed; ``idempotent`` changes may repeat an element."""
     array = target.array
     if recording.get() and (recorded or target.requires_grad):
-        view = target._view
-        if view is not None:
-            if view.made != View.DEFAULT:
-                from .inplace import refuse
-
-                refuse(target, f"is being modified inplace by {name}")
-            if target.requires_grad and view.base.is_leaf:
-                raise RuntimeError(
-                    explained(
-                        "a view of a leaf Variable that requires grad is being used in an in-place operation.",
-                        f"It is changed by {name} at {here()}",
-                        f"The view: {made(target)}",
-                        f"The leaf: {made(view.base)}",
-                        "Use torch.no_grad() around the change, or change a .clone().",
-                    )
-                )
+        if target._view is not None:
+            check_history(target, name)
         if target.leaf:
             raise leaf_changed(target, name)
     if target.version is inference_cell and not inferring.get():
@@ -98,6 +84,25 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
+        )
+
+
+def check_history(target: Tensor, name: str) -> None:
+    """Refuse a view whose history, with that of its base, the in-place operation of this name cannot rewrite."""
+    view: Any = target._view
+    if view.made != View.DEFAULT:
+        from .inplace import refuse
+
+        refuse(target, f"is being modified inplace by {name}")
+    if target.requires_grad and view.base.is_leaf:
+        raise RuntimeError(
+            explained(
+                "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+                f"It is changed by {name} at {here()}",
+                f"The view: {made(target)}",
+                f"The leaf: {made(view.base)}",
+                "Use torch.no_grad() around the change, or change a .clone().",
+            )
         )
 
 
