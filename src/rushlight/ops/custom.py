@@ -45,7 +45,7 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool) -> tup
             if recorded and output.array.dtype.kind in "fcV" and not _among(output, silent):
                 differentiable += 1
                 end = make_slot(node, index) if len(outputs) > 1 else node
-                output = _changed(output, end, given) if changed else _made(output, end, given, node)
+                output = _changed(output, end, given, node) if changed else _made(output, end, given, node)
             else:
                 output = _unrecorded(output, given, changed, node)
             if output._view is not None and not (given and changed):
@@ -93,9 +93,9 @@ def _unrecorded(output: Tensor, given: bool, changed: bool, node: Any) -> Tensor
     return output
 
 
-def _changed(output: Tensor, end: Node, given: bool) -> Tensor:
+def _changed(output: Tensor, end: Node, given: bool, node: Any) -> Tensor:
     """An input that forward has overwritten: from now on it comes from this operation."""
-    name = f"{end.name()} (mark_dirty)"
+    name = f"{node.name()} (mark_dirty)"
     if output.node is None and output.requires_grad:
         raise RuntimeError(
             explained(
