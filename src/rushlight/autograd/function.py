@@ -102,7 +102,8 @@ class BackwardCFunction(Node, FunctionCtx):
 
     @saved.setter
     def saved(self, value: None) -> None:
-        self.kept, self.freed = [], True
+        self.freed = True
+        self.kept = []
 
     @property
     def materialize_grads(self) -> bool:
@@ -127,11 +128,12 @@ class BackwardCFunction(Node, FunctionCtx):
         """
         if self.saved_for_forward is not None:  # still in forward
             return self.saved_for_forward
+        saved = self.kept  # looked at first, for another thread may release it
         if self.freed:
             once = self._forward_cls.clear_saved_tensors_on_access
             raise RuntimeError(ACCESSED if once else explained(FREED, *freed_by(self)))
-        tensors = tuple([None if kept is None else kept.load_tensor(self) for kept in self.kept])
-        if self._forward_cls.clear_saved_tensors_on_access and self.kept:
+        tensors = tuple([None if kept is None else kept.load_tensor(self) for kept in saved])
+        if self._forward_cls.clear_saved_tensors_on_access and saved:
             self.saved = None
         return tensors
 
