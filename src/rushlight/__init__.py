@@ -42,10 +42,11 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.
 newaxis = None
 
 _MODULES = (
-    "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "jit", "linalg", "nn", "optim", "random",
+    "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "func", "jit", "linalg", "nn", "optim", "random",
     "serialization", "special", "testing", "utils",
 )  # fmt: skip
 _HOMES = {
+    "func": "vmap",
     "amp": "GradScaler autocast is_autocast_enabled",
     "compiler": "compile",
     "ops.windows": "bartlett_window blackman_window hamming_window hann_window kaiser_window",

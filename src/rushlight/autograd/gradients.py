@@ -93,6 +93,7 @@ def grad(
         retain_graph: keep what was saved, so that backward can run again; by default as ``create_graph``.
         create_graph: record the computation of the gradients too, for higher derivatives.
         allow_unused: give None for inputs that the outputs do not depend on, instead of an error.
+        is_grads_batched: the first axis of ``grad_outputs``, and then of the results, runs over a batch of them.
         materialize_grads: give zeros for them.
 
     Returns:
@@ -112,6 +113,16 @@ def grad(
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
+    if is_grads_batched:
+        return _grad_of_batch(
+            outputs,
+            inputs,
+            grad_outputs,
+            retain_graph=retain_graph,
+            create_graph=create_graph,
+            allow_unused=allow_unused,
+            materialize_grads=materialize_grads,
+        )
     on_tensors = create_graph or bool(open_levels.get())
     starts = _starting_gradients(outputs, grad_outputs, on_tensors)
     roots = _roots(outputs)
@@ -139,6 +150,22 @@ def grad(
             gradient = wrap_grad(gradient)
         result.append(gradient)
     return tuple(result)
+
+
+def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: Any) -> tuple:
+    """`grad` from a batch of gradients: their first axis, and that of the results, runs over the batch."""
+    from ..func.vmap import vmap
+
+    given = _as_tuple(grad_outputs)
+    present: list = []
+
+    def of_one(*starts: Any) -> tuple:
+        gradients = grad(outputs, inputs, starts, **options)
+        present[:] = [gradient is not None for gradient in gradients]
+        return tuple(gradient for gradient in gradients if gradient is not None)
+
+    found = iter(vmap(of_one, in_dims=tuple(None if start is None else 0 for start in given))(*given))
+    return tuple(next(found) if is_there else None for is_there in present)
 
 
 def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None) -> dict:

@@ -1,0 +1,239 @@
+"""vmap: tensors with a hidden batch axis, and how operations are carried out on them.
+
+An operation's declaration says with ``batch=`` how it is done for a whole batch at once:
+
+* an elementwise operation needs nothing: its operands are aligned behind the batch axis;
+* ``"dim"``, or several names: these arguments are axes, which move back by one;
+* ``"leading"``: the operation takes any number of leading axes as they are;
+* a function ``(batch, *args, **kwargs)`` from the arguments, batched tensors among them, to the results with the batch
+  axis first; `Batch` has what it needs.
+
+An operation that says nothing is done for one element of the batch after the other, with a warning.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..tensor import Tensor, wrap
+from .axes import axis
+from .convert import to_dtype
+from .inplace import copy_
+from .join import stack
+from .levels import Layered, Level, bare, below, mapped
+from .promotion import raw, result_dtype
+from .views import expand, reshape, select
+
+DATA_DEPENDENT = (
+    "vmap: It looks like you're calling .item() on a Tensor, or using one in data-dependent control flow: a batched "
+    "tensor has another value for each element of the batch. Rewrite it with other operations, such as torch.where."
+)
+
+
+class Batched(Layered):
+    """A tensor that stands for a batch of them; its array shows the first, for everybody who asks for shape and type.
+
+    ``value`` holds all, the batch axis first; or one for the whole batch, if not ``mapped``.
+    """
+
+    __slots__ = ()
+    value: Tensor
+    mapped: bool
+
+    def bare(self) -> Batched:
+        return batched(self.level, bare(self.value), self.mapped)
+
+    def detached(self) -> Tensor:
+        return batched(self.level, self.value.detach(), self.mapped)
+
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(DATA_DEPENDENT)
+
+    item = tolist = numpy = __array__ = __bool__ = __float__ = __int__ = __complex__ = __index__ = _refuse
+
+    # To mypy, arguments of special methods have no names.
+    def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
+        lines = repr(self.value).replace("\n", "\n    ")
+        place = 0 if self.mapped else None
+        return f"BatchedTensor(lvl={self.level.number + 1}, bdim={place}, value=\n    {lines}\n)"
+
+
+def batched(level: Any, value: Tensor, is_mapped: bool = True) -> Batched:
+    """A tensor of a batch level, from one with the batch axis first."""
+    array = value.array
+    if is_mapped:
+        array = array[0, ...] if array.shape[0] else np.empty(array.shape[1:], array.dtype)
+    out = wrap(array, Batched)
+    out.version, out.level, out.value, out.mapped = value.version, level, value, is_mapped
+    return out
+
+
+class BatchLevel(Level):
+    """One vmap.
+
+    Attributes:
+        size: the length of the batch.
+        randomness: "error", "same" or "different": what random operations may do.
+    """
+
+    def __init__(self, size: int, randomness: str = "error") -> None:
+        self.size, self.randomness = size, randomness
+
+    def lift(self, tensor: Tensor) -> Batched:
+        return batched(self, tensor, False)
+
+    def is_mapped(self, value: Any) -> bool:
+        """Whether a value differs along this batch."""
+        return isinstance(value, Batched) and value.level is self and value.mapped
+
+    def lowered(self, value: Any) -> Any:
+        """What a tensor of this level holds; any other value as it is."""
+        return value.value if isinstance(value, Batched) and value.level is self else value
+
+    def interpret(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> Any:
+        batch = Batch(self, perform, spec, args, kwargs)
+        with below(self):
+            if not batch.any_mapped((args, kwargs)):
+                return self._wrapped(perform(mapped(self.lowered, args), mapped(self.lowered, kwargs)), False)
+            return self._wrapped(rule_of(spec)(batch, *args, **kwargs), True)
+
+    def _wrapped(self, outs: Any, is_mapped: bool) -> Any:
+        if isinstance(outs, Tensor):
+            return batched(self, outs, is_mapped)
+        return [batched(self, out, is_mapped) for out in outs]
+
+    def write(self, target: Tensor, result: Tensor) -> None:
+        if self.is_mapped(result) and not self.is_mapped(target):
+            raise RuntimeError(
+                "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in "
+                "extra_args that has more elements than `self`. This happened due to `other` being vmapped over but "
+                "`self` not being vmapped over in a vmap. Use the out-of-place form of the operation instead."
+            )
+        batch = Batch(self, None, None, (), {})
+        with below(self):
+            copy_(self.lowered(target), batch.front(result) if self.is_mapped(target) else self.lowered(result))
+
+
+class Batch:
+    """One operation on tensors of a batch level, and what its batching rule may ask for."""
+
+    def __init__(self, level: BatchLevel, perform: Any, spec: Any, args: tuple, kwargs: dict) -> None:
+        self.level, self.size = level, level.size
+        self.perform, self.spec, self.args, self.kwargs = perform, spec, args, kwargs
+
+    def is_mapped(self, value: Any) -> bool:
+        """Whether a value differs along the batch."""
+        return self.level.is_mapped(value)
+
+    def any_mapped(self, value: Any) -> bool:
+        """Whether a tensor in nested lists differs along the batch."""
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, (list, tuple)):
+            return any(self.any_mapped(item) for item in value)
+        return self.is_mapped(value)
+
+    def front(self, value: Any) -> Any:
+        """A tensor with the batch axis first, also if it is the same for the whole batch (without a copy then)."""
+        if not isinstance(value, Tensor) or self.is_mapped(value):
+            return self.level.lowered(value)
+        value = self.level.lowered(value)
+        return expand(value, (self.size, *value.array.shape))
+
+    def aligned(self, value: Any, rank: int) -> Any:
+        """A tensor so that it broadcasts with others of up to ``rank`` axes behind the batch axis."""
+        inner = self.level.lowered(value)
+        if not self.is_mapped(value) or inner.array.ndim > rank:
+            return inner
+        shape = inner.array.shape
+        return reshape(inner, (shape[0], *(1,) * (rank + 1 - len(shape)), *shape[1:]))
+
+    def element(self, value: Any, index: int) -> Any:
+        """A tensor's part in one element of the batch."""
+        return select(value.value, 0, index) if self.is_mapped(value) else self.level.lowered(value)
+
+
+def rule_of(spec: Any) -> Callable:
+    """The batching rule of an operation."""
+    batch = spec.batch
+    if batch is None:
+        return elementwise if spec.elementwise else one_by_one
+    if batch == "elementwise":
+        return elementwise
+    if batch == "leading":
+        return leading
+    return along(batch) if isinstance(batch, str) else batch
+
+
+def elementwise(batch: Batch, *args: Any, **kwargs: Any) -> Any:
+    """Operands aligned behind the batch axis, in the type that they have together element by element."""
+    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    rank = max(tensor.array.ndim for tensor in tensors)
+    spec = batch.spec
+    dtype = None
+    if spec.promote is not None and len({tensor.array.dtype for tensor in tensors}) > 1:
+        values = spec.values(args, kwargs)
+        places = spec.places or range(len(values))
+        dtype = result_dtype(tuple(raw(values[place]) for place in places), spec.promote == "float").numpy
+
+    def align(tensor: Tensor) -> Tensor:
+        out = batch.aligned(tensor, rank)
+        return out if dtype is None or out.array.dtype == dtype else to_dtype(out, dtype)
+
+    return batch.perform(mapped(align, args), mapped(align, kwargs))
+
+
+def leading(batch: Batch, *args: Any, **kwargs: Any) -> Any:
+    """The batch axis as one more leading axis of every tensor."""
+    return batch.perform(mapped(batch.front, args), mapped(batch.front, kwargs))
+
+
+def along(names: str) -> Callable:
+    """The rule of operations whose arguments of these names are axes of their first tensor."""
+    axes = names.split()
+
+    def rule(batch: Batch, *args: Any, **kwargs: Any) -> Any:
+        spec = batch.spec
+        values = dict(zip(spec.names, spec.values(args, kwargs)))
+        ndim = next(v for v in values.values() if isinstance(v, Tensor)).array.ndim
+        for name, value in values.items():
+            values[name] = moved(value, ndim) if name in axes else mapped(batch.front, value)
+        if not ndim:  # an axis for the axes to be
+            values = {name: mapped(lambda x: reshape(x, (*x.array.shape, 1)), value) for name, value in values.items()}
+        positional, keywords = spec.names[: spec.positional], spec.names[spec.positional :]
+        outs = batch.perform(tuple(values[n] for n in positional), {n: values[n] for n in keywords})
+        if ndim:
+            return outs
+        return mapped(lambda x: reshape(x, (batch.size,)), outs if isinstance(outs, Tensor) else list(outs))
+
+    return rule
+
+
+def moved(dims: Any, ndim: int) -> Any:
+    """Axes of an element of the batch as axes of the whole; None, for all of them, too."""
+    if dims is None or (isinstance(dims, (tuple, list)) and not dims):
+        return tuple(range(1, max(ndim, 1) + 1))
+    if isinstance(dims, (tuple, list)):
+        return tuple(axis(dim, ndim) + 1 for dim in dims)
+    return axis(dims, ndim) + 1
+
+
+def one_by_one(batch: Batch, *args: Any, **kwargs: Any) -> Any:
+    """One element of the batch after the other."""
+    warnings.warn(
+        "There is a performance drop because we have not yet implemented the batching rule for "
+        f"{batch.spec.name}: it is done for each element of the batch in turn.",
+        UserWarning,
+        stacklevel=2,
+    )
+    results = []
+    for index in range(batch.size):
+        part = lambda tensor, index=index: batch.element(tensor, index)  # noqa: E731
+        results.append(batch.perform(mapped(part, args), mapped(part, kwargs)))
+    if isinstance(results[0], Tensor):
+        return stack(results)
+    return [stack(list(parts)) for parts in zip(*results)]
