@@ -11,7 +11,7 @@ from ..ops.dual import ForwardLevel, dual
 from ..ops.levels import opened, zeros_like
 from ..tensor import Tensor
 from . import trees
-from .reverse import jacrev, picked, replaced, standard_basis
+from .reverse import jacrev, parted, picked, replaced, standard_basis
 from .vmap import vmap
 
 __all__ = ["hessian", "jacfwd", "jvp"]
@@ -46,11 +46,7 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     level = ForwardLevel()
     with opened(level):
         output = func(*rebuild([_dual(level, x, t, start) for x, t in zip(leaves, directions)]))
-    aux = None
-    if has_aux:
-        if not (isinstance(output, tuple) and len(output) == 2):
-            raise RuntimeError(f"{start}output of function f should be a tuple: (output, aux) if has_aux is True")
-        output, aux = output
+    output, aux = parted(output, has_aux, "jvp(f, primals, tangents)")
     outputs = trees.only_tensors(output, f"{start}expected f(*primals)")
     _, build = trees.flatten(output)
     moves = [level.tangent(out) for out in outputs]

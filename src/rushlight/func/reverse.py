@@ -67,6 +67,19 @@ class Graph:
         return [zeros_like(x) if g is None else g for x, g in zip(self.inputs, found)]
 
 
+def parted(output: Any, has_aux: bool, what: str) -> tuple:
+    """What a function returned: its output, and what comes along with it.
+
+    Raises:
+        RuntimeError: something was to come along, and the function did not return a pair.
+    """
+    if not has_aux:
+        return output, None
+    if not (isinstance(output, tuple) and len(output) == 2):
+        raise RuntimeError(f"{what}: output of function f should be a tuple: (output, aux) if has_aux is True")
+    return output
+
+
 def _cotangent(output: Tensor) -> Tensor:
     return ops.ones((), dtype=output.dtype)
 
@@ -110,13 +123,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
         graph = Graph(leaves)
         with recorded():
             output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
-        aux = None
-        if has_aux:
-            if not (isinstance(output, tuple) and len(output) == 2):
-                raise RuntimeError(
-                    "grad_and_value(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True"
-                )
-            output, aux = output
+        output, aux = parted(output, has_aux, "grad_and_value(f)(*args)")
         _check_scalar(output)
         graph.close([output])
         gradients = rebuild(graph.gradients([_cotangent(output)], retain_graph=graph.shared))
@@ -170,8 +177,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """The value of a function, and a function that takes gradients of its outputs to gradients of its inputs.
 
     Returns:
-        ``(output, vjp_fn)``, or ``(output, vjp_fn, aux)``; ``vjp_fn`` returns one gradient for each of ``primals``, or a
-        single one if there is one.
+        ``(output, vjp_fn)``, or ``(output, vjp_fn, aux)``; ``vjp_fn`` returns a tuple, one gradient for each primal.
 
     >>> import rushlight as torch
     >>> value, pull = torch.func.vjp(torch.sin, torch.zeros(2))
@@ -182,13 +188,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     graph = Graph(leaves)
     with recorded():
         output = func(*rebuild(graph.inputs))
-    aux = None
-    if has_aux:
-        if not (isinstance(output, tuple) and len(output) == 2):
-            raise RuntimeError(
-                "vjp(f, *primals): output of function f should be a tuple: (output, aux) if has_aux is True"
-            )
-        output, aux = output
+    output, aux = parted(output, has_aux, "vjp(f, *primals)")
     outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
     graph.close(outputs)
     form = trees.structure(output)
@@ -197,8 +197,8 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         given = cotangents[0] if len(cotangents) == 1 else cotangents
         if trees.structure(given) != form:
             raise RuntimeError(
-                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
-                f"cotangents: {trees.structure(given)}, primal output: {form}"
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                f"function. cotangents: {trees.structure(given)}, primal output: {form}"
             )
         return rebuild(graph.gradients(trees.flatten(given)[0], retain_graph))
 
@@ -234,13 +234,7 @@ def jacrev(
         graph = Graph(leaves)
         with recorded():
             output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
-        aux = None
-        if has_aux:
-            if not (isinstance(output, tuple) and len(output) == 2):
-                raise RuntimeError(
-                    "jacrev(f)(*args): output of function f should be a tuple: (output, aux) if has_aux is True"
-                )
-            output, aux = output
+        output, aux = parted(output, has_aux, "jacrev(f)(*args)")
         outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
         graph.close(outputs)
         _, build = trees.flatten(output)

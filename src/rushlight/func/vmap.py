@@ -124,13 +124,13 @@ def wrapped(level: BatchLevel, tensor: Any, dim: int | None) -> Any:
     return batched(level, tensor if dim == 0 else ops.movedim(tensor, dim, 0))
 
 
-def unwrapped(level: BatchLevel, tensor: Tensor, dim: int) -> Tensor:
+def unwrapped(level: BatchLevel, tensor: Any, dim: int) -> Tensor:
     """A tensor of the level as one with the batch as its axis ``dim``."""
     if level.is_mapped(tensor):
-        inner: Tensor = tensor.value  # type: ignore[attr-defined]
+        inner = tensor.value
     else:
         inner = level.lowered(tensor)
-        inner = ops.expand(inner, (level.size, *inner.array.shape))
+        inner = ops.broadcast_to(inner, (level.size, *inner.array.shape))
     return inner if dim == 0 else ops.movedim(inner, 0, dim)
 
 

@@ -59,8 +59,8 @@ class ForwardLevel(Level):
     def records(self, tensor: Tensor) -> bool:
         return True
 
-    def primal(self, tensor: Tensor) -> Tensor:
-        """The primal of a tensor of this level; another tensor itself."""
+    def primal(self, tensor: Any) -> Any:
+        """The primal of a tensor of this level; anything else itself."""
         return tensor.primal if isinstance(tensor, Dual) and tensor.level is self else tensor
 
     def tangent(self, tensor: Any) -> Tensor | None:
