@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import warnings
 import weakref
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from . import devices, dtypes
-from .autograd import gradients
+from .autograd import gradients, hooks
+from .autograd.metadata import note
 from .autograd.modes import inferring
-from .autograd.node import Hooks, Node, RemovableHandle, Slot
+from .autograd.node import Node, Slot
 from .autograd.origin import born, detached
 from .printing import tensor_repr
 from .size import Size
@@ -116,7 +118,7 @@ class Tensor(Attached):
     origin: tuple  # how it was made, if nothing was recorded; see `autograd.origin`
     _view: View | None
     _grad: Tensor | None
-    _hooks: Hooks | None  # of a leaf; a non-leaf's are its node's
+    _hooks: hooks.Hooks | None  # of a leaf; a non-leaf's are its node's
 
     def __new__(cls, *data: Any, device: Any = None) -> Any:
         devices.check(device)
@@ -290,7 +292,10 @@ class Tensor(Attached):
         node = self.node if self._view is None else view_edge(self)
         if node is None or isinstance(node, Tensor):
             return None
-        return node.edges[0] if type(node) is Slot else node
+        if type(node) is Slot:
+            return node.edges[0]
+        note(node, self)
+        return node
 
     @property
     def output_nr(self) -> int:
@@ -382,26 +387,29 @@ class Tensor(Attached):
         """Keep ``.grad`` of this tensor in backward although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
-        gradients.retain_grad(self)
+        if not self.is_leaf:
+            hooks.retain(self, edge_of(self))
 
     @property
     def retains_grad(self) -> bool:
         """Whether ``.grad`` of this non-leaf is kept."""
-        return gradients.retains_grad(self)
+        return self.node is not None and hooks.retains(self, self.node)
 
-    def register_hook(self, hook: Callable) -> RemovableHandle:
+    def register_hook(self, hook: Callable) -> hooks.RemovableHandle:
         """Call ``hook(grad)`` when the gradient of this tensor is known; what it returns replaces the gradient."""
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-        return gradients.hooks_of(self).add("tensor", hook)
+        holder, index = hooks.holder_of(edge_of(self))
+        registry = hooks.hooks_at(holder).tensor.setdefault(index, OrderedDict())
+        return hooks.add(registry, hook)
 
-    def register_post_accumulate_grad_hook(self, hook: Callable) -> RemovableHandle:
+    def register_post_accumulate_grad_hook(self, hook: Callable) -> hooks.RemovableHandle:
         """Call ``hook(tensor)`` when backward has accumulated ``.grad`` of this leaf."""
         if not self.requires_grad:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         if not self.is_leaf:
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        return gradients.hooks_of(self).add("after", hook)
+        return hooks.add(hooks.hooks_at(self).accumulated, hook)
 
     # The way out
 

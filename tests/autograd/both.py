@@ -95,6 +95,16 @@ for a Tensor that does not require gradients
 element 0 of tensors
 element 1 of tensors
 expected a Tensor or None
+expected tuple, but hook returned
+expected Variable, but hook returned
+object is not callable
+can't replace a None gradient
+post accumulate grad hooks should return None
+Expects mode to be one of
+A leaf node was passed to _will_engine_execute_node
+Expected gradient function to be set
+Can't instantiate abstract class Node
+region_activation_memory_budget
 expected shape compatible with
 grad can be implicitly created only for real scalar outputs
 grad can be implicitly created only for scalar outputs

@@ -8,6 +8,7 @@ A node's number exceeds those of all that it points at: the pending node of the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from heapq import heappop, heappush
 from operator import attrgetter
 from sys import getrefcount
@@ -42,6 +43,7 @@ def run(
     targets: Any,
     make: Callable,
     boundary: bool = False,
+    capture: bool = True,
 ) -> dict:
     """Send the gradients of the roots through the graph.
 
@@ -53,6 +55,7 @@ def run(
         targets: nodes and leaves whose gradients are asked for; by default those of all leaves are accumulated.
         make: turns an array into a Tensor.
         boundary: the graph beyond the targets does not matter.
+        capture: return the gradients of the targets; otherwise accumulate those of the leaves among them.
 
     Returns:
         The gradients of the targets that were reached.
@@ -61,7 +64,7 @@ def run(
     relevant: set = set()
     wanted: set | None = None
     if targets is not None:
-        captured, targets = {}, set(targets)
+        captured, targets = {} if capture else None, set(targets)
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
         wanted = relevant | targets
     grads = starting(roots, gradients, wanted)
@@ -76,8 +79,11 @@ def run(
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     g: Any = None
-    outer = recording.get()
+    outer, outer_task = recording.get(), running.get()
     recording.set(as_recording() if create_graph else IN_BACKWARD)
+    task = Task()  # without an __init__: most backwards are never asked about
+    task.roots, task.wanted, task.captured, task.targets, task.outer = roots, wanted, captured, targets, outer_task
+    running.set(task)
     try:
         while True:
             if following is not None:
@@ -87,16 +93,18 @@ def run(
                 g = grads.pop(node)
             else:
                 break
-            if captured is not None and node in targets and node in relevant:
+            if targets is not None and node not in relevant:
+                end_at(node, g, keep_graph, on_tensors, captured, make, place)
+                continue
+            if captured is not None and node in targets:
                 captured[node] = g  # as PyTorch: without what hooks make of it, where backward goes on from there
             if node.hooks is not None:
                 if due is None:
                     due = last_before_leaves(roots)
                     finish_whole(grads, [node, *waiting(pending)], on_tensors, captured, targets, make)
                 g = nested(node.hooks.call_before, g, on_tensors, make)
-            if captured is not None and node not in relevant:
-                captured[node] = g
-                continue
+                if g is None:
+                    continue
             if node.saved is None:
                 raise RuntimeError(explained(FREED, *freed_by(node)))
             parts = node.run_recorded(g) if on_tensors else node.run(g)
@@ -149,7 +157,49 @@ def run(
         raise
     finally:
         recording.set(outer)
+        running.set(outer_task)
     return captured if captured is not None else {}
+
+
+class Task:
+    """One backward under way, for those who are called from it."""
+
+    __slots__ = ("__weakref__", "captured", "nodes", "outer", "roots", "targets", "wanted")
+
+    roots: list
+    wanted: set | None
+    captured: dict | None
+    targets: Any
+    outer: Task | None
+    nodes: set
+
+    def will_run(self, end: Any) -> bool:
+        """Whether the gradient of this node or leaf is, was or will be computed."""
+        if self.wanted is not None:
+            return end in self.wanted
+        if not hasattr(self, "nodes"):
+            order = reachable(self.roots)
+            self.nodes = {*self.roots, *order}.union(*(node.edges for node in order))
+        return end in self.nodes
+
+
+running: ContextVar[Task | None] = ContextVar("running", default=None)
+"""The innermost backward under way in this thread."""
+
+
+def end_at(
+    node: Node, g: Any, keep_graph: bool, on_tensors: bool, captured: dict | None, make: Callable, place: Any
+) -> None:
+    """The gradient of a node beyond which nothing was asked for: hand it over, or only call the node's hooks."""
+    hooks = node.hooks
+    if captured is not None:
+        captured[node] = g if hooks is None else nested(hooks.call_on_tensors, g, on_tensors, make)
+        return
+    if hooks is not None:
+        g = nested(hooks.call_before, g, on_tensors, make)
+        nested(hooks.call_after, (None,) * len(node.edges), g, on_tensors, make)
+    if not keep_graph and node.saved:
+        node.saved, node.fit = None, place
 
 
 def starting(roots: list, gradients: list, wanted: set | None) -> dict:
@@ -223,7 +273,9 @@ def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: 
         return
     hooks = leaf._hooks
     if hooks is not None:
-        g = nested(hooks.call_before, g, on_tensors, make)
+        g = nested(hooks.call_before if captured is None else hooks.call_on_tensors, g, on_tensors, make)
+        if g is None:
+            return
     if captured is None:
         accumulate(leaf, g, on_tensors, make)
         if hooks is not None:

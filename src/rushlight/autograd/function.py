@@ -120,6 +120,11 @@ class BackwardCFunction(Node, FunctionCtx):
         self._materialize = value
 
     @property
+    def several(self) -> bool:
+        """Whether it has several outputs."""
+        return len(self.outputs) > 1
+
+    @property
     def saved_tensors(self) -> tuple:
         """The tensors that forward saved.
 

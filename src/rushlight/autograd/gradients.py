@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import weakref
+import math
 from collections.abc import Sequence
 from typing import Any
 
+from .. import dtypes
 from .. import tensor as tensors
 from . import anomaly, engine
-from .graph import GradientEdge
+from .edges import GradientEdge, end_of
+from .hooks import holder_of
 from .modes import open_levels
-from .node import Hooks, Node, explained, here, made_by
+from .node import AccumulateGrad, Bundle, explained, here, made_by
 from .origin import made, story
 
 
@@ -51,26 +53,13 @@ def backward(
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         for tensor in inputs:
-            if not tensor.requires_grad:
-                raise RuntimeError(
-                    explained(
-                        "one of the inputs does not require grad: can't retain_grad on Tensor that has "
-                        "requires_grad=False",
-                        *story(tensor),
-                    )
-                )
-    on_tensors = create_graph or bool(open_levels.get())
-    starts = _starting_gradients(outputs, grad_tensors, on_tensors)
+            if not isinstance(tensor, GradientEdge):
+                tensor.retain_grad()
+    starts = _starting_gradients(outputs, grad_tensors, create_graph or bool(open_levels.get()))
     roots = _roots(outputs)
     keep = create_graph if retain_graph is None else retain_graph
-    targets = None if inputs is None else [_target(tensor) for tensor in inputs]
-    found = _run(roots, starts, keep, create_graph, targets)
-    for tensor, target in zip(inputs or (), targets or ()):
-        if target in found:
-            gradient = found.pop(target)
-            engine.accumulate(tensor, gradient, on_tensors, wrap_grad)
-            if target is tensor and tensor._hooks is not None:
-                tensor._hooks.call_accumulated(tensor, gradient, on_tensors, wrap_grad)
+    targets = None if inputs is None else [holder_of(edge_at(tensor))[0] for tensor in inputs]
+    _run(roots, starts, keep, create_graph, targets, capture=False)
 
 
 def grad(
@@ -130,20 +119,22 @@ def grad(
     for tensor in inputs:
         if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
             raise RuntimeError(explained("One of the differentiated Tensors does not require grad", *story(tensor)))
-        targets.append(_target(tensor))
+        targets.append(holder_of(edge_at(tensor)))
     keep = create_graph if retain_graph is None else retain_graph
-    found = _run(roots, starts, keep, create_graph, targets)
+    found = _run(roots, starts, keep, create_graph, [holder for holder, _ in targets])
     result = []
-    for place, (tensor, target) in enumerate(zip(inputs, targets)):
-        gradient = found.get(target)
+    for place, (tensor, (holder, index)) in enumerate(zip(inputs, targets)):
+        gradient = found.get(holder)
+        if type(gradient) is Bundle:
+            gradient = gradient.get(index)
         if gradient is None and materialize_grads:
-            gradient = tensors.wrap(tensors.np.zeros_like(tensor.array)).requires_grad_(create_graph)
+            gradient = tensors.wrap(tensors.np.zeros(*_meta(tensor))).requires_grad_(create_graph)
         elif gradient is None and not allow_unused:
             raise RuntimeError(
                 explained(
                     f"The differentiated Tensor at index {place} appears to not have been used in the graph. Set "
                     f"allow_unused=True if this is the desired behavior.",
-                    *unused(tensor, target, outputs),
+                    *unused(tensor, outputs),
                 )
             )
         elif gradient is not None and not on_tensors:
@@ -168,13 +159,14 @@ def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: 
     return tuple(next(found) if is_there else None for is_there in present)
 
 
-def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None) -> dict:
+def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None, capture: bool = True) -> dict:
     options: Any = {
         "keep_graph": keep,
         "on_tensors": create_graph or bool(open_levels.get()),
         "create_graph": create_graph,
         "targets": targets,
         "make": wrap_grad,
+        "capture": capture,
     }
     if anomaly.is_anomaly_enabled() and anomaly.is_anomaly_check_nan_enabled():
         with anomaly.watching(engine.reachable(roots)):
@@ -191,17 +183,22 @@ def _as_tuple(value: Any) -> tuple:
     return (value,) if isinstance(value, (tensors.Tensor, GradientEdge)) else tuple(value)
 
 
-def _target(tensor: Any) -> Any:
+def edge_at(tensor: Any) -> Any:
+    """Where the gradient of a tensor, or of what stands for one, goes."""
+    return end_of(tensor) if isinstance(tensor, GradientEdge) else tensors.edge_of(tensor)
+
+
+def _meta(tensor: Any) -> tuple:
+    """The shape and type of a tensor, or of what stands for one."""
     if isinstance(tensor, GradientEdge):
-        return tensor.ownership_token
-    edge = tensors.edge_of(tensor)
-    return tensor if edge is None else edge
+        return tensor.node._input_metadata[tensor.output_nr].meta
+    return tensor.array.shape, tensor.array.dtype
 
 
 def _roots(outputs: Sequence) -> list:
     roots = []
     for number, output in enumerate(outputs):
-        root = tensors.edge_of(output)
+        root = edge_at(output)
         if root is None:
             scalar = f"And grad can be implicitly created only for scalar outputs: the shape is {list(output.shape)}."
             raise RuntimeError(
@@ -228,10 +225,9 @@ def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list
             one = _implicit_gradient(output)
             starts.append(tensors.wrap(tensors.np.asarray(one)) if on_tensors else one)
         else:
-            _check_gradient(number, output, gradient)
-            dtype = output.array.dtype
+            dtype = _check_gradient(number, output, gradient)
             if on_tensors:
-                starts.append(gradient if gradient.array.dtype == dtype else gradient.to(output.dtype))
+                starts.append(gradient if gradient.array.dtype == dtype else gradient.to(dtypes.of(dtype)))
             else:
                 starts.append(gradient.array.astype(dtype, copy=False)[()])  # 0-dim gradients travel as NumPy scalars
     return starts
@@ -239,73 +235,62 @@ def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list
 
 def _implicit_gradient(output: Any) -> Any:
     """One, in the shape and type of an output that is a single real number."""
-    array = output.array
-    if array.size != 1 and output.requires_grad:
+    shape, dtype = _meta(output)
+    if shape and math.prod(shape) != 1 and _is_tracked(output):
         raise RuntimeError(
             explained(
                 "grad can be implicitly created only for scalar outputs",
-                f"This one has shape {list(array.shape)}: {made(output)}",
+                f"This one has shape {list(shape)}: {told(output)}",
                 "Reduce it first, for example with .sum(), or pass gradient= of its shape.",
             )
         )
-    if array.dtype.kind not in "fV" and output.requires_grad:
+    if dtype.kind not in "fV" and _is_tracked(output):
         raise RuntimeError(
             explained(
-                f"grad can be implicitly created only for real scalar outputs but got {output.dtype}",
-                made(output),
+                f"grad can be implicitly created only for real scalar outputs but got {dtypes.of(dtype)}",
+                told(output),
                 "Take its .real or .abs() first, or pass gradient= of its type.",
             )
         )
-    one = array.dtype.type(1)
-    return one if array.ndim == 0 else tensors.np.full(array.shape, one)
+    one = dtype.type(1)
+    return one if shape == () else tensors.np.full(shape, one)
 
 
-def _check_gradient(number: int, output: Any, gradient: Any) -> None:
+def _is_tracked(output: Any) -> bool:
+    return isinstance(output, GradientEdge) or output.requires_grad
+
+
+def _check_gradient(number: int, output: Any, gradient: Any) -> tensors.np.dtype:
+    """The type that the gradient of an output has to have."""
     if not isinstance(gradient, tensors.Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
-    if gradient.array.shape != output.array.shape:
+    shape, dtype = _meta(output)
+    if gradient.array.shape != shape:
         raise RuntimeError(
             explained(
                 f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a "
-                f"shape of {output.shape}.",
-                f"The output: {made(output)}",
+                f"shape of {tensors.Size(shape)}.",
+                f"The output: {told(output)}",
                 f"The gradient: {made(gradient)}",
             )
         )
-    if (gradient.array.dtype.kind == "c") != (output.array.dtype.kind == "c"):
+    if (gradient.array.dtype.kind == "c") != (dtype.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
-            f"grad_output[{number}] has a dtype of {gradient.dtype} and output[{number}] has a dtype of {output.dtype}."
-            f"\n  The output: {made(output)}"
+            f"grad_output[{number}] has a dtype of {gradient.dtype} and output[{number}] has a dtype of "
+            f"{dtypes.of(dtype)}.\n  The output: {told(output)}"
         )
+    return dtype
 
 
-def unused(tensor: Any, target: Any, outputs: Sequence) -> list[str]:
+def told(output: Any) -> str:
+    """What a tensor, or the node of an edge, was made by, in words."""
+    if isinstance(output, GradientEdge):
+        return made(output.node.variable) if isinstance(output.node, AccumulateGrad) else made_by(output.node)
+    return made(output)
+
+
+def unused(tensor: Any, outputs: Sequence) -> list[str]:
     """Why a tensor that was asked for got no gradient, in words."""
-    if isinstance(tensor, GradientEdge):
-        return [f"It is {made_by(target)}"]
-    lines = [f"It is {made(tensor)}"]
-    lines += [f"The output is {made(output)}" for output in outputs if not isinstance(output, GradientEdge)]
+    lines = [f"It is {told(tensor)}", *(f"The output is {told(output)}" for output in outputs)]
     return [*lines, "Look for what cuts the one off from the other: another tensor used, .detach(), .data or no_grad."]
-
-
-def hooks_of(tensor: Any) -> Hooks:
-    """Where hooks on the gradient of this tensor are kept: on the leaf itself, or on the node that made it."""
-    edge = tensors.edge_of(tensor)
-    if isinstance(edge, Node):
-        return edge._hooks()
-    if tensor._hooks is None:
-        tensor._hooks = Hooks()
-    return tensor._hooks
-
-
-def retain_grad(tensor: Any) -> None:
-    """Keep ``.grad`` of a non-leaf."""
-    if not tensor.is_leaf:
-        hooks_of(tensor).retain = weakref.ref(tensor)
-
-
-def retains_grad(tensor: Any) -> bool:
-    """Whether ``.grad`` of a non-leaf is kept."""
-    node = tensor.node
-    return node is not None and node.hooks is not None and node.hooks.retain is not None

@@ -1,13 +1,19 @@
-"""The graph as a program sees it: nodes, edges, versions."""
+"""The graph as a program sees it: nodes, edges, hooks, versions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple
+import functools
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from .node import Node, changed_at, current_frame, public_edge, user_place
+from . import engine
+from .edges import GradientEdge, Node, get_gradient_edge
+from .hooks import RemovableHandle, holder_of
+from .node import changed_at, current_frame, user_place
+from .saved_tensors import disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks
 
 __all__ = [
     "GradientEdge",
@@ -15,37 +21,13 @@ __all__ = [
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",
+    "region_activation_memory_budget",
+    "register_multi_grad_hook",
     "save_on_cpu",
     "saved_tensors_hooks",
+    "set_override_stale_capture_stream",
+    "set_warn_on_accumulate_grad_stream_mismatch",
 ]
-
-
-class GradientEdge(NamedTuple):
-    """Where the gradient of a tensor goes: a node, and which of its outputs it is; the token is the edge itself."""
-
-    node: Node
-    output_nr: int
-    ownership_token: Any = None
-
-
-def get_gradient_edge(tensor: Any) -> GradientEdge:
-    """The edge of a tensor, which `grad` and `backward` take in place of the tensor.
-
-    Raises:
-        RuntimeError: the tensor does not require grad.
-
-    >>> import rushlight as torch
-    >>> x = torch.tensor(2.0, requires_grad=True)
-    >>> torch.autograd.graph.get_gradient_edge(x * x).node.name()
-    'MulBackward0'
-    """
-    from ..tensor import edge_of
-
-    if not tensor.requires_grad:
-        raise RuntimeError("It is not possible to get the gradient edge for a Tensor that does not require gradients")
-    edge = edge_of(tensor)
-    node, output_nr = public_edge(edge)
-    return GradientEdge(node, output_nr, edge)
 
 
 def increment_version(tensor: Any) -> None:
@@ -65,89 +47,114 @@ def increment_version(tensor: Any) -> None:
             changed_at(one.version, "increment_version", *user_place(current_frame(1)))
 
 
-disabled: ContextVar[str | None] = ContextVar("disabled", default=None)
-"""Why hooks on what is saved must not be used, if they must not."""
+class MultiHandle(RemovableHandle):
+    """Takes away several hooks at once."""
+
+    def __init__(self, handles: tuple[RemovableHandle, ...]) -> None:
+        super().__init__(OrderedDict())
+        self.handles = handles
+
+    def remove(self) -> None:
+        """Take the hooks away; a second call does nothing."""
+        for handle in self.handles:
+            handle.remove()
 
 
-class saved_tensors_hooks:
-    """Inside, what an operation saves for backward is what ``pack_hook`` makes of it.
+def register_multi_grad_hook(tensors: Sequence, fn: Callable, *, mode: str = "all") -> RemovableHandle:
+    """Call a function when the gradients of several tensors are known.
 
-    ``pack_hook(tensor)`` returns anything; ``unpack_hook`` gets that and returns the tensor when backward needs it. Of
-    several of these contexts the innermost counts. To leave no reference cycle, keep ``tensor.detach()``, not the
-    tensor.
-
-    Raises:
-        RuntimeError: the hooks are disabled, see `disable_saved_tensors_hooks`.
-
-    >>> import rushlight as torch
-    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
-    >>> with torch.autograd.graph.saved_tensors_hooks(lambda t: t.tolist(), torch.tensor):
-    ...     y = x.exp()
-    >>> y.sum().backward()
-    >>> x.grad
-    tensor([2.7183, 7.3891])
-    """
-
-    def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
-        self.pack_hook, self.unpack_hook = pack_hook, unpack_hook
-
-    def __enter__(self) -> None:
-        from ..ops.saving import activate, current
-
-        for hook in (self.pack_hook, self.unpack_hook):
-            if not callable(hook):
-                raise TypeError(f"saved_tensors_hooks(): incompatible function arguments: {hook!r} cannot be called")
-        _check_enabled()
-        activate(current().also(hooks=((self.pack_hook, self.unpack_hook),)))
-
-    def __exit__(self, *exception: object) -> None:
-        from ..ops.saving import activate, current
-
-        active = current()
-        activate(active._replace(hooks=active.hooks[:-1]))
-
-
-def _check_enabled() -> None:
-    message = disabled.get()
-    if message is not None:
-        raise RuntimeError(message)
-
-
-class save_on_cpu(saved_tensors_hooks):
-    """Inside, what is saved for backward is kept in the memory of the CPU, where it is already."""
-
-    def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
-        super().__init__(_to_cpu, _to_device)
-
-
-def _to_cpu(tensor: Any) -> tuple:
-    return tensor.device, tensor.cpu()
-
-
-def _to_device(packed: tuple) -> Any:
-    device, tensor = packed
-    return tensor.to(device)
-
-
-@contextmanager
-def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Inside, to use `saved_tensors_hooks` is an error with this message.
+    Args:
+        tensors: they all require grad; with "any", the others are left out.
+        fn: with mode "all", called once in each backward, as soon as the last gradient is known, with the list of them,
+            which has None for tensors that the backward does not reach. With "any", called with the first.
+        mode: "all" or "any".
 
     Raises:
-        RuntimeError: hooks are active already.
+        ValueError: another mode.
 
     >>> import rushlight as torch
-    >>> with torch.autograd.graph.disable_saved_tensors_hooks("not here"), torch.autograd.graph.save_on_cpu():
-    ...     pass
-    Traceback (most recent call last):
-    RuntimeError: not here
+    >>> a, b = torch.tensor(2.0, requires_grad=True), torch.tensor(3.0, requires_grad=True)
+    >>> handle = torch.autograd.graph.register_multi_grad_hook((a, b), print)
+    >>> (a * b).backward()
+    [tensor(3.), tensor(2.)]
     """
-    from ..ops.saving import current
+    if mode not in ("all", "any"):
+        raise ValueError(f"Expects mode to be one of ('all', 'any') but got {mode}")
+    hook = _OnAll(tensors, fn) if mode == "all" else _OnFirst(fn)
+    tensors = tensors if mode == "all" else [tensor for tensor in tensors if tensor.requires_grad]
+    return MultiHandle(
+        tuple(tensor.register_hook(functools.partial(hook, place)) for place, tensor in enumerate(tensors))
+    )
 
-    token = disabled.set(error_message)
-    try:
-        if current().hooks:
-            _check_enabled()
-        yield
-    finally:
-        disabled.reset(token)
+
+class _OnFirst:
+    """Passes on the first gradient of each backward."""
+
+    def __init__(self, fn: Callable) -> None:
+        self.fn = fn
+        self.called: WeakKeyDictionary[engine.Task, bool] = WeakKeyDictionary()
+        self.lock = Lock()
+
+    def __call__(self, place: int, gradient: Any) -> None:
+        task: Any = engine.running.get()
+        with self.lock:
+            first = not self.called.setdefault(task, False)
+            self.called[task] = True
+        if first:
+            self.fn(gradient)
+
+
+class _OnAll:
+    """Collects the gradients of each backward and passes them on when there are no more to come."""
+
+    def __init__(self, tensors: Sequence, fn: Callable) -> None:
+        from ..tensor import edge_of
+
+        if not all(tensor.requires_grad for tensor in tensors):
+            raise AssertionError("Expected gradient function to be set: a tensor does not require grad")
+        self.fn = fn
+        self.ends = [holder_of(edge_of(tensor))[0] for tensor in tensors]
+        self.found: WeakKeyDictionary[engine.Task, dict[int, Any]] = WeakKeyDictionary()
+        self.lock = Lock()
+
+    def __call__(self, place: int, gradient: Any) -> None:
+        task: Any = engine.running.get()
+        if task.captured is not None and any(end in task.targets and hasattr(end, "leaf") for end in self.ends):
+            raise RuntimeError(
+                "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
+                "This is currently not supported: call backward(inputs=...), or hooks on tensors that are no leaves."
+            )
+        with self.lock:
+            found = self.found.setdefault(task, {})
+            found[place] = gradient
+            whole = len(found) == sum(map(task.will_run, self.ends))
+        if whole:
+            del self.found[task]
+            self.fn([found.get(other) for other in range(len(self.ends))])
+
+
+# Streams, captures and compiled regions, of which there are none
+
+
+def set_warn_on_accumulate_grad_stream_mismatch(enabled: bool) -> None:
+    """Whether to warn when a gradient comes from another stream than its leaf's; on a CPU there is only one."""
+
+
+def set_override_stale_capture_stream(enabled: bool) -> None:
+    """Whether a capture replaces the streams of nodes that are not part of it; on a CPU there are no captures."""
+
+
+def region_activation_memory_budget(budget: float) -> Any:
+    """The share of memory that what a compiled region saves may take.
+
+    Raises:
+        RuntimeError: always, as in PyTorch outside of a compiled region.
+        TypeError: the budget is not a number.
+        ValueError: it is not between 0 and 1.
+    """
+    name = "torch.autograd.graph.region_activation_memory_budget"
+    if isinstance(budget, bool) or not isinstance(budget, (int, float)):
+        raise TypeError(f"{name}: expects a float, got {type(budget).__name__}")
+    if not 0.0 <= budget <= 1.0:
+        raise ValueError(f"{name}: must be in [0, 1], got {budget}")
+    raise RuntimeError(f"{name} can only be used inside a torch.compile region; it has no effect in eager mode.")

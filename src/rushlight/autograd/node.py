@@ -11,8 +11,6 @@ from types import CodeType, FrameType
 from typing import Any
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 next_number = count(1).__next__  # one sequence for all threads: a node's number exceeds those of all that it points at
 
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
@@ -33,11 +31,13 @@ class Node:
 
     __slots__ = ("__weakref__", "code", "edges", "fit", "hooks", "instruction", "number", "saved")
 
+    several: Any = False  # it hands its gradients over by the number of the output, see `Slot`
+    requires_grad = True
     number: int
     edges: tuple
     saved: Any
     fit: Any
-    hooks: Hooks | None
+    hooks: Any  # None until somebody asks for them, see `hooks.Hooks`
     code: CodeType | None
     instruction: int
 
@@ -65,6 +65,12 @@ class Node:
         return tuple(public_edge(edge) for edge in self.edges)
 
     @property
+    def _input_metadata(self) -> tuple:
+        from .metadata import metadata
+
+        return metadata(self)
+
+    @property
     def metadata(self) -> dict:
         """A dictionary for the user's own notes."""
         return self._hooks().metadata
@@ -72,18 +78,24 @@ class Node:
     def _sequence_nr(self) -> int:
         return self.number
 
-    def _hooks(self) -> Hooks:
+    def _hooks(self) -> Any:
         if self.hooks is None:
+            from .hooks import Hooks
+
             self.hooks = Hooks()
         return self.hooks
 
-    def register_hook(self, hook: Any) -> Any:
+    def register_hook(self, hook: Callable) -> Any:
         """Call ``hook(grad_inputs, grad_outputs)`` after this node has run; what it returns replaces the gradients."""
-        return self._hooks().add("after", hook)
+        from .hooks import add
 
-    def register_prehook(self, hook: Any) -> Any:
+        return add(self._hooks().after, hook)
+
+    def register_prehook(self, hook: Callable) -> Any:
         """Call ``hook(grad_outputs)`` before this node runs; what it returns replaces the gradients."""
-        return self._hooks().add("before", hook)
+        from .hooks import add
+
+        return add(self._hooks().before, hook)
 
 
 class Slot(Node):
@@ -96,6 +108,14 @@ class Slot(Node):
         return (Bundle(len(self.edges[0].outputs), {self.index: g}),)
 
     run_recorded = run
+
+
+def make_slot(node: Node, index: int) -> Slot:
+    """One output of an operation that has several."""
+    slot = object.__new__(Slot)
+    slot.number, slot.edges, slot.saved, slot.index = next_number(), (node,), (), index
+    slot.fit, slot.hooks, slot.code, slot.instruction = None, None, node.code, node.instruction
+    return slot
 
 
 class Bundle(dict):
@@ -123,113 +143,19 @@ class AccumulateGrad(Node):
     def name(self) -> str:
         return "torch::autograd::AccumulateGrad"
 
-    def _hooks(self) -> Hooks:
-        if self.variable._hooks is None:
-            self.variable._hooks = Hooks()
-        return self.variable._hooks
+    @property
+    def _input_metadata(self) -> tuple:
+        from .metadata import InputMetadata
 
-    def register_hook(self, hook: Any) -> Any:
-        """Call ``hook((), (gradient,))`` after the gradient has been accumulated."""
-        return self._hooks().add("accumulated", hook)
+        return (InputMetadata((self.variable.array.shape, self.variable.array.dtype)),)
 
+    def _sequence_nr(self) -> int:
+        return 2**64 - 1  # as PyTorch: it comes first
 
-class Hooks:
-    """What the user wants called when a gradient passes: on the tensor, before the node, after it."""
+    def _hooks(self) -> Any:
+        from .hooks import hooks_at
 
-    __slots__ = ("accumulated", "after", "before", "metadata", "retain", "tensor")
-
-    def __init__(self) -> None:
-        self.tensor: dict[int, Any] = {}
-        self.before: dict[int, Any] = {}
-        self.after: dict[int, Any] = {}
-        self.accumulated: dict[int, Any] = {}
-        self.retain: Any = None  # a weak reference to the tensor whose .grad is to be kept
-        self.metadata: dict = {}
-
-    def add(self, kind: str, hook: Any) -> RemovableHandle:
-        """Register a hook of one of the kinds."""
-        hooks = getattr(self, kind)
-        handle = RemovableHandle(hooks)
-        hooks[handle.id] = hook
-        return handle
-
-    def call_before(self, g: Any, on_tensors: bool, make: Callable) -> Any:
-        """The gradient of an output after the hooks that may replace it."""
-        several = type(g) is Bundle
-        if not several and (self.tensor or self.retain is not None):
-            g = g if on_tensors else make(np.asarray(g))
-            for hook in tuple(self.tensor.values()):
-                replaced = hook(g)
-                if replaced is not None:
-                    g = _checked(replaced, g)
-            retained = self.retain() if self.retain is not None else None
-            if retained is not None:
-                retained._grad = g if retained._grad is None else retained._grad + g
-            g = g if on_tensors else g.array
-        for hook in tuple(self.before.values()):
-            replaced = hook(_shown(g, on_tensors, make))
-            if replaced is not None:
-                parts = replaced if isinstance(replaced, tuple) else (replaced,)
-                parts = tuple(part if on_tensors or part is None else part.array for part in parts)
-                g = (
-                    Bundle(len(parts), {i: part for i, part in enumerate(parts) if part is not None})
-                    if several
-                    else parts[0]
-                )
-        return g
-
-    def call_accumulated(self, leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
-        """The hooks of a leaf whose gradient has been accumulated."""
-        for hook in tuple(self.after.values()):
-            hook(leaf)
-        for hook in tuple(self.accumulated.values()):
-            hook((), _shown(g, on_tensors, make))
-
-    def call_after(self, parts: tuple, g: Any, on_tensors: bool, make: Callable) -> tuple:
-        """The gradients of the inputs after the hooks that may replace them."""
-        for hook in tuple(self.after.values()):
-            replaced = hook(_shown(parts, on_tensors, make), _shown(g, on_tensors, make))
-            if replaced is not None:
-                replaced = replaced if isinstance(replaced, tuple) else (replaced,)
-                parts = tuple(part if on_tensors or part is None else part.array for part in replaced)
-        return parts
-
-
-def _shown(g: Any, on_tensors: bool, make: Callable) -> tuple:
-    """Gradients as hooks see them: a tuple of Tensors, with None for those that did not arrive."""
-    parts = tuple(g.get(i) for i in range(g.count)) if type(g) is Bundle else g if type(g) is tuple else (g,)
-    return tuple(part if on_tensors or part is None else make(np.asarray(part)) for part in parts)
-
-
-def _checked(replaced: Any, g: Any) -> Any:
-    """A hook's gradient, if it can stand for the one it replaces."""
-    if type(replaced).__name__ == "NoneType" or not hasattr(replaced, "array"):
-        raise TypeError(f"hook must return a Tensor or None, got {type(replaced).__name__}")
-    if replaced.array.shape != g.array.shape:
-        raise RuntimeError(f"hook '<unknown>' has changed the size of value: from {g.shape} to {replaced.shape}")
-    if replaced.array.dtype != g.array.dtype:
-        raise RuntimeError(f"hook '<unknown>' has changed the type of value: from {g.dtype} to {replaced.dtype}")
-    return replaced
-
-
-class RemovableHandle:
-    """Takes a hook away again: call ``remove()`` or leave its ``with`` block."""
-
-    _next_id = count().__next__
-
-    def __init__(self, hooks: dict) -> None:
-        self._hooks = hooks
-        self.id = RemovableHandle._next_id()
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
+        return hooks_at(self.variable)
 
 
 def public_edge(edge: Any) -> tuple:

@@ -7,15 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import is_grad_enabled
-from ..autograd.node import RemovableHandle
 from ..tensor import Tensor
 
 
 class FlaggedHandle(RemovableHandle):
     """A handle that takes away the options of its hook with it."""
 
-    def __init__(self, hooks: dict, flags: list[dict]) -> None:
+    def __init__(self, hooks: OrderedDict, flags: list[dict]) -> None:
         super().__init__(hooks)
         self._flags = flags
 

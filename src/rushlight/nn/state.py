@@ -8,8 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import no_grad
-from ..autograd.node import RemovableHandle
 from ..tensor import Parameter, Tensor
 
 EXTRA_STATE_KEY = "_extra_state"
@@ -258,7 +258,7 @@ class ModuleState:
         return _register(self._load_state_dict_post_hooks, hook)
 
 
-def _register(registry: dict, hook: Callable) -> RemovableHandle:
+def _register(registry: OrderedDict, hook: Callable) -> RemovableHandle:
     handle = RemovableHandle(registry)
     registry[handle.id] = hook
     return handle

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import recording
-from ..autograd.node import Node, Slot, explained, made_by, next_number, user_place, where
+from ..autograd.node import Node, Slot, explained, made_by, make_slot, next_number, user_place, where
 from ..tensor import Moved, Tensor, new, wrap
 from .levels import Layered, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
@@ -230,6 +230,7 @@ class MultiBackward(Backward):
     """A node with several differentiable outputs, of which some may get no gradient."""
 
     __slots__ = ("outputs",)
+    several = True
     outputs: list[tuple[tuple, np.dtype]]
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
@@ -303,14 +304,6 @@ def make_node(cls: type[Node], edges: tuple, saved: Any, frame: Any) -> Any:
     node.fit, node.hooks = None, None
     node.code, node.instruction = user_place(frame)
     return node
-
-
-def make_slot(node: Node, index: int) -> Slot:
-    """One output of an operation that has several."""
-    slot = new(Slot)
-    slot.number, slot.edges, slot.saved, slot.index = next_number(), (node,), (), index
-    slot.fit, slot.hooks, slot.code, slot.instruction = None, None, node.code, node.instruction
-    return slot
 
 
 def restore(array: ndarray, cell: Any, place: Any) -> Tensor:

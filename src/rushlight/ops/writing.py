@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.hooks import move_retained
 from ..autograd.modes import inferring, recording
 from ..autograd.node import changed_at, current_frame, explained, here, inside, user_place
 from ..autograd.origin import made
@@ -220,7 +221,6 @@ def rewrite_history(target: Tensor, node: Any) -> None:
 
 def set_history(target: Tensor, node: Any) -> None:
     """Make a tensor come from another node; ``retain_grad`` goes with it."""
-    hooks = None if target.node is None else target.node.hooks
-    if hooks is not None and hooks.retain is not None and hooks.retain() is target:
-        node._hooks().retain, hooks.retain = hooks.retain, None
+    if target.node is not None:
+        move_retained(target, node)
     target.node, target.leaf = node, False

@@ -1,8 +1,8 @@
-"""Helpers around training: data loading."""
+"""Helpers around training: data loading, checkpointing."""
 
 from __future__ import annotations
 
 from ..missing import refuse as _refuse
-from . import data
+from . import data, hooks
 
 __getattr__ = _refuse(__name__)
