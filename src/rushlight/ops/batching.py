@@ -137,6 +137,10 @@ class Batch:
             return any(self.any_mapped(item) for item in value)
         return self.is_mapped(value)
 
+    def parts(self, value: Any) -> tuple[Any, bool]:
+        """What a tensor holds, and whether that has the batch axis in front."""
+        return self.level.lowered(value), self.is_mapped(value)
+
     def front(self, value: Any) -> Any:
         """A tensor with the batch axis first, also if it is the same for the whole batch (without a copy then)."""
         if not isinstance(value, Tensor) or self.is_mapped(value):

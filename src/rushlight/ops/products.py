@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..kernels.matrix import product
 from ..tensor import Tensor, wrap
+from . import batched_products as batched
 from .define import op
 from .promotion import as_type, fit, is_complex, promoted, raw
 from .reduce import sum_to_size
@@ -139,10 +140,39 @@ def _check_matrix_vector(a: np.ndarray, b: np.ndarray, start: np.ndarray | None 
     _refuse_bool(a, "addmv_impl_cpu")
 
 
+def _check_stacks(a: np.ndarray, b: np.ndarray) -> None:
+    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
+    if a.shape[-1] != inner:
+        if b.ndim == 1:
+            _check_matrix_vector(a.reshape(-1, a.shape[-1]), b)
+        if b.ndim == 2:
+            raise _cannot_multiply(a, b)
+        if a.ndim == 1:
+            _check_matrix_vector(b.mT.reshape(-1, inner), a)
+        rows = int(np.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), dtype=np.int64))
+        raise RuntimeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{rows}, {a.shape[-1]}] but got: "
+            f"[{rows}, {inner}]."
+        )
+    _check_types(a, b)
+    for axis, (m, n) in enumerate(zip(a.shape[-3::-1], b.shape[-3::-1])):
+        if m != n and 1 not in (m, n):
+            place = max(a.ndim, b.ndim) - 3 - axis
+            raise RuntimeError(
+                f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
+                f"{place}: the shapes are {list(a.shape)} and {list(b.shape)}"
+            )
+
+
 # Products
 
 
-@op("MmBackward0", input=lambda g, mat2: times(g, adjoint(mat2)), mat2=lambda g, input: times(adjoint(input), g))
+@op(
+    "MmBackward0",
+    input=lambda g, mat2: times(g, adjoint(mat2)),
+    mat2=lambda g, input: times(adjoint(input), g),
+    batch=batched.products(_check_matrices),
+)
 def mm(input, mat2):
     """The product of two matrices, (n, k) and (k, m) to (n, m).
 
@@ -157,7 +187,12 @@ def mm(input, mat2):
     return product(input, mat2)
 
 
-@op("BmmBackward0", input=lambda g, mat2: times(g, adjoint(mat2)), mat2=lambda g, input: times(adjoint(input), g))
+@op(
+    "BmmBackward0",
+    input=lambda g, mat2: times(g, adjoint(mat2)),
+    mat2=lambda g, input: times(adjoint(input), g),
+    batch=batched.products(_check_batches),
+)
 def bmm(input, mat2):
     """The products of two stacks of matrices, (b, n, k) and (b, k, m) to (b, n, m).
 
@@ -168,7 +203,12 @@ def bmm(input, mat2):
     return product(input, mat2)
 
 
-@op("MvBackward0", input=lambda g, vec: g[:, None] * conj(vec), vec=lambda g, input: times(adjoint(input), g))
+@op(
+    "MvBackward0",
+    input=lambda g, vec: g[:, None] * conj(vec),
+    vec=lambda g, input: times(adjoint(input), g),
+    batch=batched.products(_check_matrix_vector),
+)
 def mv(input, vec):
     """The product of a matrix (n, k) and a vector (k,).
 
@@ -179,7 +219,12 @@ def mv(input, vec):
     return product(input, vec)
 
 
-@op("DotBackward0", input=lambda g, tensor: g * conj(tensor), tensor=lambda g, input: g * conj(input))
+@op(
+    "DotBackward0",
+    input=lambda g, tensor: g * conj(tensor),
+    tensor=lambda g, input: g * conj(input),
+    batch=batched.products(_check_vectors),
+)
 def dot(input, tensor):
     """The sum of the products of two vectors' elements.
 
@@ -194,7 +239,18 @@ def dot(input, tensor):
     return product(input, tensor)
 
 
-@op("VdotBackward0", input=lambda g, other: conj(g) * other, other=lambda g, input: g * input)
+def _vdot_batched(batch, input, other):
+    _check_vectors(input.array, other.array, "vdot")
+    lower, mapped = batch.parts(input)
+    return batched.multiplied(lower.conj(), mapped, *batch.parts(other))
+
+
+@op(
+    "VdotBackward0",
+    input=lambda g, other: conj(g) * other,
+    other=lambda g, input: g * input,
+    batch=_vdot_batched,
+)
 def vdot(input, other):
     """The sum of the products of two vectors' elements, the first conjugated.
 
@@ -230,7 +286,7 @@ def _other_of_product(g, input, other_shape):
 def _stacked(name: str):
     """The product of operands of any ranks, under one of the names that PyTorch's last step of it has."""
 
-    @op(name, input=_input_of_product, other=_other_of_product)
+    @op(name, input=_input_of_product, other=_other_of_product, batch=batched.products(_check_stacks))
     def matmul(input, other):
         _check_stacks(input, other)
         return product(input, other)
@@ -241,30 +297,6 @@ def _stacked(name: str):
 _row_times_matrix = _stacked("SqueezeBackward4")
 _matrix_times_stack = _stacked("CloneBackward0")
 _any_stacks = _stacked("UnsafeViewBackward0")
-
-
-def _check_stacks(a: np.ndarray, b: np.ndarray) -> None:
-    inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
-    if a.shape[-1] != inner:
-        if b.ndim == 1:
-            _check_matrix_vector(a.reshape(-1, a.shape[-1]), b)
-        if b.ndim == 2:
-            raise _cannot_multiply(a, b)
-        if a.ndim == 1:
-            _check_matrix_vector(b.mT.reshape(-1, inner), a)
-        rows = int(np.prod(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), dtype=np.int64))
-        raise RuntimeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{rows}, {a.shape[-1]}] but got: "
-            f"[{rows}, {inner}]."
-        )
-    _check_types(a, b)
-    for axis, (m, n) in enumerate(zip(a.shape[-3::-1], b.shape[-3::-1])):
-        if m != n and 1 not in (m, n):
-            place = max(a.ndim, b.ndim) - 3 - axis
-            raise RuntimeError(
-                f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
-                f"{place}: the shapes are {list(a.shape)} and {list(b.shape)}"
-            )
 
 
 _BY_RANK = {(1, 1): dot, (2, 1): mv, (2, 2): mm, (1, 2): _row_times_matrix}
@@ -338,6 +370,21 @@ def _same_types(start: np.ndarray, second: np.ndarray) -> None:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {cased(start)} and {cased(second)}")
 
 
+def _check_addmm(start: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    _same_types(start, b)
+    _check_matrices(a, b)
+
+
+def _check_addmv(start: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    _check_matrix_vector(a, b, start)
+    _same_types(start, b)
+
+
+def _check_baddbmm(start: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    _check_batches(a, b)
+    _same_types(start, b)
+
+
 def _start(g, input_shape, beta):
     return summed_to(_back(beta, g), input_shape)
 
@@ -347,6 +394,7 @@ def _start(g, input_shape, beta):
     input=_start,
     mat1=lambda g, mat2, alpha: _back(alpha, times(g, adjoint(mat2))),
     mat2=lambda g, mat1, alpha: _back(alpha, times(adjoint(mat1), g)),
+    batch=batched.added(_check_addmm),
 )
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """``beta * input + alpha * (mat1 @ mat2)``, ``input`` broadcast to the shape of the product.
@@ -359,8 +407,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     tensor([[4., 4.],
             [4., 4.]])
     """
-    _same_types(input, mat2)
-    _check_matrices(mat1, mat2)
+    _check_addmm(input, mat1, mat2)
     return _added(input, beta, alpha, product(mat1, mat2))
 
 
@@ -369,6 +416,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     input=_start,
     mat=lambda g, vec, alpha: _back(alpha, g[:, None] * conj(vec)),
     vec=lambda g, mat, alpha: _back(alpha, times(adjoint(mat), g)),
+    batch=batched.added(_check_addmv),
 )
 def addmv(input, mat, vec, *, beta=1, alpha=1):
     """``beta * input + alpha * (mat @ vec)``.
@@ -376,8 +424,7 @@ def addmv(input, mat, vec, *, beta=1, alpha=1):
     Raises:
         RuntimeError: sizes or types do not fit.
     """
-    _check_matrix_vector(mat, vec, input)
-    _same_types(input, vec)
+    _check_addmv(input, mat, vec)
     return _added(input, beta, alpha, product(mat, vec))
 
 
@@ -390,27 +437,25 @@ def _batched_rules(summed: bool) -> dict:
     }
 
 
-@op("BaddbmmBackward0", **_batched_rules(False))
+@op("BaddbmmBackward0", **_batched_rules(False), batch=batched.added(_check_baddbmm))
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices.
 
     Raises:
         RuntimeError: sizes or types do not fit.
     """
-    _check_batches(batch1, batch2)
-    _same_types(input, batch2)
+    _check_baddbmm(input, batch1, batch2)
     return _added(input, beta, alpha, product(batch1, batch2))
 
 
-@op("AddbmmBackward0", **_batched_rules(True))
+@op("AddbmmBackward0", **_batched_rules(True), batch=batched.added(_check_baddbmm, summed=True))
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * Σᵢ batch1[i] @ batch2[i]``.
 
     Raises:
         RuntimeError: sizes or types do not fit.
     """
-    _check_batches(batch1, batch2)
-    _same_types(input, batch2)
+    _check_baddbmm(input, batch1, batch2)
     b, n, k = batch1.shape
     side_by_side = batch1.transpose(1, 0, 2).reshape(n, b * k)
     return _added(
@@ -423,11 +468,18 @@ def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     )
 
 
+def _check_addr(_start: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
+    for name, vec in (("vec1", a), ("vec2", b)):
+        if vec.ndim != 1:
+            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vec.ndim}-D")
+
+
 @op(
     "AddrBackward0",
     input=lambda g, input_shape, input_dtype, beta: fit(_back(beta, g), input_shape, input_dtype),
     vec1=lambda g, vec2, alpha, vec1_dtype, vec1_shape: fit(_back(alpha, times(g, conj(vec2))), vec1_shape, vec1_dtype),
     vec2=lambda g, vec1, alpha, vec2_dtype, vec2_shape: fit(_back(alpha, times(conj(vec1), g)), vec2_shape, vec2_dtype),
+    batch=batched.added(_check_addr, batched.outer),
 )
 def addr(input, vec1, vec2, *, beta=1, alpha=1):
     """``beta * input + alpha * outer(vec1, vec2)``.
@@ -435,9 +487,7 @@ def addr(input, vec1, vec2, *, beta=1, alpha=1):
     Raises:
         RuntimeError: ``vec1`` or ``vec2`` is not a vector.
     """
-    for name, vec in (("vec1", vec1), ("vec2", vec2)):
-        if vec.ndim != 1:
-            raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vec.ndim}-D")
+    _check_addr(input, vec1, vec2)
     (start, first, second), dtype = promoted((input, vec1, vec2))
     for name, factor in (("beta", beta), ("alpha", alpha)):
         if dtype.kind in "biu" and isinstance(factor, float):
@@ -516,7 +566,7 @@ def matrix_power(input, n, *, out=None):
     return linalg.matrix_power(input, n, out=out)
 
 
-@op("TraceBackward0", input=lambda g, input_shape: _on_diagonal(g, input_shape))
+@op("TraceBackward0", input=lambda g, input_shape: _on_diagonal(g, input_shape), batch=batched.trace)
 def trace(input):
     """The sum of a matrix's diagonal.
 
@@ -552,7 +602,7 @@ _LINEAR = {
 def _linear(name: str):
     """The affine map, under one of the names that PyTorch's last step of it has."""
 
-    @op(name, **_LINEAR)
+    @op(name, **_LINEAR, batch=batched.linear)
     def linear(input, weight, bias=None):
         _check_linear(input, weight, bias)
         result = product(input, weight.T)
