@@ -297,8 +297,10 @@ def accumulate(leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
             leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))
         else:
             add(grad.array, g, grad.array, casting="unsafe")
-            grad.version[0] += 1
-            del grad.version[1:]
+            cell = grad.version
+            cell[0] += 1
+            if len(cell) > 1:
+                del cell[1:]  # who changed it before: that was not the last change
 
 
 def is_sole(g: Any) -> bool:
