@@ -14,8 +14,8 @@ from . import devices, dtypes
 from .autograd import gradients, hooks
 from .autograd.metadata import note
 from .autograd.modes import inferring
-from .autograd.node import Node, Slot
-from .autograd.origin import born, detached
+from .autograd.node import Node, Slot, explained, here
+from .autograd.origin import born, detached, made, story
 from .printing import tensor_repr
 from .size import Size
 
@@ -24,8 +24,9 @@ ndarray = np.ndarray
 
 NOT_A_LEAF = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed, and backward() fills .grad of leaves "
-    "only. Call .retain_grad() on the tensor before backward(), or look at the leaf that it was computed from."
+    "only."
 )
+KEEP_GRAD = "Call .retain_grad() on it before backward(), or look at the leaf that it was computed from."
 
 
 class InferenceCell(list):
@@ -35,9 +36,12 @@ class InferenceCell(list):
 
     def __getitem__(self, index: Any) -> Any:
         raise RuntimeError(
-            "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode in "
-            "computation tracked by autograd. To work around this, you can make a clone to get a normal tensor and use "
-            "it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`."
+            explained(
+                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode "
+                "in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor "
+                "and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.",
+                f"It was to be saved at {here()}",
+            )
         )
 
 
@@ -259,11 +263,27 @@ class Tensor(Attached):
                     "var_no_grad = var.detach()."
                 )
             )
-            raise RuntimeError(f"you can only change requires_grad flags of leaf variables.{advice}")
+            raise RuntimeError(
+                explained(
+                    f"you can only change requires_grad flags of leaf variables.{advice}", f"This one is {made(self)}"
+                )
+            )
         if value and self.array.dtype.kind not in "fcV":
-            raise RuntimeError("only Tensors of floating point and complex dtype can require gradients")
+            raise RuntimeError(
+                explained(
+                    "only Tensors of floating point and complex dtype can require gradients",
+                    f"This one is of {self.dtype}, {made(self)}",
+                    "Convert it first, for example with .float().",
+                )
+            )
         if value and self.version is inference_cell and not inferring.get():
-            raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+            raise RuntimeError(
+                explained(
+                    "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.",
+                    f"It is {made(self)}",
+                    "Make it outside of inference_mode, or take a .clone().",
+                )
+            )
         self.leaf = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -276,7 +296,13 @@ class Tensor(Attached):
             kind = type(requires_grad).__name__
             raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {kind}")
         if requires_grad and self.array.dtype.kind not in "fcV":
-            raise RuntimeError("only Tensors of floating point dtype can require gradients")
+            raise RuntimeError(
+                explained(
+                    "only Tensors of floating point dtype can require gradients",
+                    f"This one is of {self.dtype}, {made(self)}",
+                    "Convert it first, for example with .float().",
+                )
+            )
         if self.is_leaf or not requires_grad:
             self.requires_grad = requires_grad
         return self
@@ -309,7 +335,7 @@ class Tensor(Attached):
         Warns when it is None because the tensor is not a leaf and was not asked to keep it.
         """
         if self._grad is None and not self.leaf and self.requires_grad and not self.retains_grad:
-            warnings.warn(NOT_A_LEAF, stacklevel=2)
+            warnings.warn(explained(NOT_A_LEAF, f"This one is {made(self)}", KEEP_GRAD), stacklevel=2)
         return self._grad
 
     @grad.setter
@@ -386,7 +412,7 @@ class Tensor(Attached):
     def retain_grad(self) -> None:
         """Keep ``.grad`` of this tensor in backward although it is not a leaf."""
         if not self.requires_grad:
-            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+            raise RuntimeError(explained("can't retain_grad on Tensor that has requires_grad=False", *story(self)))
         if not self.is_leaf:
             hooks.retain(self, edge_of(self))
 
@@ -398,7 +424,9 @@ class Tensor(Attached):
     def register_hook(self, hook: Callable) -> hooks.RemovableHandle:
         """Call ``hook(grad)`` when the gradient of this tensor is known; what it returns replaces the gradient."""
         if not self.requires_grad:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+            raise RuntimeError(
+                explained("cannot register a hook on a tensor that doesn't require gradient", *story(self))
+            )
         holder, index = hooks.holder_of(edge_of(self))
         registry = hooks.hooks_at(holder).tensor.setdefault(index, OrderedDict())
         return hooks.add(registry, hook)
@@ -406,9 +434,17 @@ class Tensor(Attached):
     def register_post_accumulate_grad_hook(self, hook: Callable) -> hooks.RemovableHandle:
         """Call ``hook(tensor)`` when backward has accumulated ``.grad`` of this leaf."""
         if not self.requires_grad:
-            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+            raise RuntimeError(
+                explained("cannot register a hook on a tensor that doesn't require gradient", *story(self))
+            )
         if not self.is_leaf:
-            raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
+            raise RuntimeError(
+                explained(
+                    "post accumulate grad hooks cannot be registered on non-leaf tensors",
+                    f"This one is {made(self)}",
+                    "Use register_hook(), or register it on the leaf.",
+                )
+            )
         return hooks.add(hooks.hooks_at(self).accumulated, hook)
 
     # The way out
@@ -434,7 +470,13 @@ class Tensor(Attached):
             RuntimeError: it requires grad and ``force`` is not set.
         """
         if self.requires_grad and not force:
-            raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+            raise RuntimeError(
+                explained(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.",
+                    f"It is {made(self)}",
+                    f"numpy() is called at {here()}",
+                )
+            )
         return self.array
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> ndarray:
@@ -445,7 +487,9 @@ class Tensor(Attached):
 
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+            raise BufferError(
+                explained("Can't export tensors that require gradient, use tensor.detach()", f"It is {made(self)}")
+            )
         return self.array.__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple:
@@ -500,6 +544,7 @@ class Tensor(Attached):
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
                 "moment. If you were attempting to deepcopy a module, this may be because of a "
                 "torch.nn.utils.weight_norm usage, see https://github.com/pytorch/pytorch/pull/103001"
+                f"\n  This one is {made(self)}"
             )
         if id(self) in memo:
             return memo[id(self)]
@@ -586,18 +631,22 @@ def alias(tensor: Tensor) -> Tensor:
     return out
 
 
-def record_from(made: Tensor) -> Any:
+def record_from(tensor: Tensor) -> Any:
     """A tensor that was just made, as a leaf: what is computed from it is recorded.
 
     Raises:
         RuntimeError: it holds whole numbers.
     """
-    if made.array.dtype.kind not in "fcV":
+    if tensor.array.dtype.kind not in "fcV":
         raise RuntimeError(
-            f"Only Tensors of floating point and complex dtype can require gradients, and this one is of {made.dtype}"
+            explained(
+                "Only Tensors of floating point and complex dtype can require gradients",
+                f"This one is of {tensor.dtype}, {made(tensor)}",
+                "Give a floating-point dtype, or numbers with a point.",
+            )
         )
-    made.requires_grad = True
-    return made
+    tensor.requires_grad = True
+    return tensor
 
 
 def _rebuild(cls: type, array: ndarray, requires_grad: bool, state: dict) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 
 from .modes import IN_BACKWARD, as_recording, recording
 from .nesting import nested
-from .node import Bundle, Node, current_frame, explained, freed_by, name_line, user_place
+from .node import Bundle, Node, explained, freed_by, name_line
 
 by_number = attrgetter("number")
 ndarray = np.ndarray
@@ -44,6 +44,7 @@ def run(
     make: Callable,
     boundary: bool = False,
     capture: bool = True,
+    place: tuple = (None, 0),
 ) -> dict:
     """Send the gradients of the roots through the graph.
 
@@ -56,6 +57,7 @@ def run(
         make: turns an array into a Tensor.
         boundary: the graph beyond the targets does not matter.
         capture: return the gradients of the targets; otherwise accumulate those of the leaves among them.
+        place: the user's code and instruction, for errors about what was freed.
 
     Returns:
         The gradients of the targets that were reached.
@@ -68,7 +70,6 @@ def run(
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
         wanted = relevant | targets
     grads = starting(roots, gradients, wanted)
-    place = None if keep_graph else user_place(current_frame(2))
     node: Any = None
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
     for root in grads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +12,9 @@ from .. import tensor as tensors
 from . import anomaly, engine
 from .edges import GradientEdge, end_of
 from .hooks import holder_of
-from .modes import open_levels
-from .node import AccumulateGrad, Bundle, explained, here, made_by
-from .origin import made, story
+from .modes import IN_BACKWARD, open_levels
+from .node import AccumulateGrad, Bundle, current_frame, explained, here, made_by, user_place
+from .origin import made, remember, story
 
 
 def backward(
@@ -139,6 +140,7 @@ def grad(
             )
         elif gradient is not None and not on_tensors:
             gradient = wrap_grad(gradient)
+            remember(gradient, "grad", IN_BACKWARD, current_frame(1))
         result.append(gradient)
     return tuple(result)
 
@@ -160,12 +162,15 @@ def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: 
 
 
 def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None, capture: bool = True) -> dict:
+    place = user_place(current_frame(2))
+    origin = "", IN_BACKWARD, *place, (), 0
     options: Any = {
+        "place": place,
         "keep_graph": keep,
         "on_tensors": create_graph or bool(open_levels.get()),
         "create_graph": create_graph,
         "targets": targets,
-        "make": wrap_grad,
+        "make": functools.partial(_remembered, origin),
         "capture": capture,
     }
     if anomaly.is_anomaly_enabled() and anomaly.is_anomaly_check_nan_enabled():
@@ -177,6 +182,13 @@ def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: lis
 def wrap_grad(array: Any) -> Any:
     """A gradient as a tensor."""
     return tensors.wrap(tensors.np.asarray(array))
+
+
+def _remembered(origin: tuple, array: Any) -> Any:
+    """A gradient as a tensor that remembers the backward that it is from."""
+    gradient = wrap_grad(array)
+    gradient.origin = origin
+    return gradient
 
 
 def _as_tuple(value: Any) -> tuple:

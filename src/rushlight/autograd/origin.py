@@ -92,7 +92,7 @@ def detached(tensor: Any, source: Any) -> Any:
 ADVICE = {  # by the reason; the most telling first
     CUT: "Leave that out where gradients are to pass.",
     CONSTANT: "Gradients cannot pass there: compute the loss from the values that went in, or from a smooth stand-in.",
-    Unrecorded: "Compute it outside of that block.",
+    Unrecorded: "Compute it where operations are recorded.",
     MADE: "Create the tensors to be differentiated with requires_grad=True.",
 }
 

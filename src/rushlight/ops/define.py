@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import recording
-from ..autograd.node import current_frame
-from ..autograd.origin import CONSTANT, remember
+from ..autograd.node import current_frame, explained, user_place, where
+from ..autograd.origin import CONSTANT, made, remember
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
 from .levels import open_levels, top_level
 from .nodes import (
@@ -144,7 +144,7 @@ class Op:
                 arrays.append(value)
         if kwargs:
             if kwargs.get("out") is not None:
-                return self.into(args, kwargs)
+                return self.into(args, kwargs, frame)
             kwargs.pop("out", None)
             named_arrays = {key: raw(value) for key, value in kwargs.items()}
             if first is None:
@@ -455,14 +455,21 @@ class Op:
             rewrite_history(target, node)
         return target
 
-    def into(self, args: tuple, kwargs: dict) -> Any:
+    def into(self, args: tuple, kwargs: dict, frame: Any) -> Any:
         """The operation with its results written into given tensors, which are resized if they have to be."""
         out = kwargs.pop("out")
         targets = out if isinstance(out, (tuple, list)) else (out,)
-        if recording.get() and any(t.requires_grad for t in _tensors((*args, *kwargs.values(), *targets))):
+        given = _tensors((*args, *kwargs.values(), *targets))
+        tracked = next((t for t in given if t.requires_grad), None) if recording.get() else None
+        if tracked is not None:
             raise RuntimeError(
-                f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one of "
-                "the arguments requires grad."
+                explained(
+                    f"{self.name}(): functions with out=... arguments don't support automatic differentiation, but one "
+                    "of the arguments requires grad.",
+                    f"It is {made(tracked)}",
+                    f"The call: {where(*user_place(frame))}",
+                    "Leave out= away, or use torch.no_grad().",
+                )
             )
         results = self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()})
         results = tuple(results) if type(results) in (tuple, list) else (results,)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node, Slot, current_frame
+from ..autograd.node import Node, Slot, current_frame, explained, here, last_change, made_by
+from ..autograd.origin import sentence
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone
 from .define import inplace, op
@@ -137,16 +138,24 @@ def refuse(target: Tensor, what: str) -> None:
     """The error for an in-place operation on a view that cannot take one."""
     made = target._view.made  # type: ignore[union-attr]
     node = target.node
-    made_by = (
+    output = (
         "" if node is None else f"Output {target.output_nr} of {(node.edges[0] if type(node) is Slot else node).name()}"
     )
     if made in UNRECORDED:
         mode, change = UNRECORDED[made]
-        start = f"{made_by} is a view of a view which" if made_by else "A view"
-        raise RuntimeError(
-            f"{start} was created in {mode} and {what.replace('modified inplace', change)}. {REASONS[made]}"
+        start = f"{output} is a view of a view which" if output else "A view"
+        words = f"{start} was created in {mode} and {what.replace('modified inplace', change)}. {REASONS[made]}"
+    else:
+        words = f"{output or 'This tensor'} is a view and {what}. {REASONS[made]}"
+    past = what.endswith("modified inplace")
+    view = sentence(target.origin) if node is None and hasattr(target, "origin") else node and made_by(node)
+    raise RuntimeError(
+        explained(
+            words,
+            f"The view: {view}" if view else "",
+            f"The change: {last_change(target.version) if past else here()}",
         )
-    raise RuntimeError(f"{made_by or 'This tensor'} is a view and {what}. {REASONS[made]}")
+    )
 
 
 @op(

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import recording
-from ..autograd.node import Node, Slot, explained, made_by, make_slot, next_number, user_place, where
+from ..autograd.node import Node, Slot, explained, last_change, made_by, make_slot, next_number, user_place
 from ..tensor import Moved, Tensor, new, wrap
 from .levels import Layered, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
@@ -284,12 +284,11 @@ def changed(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
     maker = maker.edges[0] if type(maker) is Slot else maker
     source = f", which is output {index} of {maker.name()}," if isinstance(maker, Node) else ""
     kind = dtypes.CASED[dtypes.of(array.dtype)]
-    what, code, instruction = cell[1] if len(cell) > 1 else ("an unknown operation", None, 0)
     return RuntimeError(
         explained(
             f"one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"[torch.{kind}Tensor {list(array.shape)}]{source} is at version {now}; expected version {then} instead.",
-            f"It was changed{' last' if now > then + 1 else ''} by {what} at {where(code, instruction)}",
+            f"It was changed{' last' if now > then + 1 else ''} by {last_change(cell)}",
             f"The gradient of {made_by(node)}",
             "needs its value from before the change.",
             "Hint: use the out-of-place form of the operation that changed it, or change a .clone().",

@@ -74,8 +74,13 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
             raise leaf_changed(target, name)
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
-            "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get a "
-            "normal tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more details."
+            explained(
+                "Inplace update to inference tensor outside InferenceMode is not allowed. You can make a clone to get "
+                "a normal tensor before doing inplace update. See https://github.com/pytorch/rfcs/pull/17 for more "
+                "details.",
+                f"It is changed by {name} at {here()}",
+                f"The tensor: {made(target)}",
+            )
         )
     if (
         not idempotent
