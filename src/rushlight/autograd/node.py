@@ -242,7 +242,8 @@ def made_by(node: Node) -> str:
 
 def freed_by(node: Node) -> tuple[str, str]:
     """Which backward released what a node had saved, in words."""
-    return f"It was freed by the backward at {where(*node.fit)}", f"The first operation missed is {made_by(node)}"
+    place = node.fit if type(node.fit) is tuple and len(node.fit) == 2 else (None, 0)
+    return f"It was freed by the backward at {where(*place)}", f"The first operation missed is {made_by(node)}"
 
 
 def name_line(error: Exception, node: Node) -> None:
