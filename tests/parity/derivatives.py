@@ -21,7 +21,7 @@ from tests.parity import resolve
 from tests.parity.compare import KNOWN, error_line, leaves_of, same_class, trees_differ
 from tests.parity.observe import Record, observe
 from tests.parity.ops import SECOND_SIZE, SEED, UNINITIALISED, Numbered, Options, full_name, samples_of
-from tests.parity.outcome import cotangents
+from tests.parity.outcome import Leaf, cotangents
 from tests.parity.report import Result
 from tests.parity.sides import Side, Unconvertible
 
@@ -31,6 +31,7 @@ MODES = {
     "batched": "gradients for a batch of cotangents, and vmap of the op, instead",
     "inplace": "gradients through the in-place form, on a copy and on a part of one, instead",
 }
+STEP = 1e-6
 BATCH = 3
 MAPPED = 3  # arguments of a call that are mapped over one by one, before all are together
 LOOPS = "loops"
@@ -76,7 +77,7 @@ class Call:
         return list(side.flatten(result))
 
 
-def forward(side: Side, call: Call, in_place: bool = False) -> Shown:
+def forward(side: Side, call: Call, in_place: bool = False, step: float | None = None) -> Shown:
     """The tangents of the outputs, for random tangents of the inputs."""
     function = call.function(side)
     if in_place:
@@ -85,25 +86,40 @@ def forward(side: Side, call: Call, in_place: bool = False) -> Shown:
         def function(input: Any, *args: Any, **kwargs: Any) -> Any:
             return variant(input.clone(), *args, **kwargs)
 
-    given, places = call.given(side)
     with side.lib.autograd.forward_ad.dual_level():
-        for key, tangent in zip(places, cotangents(side, [given[key] for key in places], SEED), strict=True):
-            given[key] = side.lib.autograd.forward_ad.make_dual(given[key].detach(), tangent)
-        yield from _unpacked(side, call.run(side, function, given), "tangent")
+        outputs = call.run(side, function, _moving(side, call, step)[0])
+        yield from _unpacked(side, outputs, "tangent")
 
 
-def forward_over_reverse(side: Side, call: Call) -> Shown:
+def forward_over_reverse(side: Side, call: Call, step: float | None = None) -> Shown:
     """The tangents of the gradients, for random tangents of the inputs."""
-    given, places = call.given(side)
     with side.lib.autograd.forward_ad.dual_level():
-        for key, tangent in zip(places, cotangents(side, [given[key] for key in places], SEED), strict=True):
-            given[key] = side.lib.autograd.forward_ad.make_dual(given[key], tangent)
+        given, places = _moving(side, call, step)
         outputs = _differentiable(call.run(side, call.function(side), given))
         if outputs:
             weights = cotangents(side, outputs, SEED + 1)
             duals = [given[key] for key in places]
             gradients = side.lib.autograd.grad(outputs, duals, weights, allow_unused=True)
             yield from _unpacked(side, gradients, "tangent of the gradient")
+
+
+def _moving(side: Side, call: Call, step: float | None) -> tuple[dict[int, Any], list[int]]:
+    """The arguments with random tangents, as dual numbers, or moved a step along the tangents."""
+    given, places = call.given(side)
+    for key, tangent in zip(places, cotangents(side, [given[key] for key in places], SEED), strict=True):
+        if step is None:
+            given[key] = side.lib.autograd.forward_ad.make_dual(given[key], tangent)
+        else:
+            given[key] = (given[key].detach() + step * tangent).requires_grad_()
+    return given, places
+
+
+def numerical(steps: partial[Shown]) -> list[np.ndarray]:
+    """PyTorch's values in place of its tangents: how they change along the tangents."""
+    ahead, behind = (
+        list(leaves_of(observe(Side(torch), partial(steps, step=s)).shown["primal"])) for s in (STEP, -STEP)
+    )
+    return [(a.array - b.array) / (2 * STEP) for a, b in zip(ahead, behind, strict=True)]
 
 
 def batched_gradient(side: Side, call: Call) -> Shown:
@@ -269,6 +285,9 @@ class Derivatives:
                 self.result.known["PyTorch's vmap gives something else than a loop"] += 1
                 return
             found = found or off
+        if found and check.startswith("forward") and self._only_we_are_right(steps, expected, got):
+            self.result.known["PyTorch's tangent is not how its values change, and this one is"] += 1
+            return
         if found is None and "in-place" in check:
             found = self._refusal(expected, got)
         if found:
@@ -287,6 +306,16 @@ class Derivatives:
                 return found
         return None
 
+    def _only_we_are_right(self, steps: partial[Shown], expected: Record, got: Record) -> bool:
+        """Whether the numerical derivative of PyTorch's values is our tangent, and not PyTorch's."""
+        if "primal" not in got.shown or got.error is not None:
+            return False
+        if trees_differ(expected.shown["primal"], got.shown["primal"], self.op.name):
+            return False
+        truth = numerical(steps)
+        theirs, ours = (list(leaves_of(list(record.shown.values())[-1])) for record in (expected, got))
+        return _all_near(truth, ours) and not _all_near(truth, theirs)
+
     def _accept(self, name: str, expected: Any, got: Any) -> None:
         """Take over from PyTorch what is NaN, and gradients that are known to differ."""
         known = KNOWN.get(self.op.name) or KNOWN.get(self.result.case)
@@ -294,7 +323,7 @@ class Derivatives:
             if e.shape != g.shape or e.dtype != g.dtype or e.array.dtype.kind not in "fc":
                 continue
             places = {"PyTorch gives NaN": np.isnan(e.array) & ~np.isnan(g.array)}
-            if known is not None and "gradient" in name:
+            if known is not None and name != "value":
                 places[known.reason] = known.places(e.array, g.array)
             for reason, where in places.items():
                 if where.any():
@@ -309,6 +338,12 @@ class Derivatives:
         if expected.error is None and got.error is None or same_class(expected.error, got.error):
             return None
         return f"expected {wanted}, got {raised}"
+
+
+def _all_near(truth: Sequence[np.ndarray], tangents: Sequence[Leaf]) -> bool:
+    """Whether tangents are numerical derivatives, to the few digits that these have."""
+    pairs = zip(truth, (tangent.array for tangent in tangents), strict=True)
+    return all(np.allclose(t, g, rtol=1e-4, atol=1e-4 * (1 + np.abs(t).max(initial=0.0))) for t, g in pairs)
 
 
 def _loop_of(steps: partial[Shown]) -> partial[Shown]:
