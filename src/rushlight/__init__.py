@@ -16,7 +16,7 @@ from typing import Any as _Any
 
 from . import methods as _methods
 from . import missing as _missing
-from .autograd.anomaly import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (
     enable_grad,
     inference_mode,

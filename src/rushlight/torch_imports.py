@@ -19,7 +19,6 @@ from typing import NoReturn
 ALIASES = {
     "torch._tensor": "rushlight.tensor",
     "torch.functional": "rushlight",
-    "torch.autograd.grad_mode": "rushlight.autograd.modes",
     "torch.autograd.variable": "rushlight.autograd",
     "torch.nn.modules": "rushlight.nn",
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..missing import refuse as _refuse
 from . import graph
-from .anomaly import detect_anomaly, set_detect_anomaly
+from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .gradcheck import gradcheck, gradgradcheck
 from .gradients import backward, grad
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -22,6 +22,7 @@ __all__ = [
     "forward_ad",
     "functional",
     "grad",
+    "grad_mode",
     "gradcheck",
     "gradgradcheck",
     "graph",
@@ -30,10 +31,16 @@ __all__ = [
     "once_differentiable",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]
 
-_MODULES = ("forward_ad", "function", "functional")
-_FUNCTION = ("Function", "once_differentiable")
+_MODULES = ("forward_ad", "function", "functional", "grad_mode")
+_HOMES = {
+    "Function": "function",
+    "once_differentiable": "function",
+    "is_multithreading_enabled": "grad_mode",
+    "set_multithreading_enabled": "grad_mode",
+}
 _unknown = _refuse(__name__)
 
 
@@ -41,6 +48,6 @@ def __getattr__(name: str) -> Any:
     """What stands above the operations is imported when it is first used."""
     if name in _MODULES:
         return _importlib.import_module(f"{__name__}.{name}")
-    if name in _FUNCTION:
-        return getattr(_importlib.import_module(f"{__name__}.function"), name)
+    if name in _HOMES:
+        return getattr(_importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     _unknown(name)

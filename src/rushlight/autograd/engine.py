@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .anomaly_mode import is_anomaly_enabled, report
 from .modes import IN_BACKWARD, as_recording, recording
 from .nesting import nested
 from .node import Bundle, Node, explained, freed_by, name_line
@@ -145,7 +146,7 @@ def run(
             if due is not None:
                 for leaf in due.get(node, ()):
                     finish(leaf, grads.pop(leaf, None), on_tensors, captured, targets, make)
-        node = None
+        node = g = None
         for leaf in tuple(grads):
             finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
     except BaseException as error:
@@ -155,6 +156,8 @@ def run(
             raise RuntimeError(FREED) from error  # by another thread, between the question above and the answer
         if node is not None and isinstance(error, Exception):
             name_line(error, node)
+        if is_anomaly_enabled():
+            report(None if g is None else node)
         raise
     finally:
         recording.set(outer)

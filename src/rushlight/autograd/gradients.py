@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dtypes
 from .. import tensor as tensors
-from . import anomaly, engine
+from . import anomaly_mode, engine
 from .edges import GradientEdge, end_of
 from .hooks import holder_of
 from .modes import IN_BACKWARD, open_levels
@@ -173,8 +173,8 @@ def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: lis
         "make": functools.partial(_remembered, origin),
         "capture": capture,
     }
-    if anomaly.is_anomaly_enabled() and anomaly.is_anomaly_check_nan_enabled():
-        with anomaly.watching(engine.reachable(roots)):
+    if anomaly_mode.is_anomaly_enabled():
+        with anomaly_mode.watching(engine.reachable(roots)):
             return engine.run(roots, starts, **options)
     return engine.run(roots, starts, **options)
 

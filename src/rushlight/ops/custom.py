@@ -16,7 +16,7 @@ from ..autograd.origin import made
 from ..tensor import Tensor, View, alias, edge_of, wrap
 from .nodes import OUTPUT, Saved, make_slot
 from .promotion import fit
-from .saving import packed
+from .saving import current, packed
 from .writing import bump, check_history, rewrite_history, show
 
 
@@ -63,6 +63,8 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool) -> tup
             f"modified inplace must all be outputs of the Function: return what {node.name()} was told to mark_dirty."
         )
     if recorded:
+        if recording.get() is not True:
+            current().note(node)
         node.kept = _saved(node, dirty)
     node.to_save = node.dirty_tensors = node.non_differentiable = node.saved_for_forward = None
     return tuple(linked)

@@ -20,10 +20,11 @@ ndarray = np.ndarray
 
 
 class Interception(NamedTuple):
-    """The hooks on what is saved and the watchers of kernels that are active, innermost last."""
+    """The hooks on what is saved, watchers of kernels and recorders of nodes that are active, innermost last."""
 
     hooks: tuple[tuple[Callable, Callable], ...] = ()
     watchers: tuple[Callable, ...] = ()
+    recorders: tuple[Callable, ...] = ()
 
     def compute(self, op: Any, arrays: Any, named_arrays: dict) -> Any:
         """The result of an operation, through the watchers: each gets the operation and what computes the result."""
@@ -33,7 +34,8 @@ class Interception(NamedTuple):
         return compute(arrays, named_arrays)
 
     def keep(self, op: Any, node: Node, values: Any) -> None:
-        """Hand what a node keeps to the innermost hooks."""
+        """Show a new node to the recorders, and hand what it keeps to the innermost hooks."""
+        self.note(node)
         if not self.hooks:
             return
         for name, kept in node.saved.items():
@@ -42,9 +44,14 @@ class Interception(NamedTuple):
                 same = isinstance(given, Tensor) and isinstance(kept, Saved) and given.array is kept.array
                 node.saved[name] = packed(kept, node, given if same else kept.load_tensor(node))
 
-    def also(self, *, hooks: tuple = (), watchers: tuple = ()) -> Interception:
+    def note(self, node: Node) -> None:
+        """Show a new node to the recorders."""
+        for recorder in self.recorders:
+            recorder(node)
+
+    def also(self, *, hooks: tuple = (), watchers: tuple = (), recorders: tuple = ()) -> Interception:
         """With more of them."""
-        return Interception((*self.hooks, *hooks), (*self.watchers, *watchers))
+        return Interception((*self.hooks, *hooks), (*self.watchers, *watchers), (*self.recorders, *recorders))
 
 
 def _watched(watcher: Callable, op: Any, compute: Callable) -> Callable:
@@ -58,7 +65,7 @@ def current() -> Interception:
 
 def activate(interception: Interception) -> None:
     """Make this what is active; nothing in it puts operations back on the fast path."""
-    modes.intercept(interception if interception.hooks or interception.watchers else None)
+    modes.intercept(interception if any(interception) else None)
 
 
 def packed(kept: Kept, node: Node, tensor: Tensor | None = None) -> Kept:
