@@ -30,6 +30,7 @@ MODES = {
     "forward-over-reverse": "tangents of the gradients instead",
     "batched": "gradients for a batch of cotangents, and vmap of the op, instead",
     "inplace": "gradients through the in-place form, on a copy and on a part of one, instead",
+    "gradcheck": "whether gradcheck and gradgradcheck (in fast mode) accept the op instead",
 }
 STEP = 1e-6
 BATCH = 3
@@ -173,6 +174,21 @@ def through_in_place(side: Side, call: Call, view: bool) -> Shown:
         yield "second gradient", _plain(second)
 
 
+def accepted(side: Side, call: Call, check: str) -> Shown:
+    """That the library's own gradcheck, or gradgradcheck, accepts the op."""
+    given, places = call.given(side)
+    wrapper, function = resolve.rebind(call.op.gradcheck_wrapper, side.lib), call.function(side)
+
+    def outputs(*tensors: Any) -> tuple[Any, ...]:
+        varied = given | dict(zip(places, tensors, strict=True))
+        return tuple(_differentiable(call.run(side, partial(wrapper, function), varied)))
+
+    verdict = getattr(side.lib.autograd, check)(
+        outputs, [given[key] for key in places], fast_mode=True, nondet_tol=call.op.gradcheck_nondet_tol
+    )
+    yield check, verdict
+
+
 def _differentiable(tensors: Sequence[Any]) -> list[Any]:
     return [tensor for tensor in tensors if tensor is not None and tensor.requires_grad]
 
@@ -262,6 +278,10 @@ class Derivatives:
             if not op.has_nondeterministic_output:
                 for chosen in _subsets(call.tensors):
                     yield "vmap", partial(mapped, call=call, chosen=chosen)
+        if "gradcheck" in modes and differentiable:
+            yield "gradcheck", partial(accepted, call=call, check="gradcheck")
+            if op.supports_gradgrad and call.numbered.size <= SECOND_SIZE:
+                yield "gradgradcheck", partial(accepted, call=call, check="gradgradcheck")
         if "inplace" in modes and in_place:
             yield "in-place", partial(through_in_place, call=call, view=False)
             yield "in-place on a view", partial(through_in_place, call=call, view=True)
