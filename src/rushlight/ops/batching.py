@@ -24,7 +24,7 @@ from .axes import axis
 from .convert import to_dtype
 from .inplace import copy_
 from .join import stack
-from .levels import Layered, Level, bare, below, mapped
+from .levels import Layered, Level, below, mapped
 from .promotion import raw, result_dtype
 from .views import expand, reshape, select
 
@@ -45,7 +45,7 @@ class Batched(Layered):
     mapped: bool
 
     def bare(self) -> Batched:
-        return batched(self.level, bare(self.value), self.mapped)
+        return batched(self.level, self.value, self.mapped)
 
     def detached(self) -> Tensor:
         return batched(self.level, self.value.detach(), self.mapped)

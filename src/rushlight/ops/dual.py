@@ -18,7 +18,7 @@ from ..autograd.node import Bundle, Slot
 from ..tensor import Tensor, new, wrap
 from .convert import clone, detach, to_dtype
 from .inplace import copy_
-from .levels import Layered, Level, bare, below, fresh, mapped, recorded, zeros_like
+from .levels import Layered, Level, below, fresh, mapped, recorded, zeros_like
 from .promotion import is_half, raw
 from .strided import strided_from
 from .views import expand
@@ -32,7 +32,7 @@ class Dual(Layered):
     tangent: Tensor | None
 
     def bare(self) -> Dual:
-        return dual(self.level, bare(self.primal), self.tangent)
+        return dual(self.level, self.primal, self.tangent)
 
     def detached(self) -> Tensor:
         return detach(self.primal)

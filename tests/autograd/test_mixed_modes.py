@@ -1,0 +1,109 @@
+"""Backward through what forward mode, vmap and the transformations of `torch.func` computed, as in PyTorch."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+
+from .both import Programs, assert_same, name
+
+programs = Programs()
+
+
+@pytest.mark.parametrize("program", programs, ids=name)
+def test_mixed(program):
+    assert_same(program)
+
+
+def func(torch):
+    return importlib.import_module(f"{torch.__name__}.func")
+
+
+def number(x):
+    return (x**3 * x.sin()).sum()
+
+
+def leaves(torch):
+    return tuple(torch.tensor(values, dtype=torch.float64, requires_grad=True) for values in ([1.0, 2.0], [0.5, 0.3]))
+
+
+def shown(torch, value, *inputs):
+    """The value, and the gradients of the sum of its squares."""
+    return [x.detach() for x in (value, *torch.autograd.grad((value * value).sum(), inputs))]
+
+
+@programs
+def tangent_of_a_value(torch):
+    x, t = leaves(torch)
+    with torch.autograd.forward_ad.dual_level():
+        tangent = torch.autograd.forward_ad.unpack_dual(number(torch.autograd.forward_ad.make_dual(x, t))).tangent
+    yield shown(torch, tangent, x, t)
+
+
+@programs
+def tangent_of_a_gradient(torch):
+    x, t = leaves(torch)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(x, t)
+        (gradient,) = torch.autograd.grad(number(dual), dual, create_graph=True)
+        tangent = torch.autograd.forward_ad.unpack_dual(gradient).tangent
+    yield shown(torch, tangent, x, t)
+
+
+@programs
+def jvp_of_grad(torch):
+    x, t = leaves(torch)
+    yield shown(torch, func(torch).jvp(func(torch).grad(number), (x,), (t,))[1], x, t)
+
+
+@programs
+def grad_of_jvp_of_grad(torch):
+    x, t = leaves(torch)
+
+    def along(x):
+        return func(torch).jvp(func(torch).grad(number), (x,), (t,))[1].sum()
+
+    yield func(torch).grad(along)(x.detach())
+    yield shown(torch, func(torch).grad(along)(x), x, t)
+
+
+@programs
+def jvp_of_grad_of_what_it_closes_over(torch):
+    x, t = leaves(torch)
+    gradient = func(torch).grad(lambda y: (y * x).sin().sum())
+    yield shown(torch, func(torch).jvp(gradient, (x * 2,), (x * t,))[1], x, t)
+
+
+@programs
+def second_derivatives(torch):
+    x, _ = leaves(torch)
+    hessian, jacfwd, jacrev = func(torch).hessian, func(torch).jacfwd, func(torch).jacrev
+    for matrix in (hessian(number), jacfwd(jacfwd(number)), jacrev(jacrev(number)), jacrev(jacfwd(number))):
+        yield shown(torch, matrix(x), x)
+
+
+@programs
+def batches_of_gradients(torch):
+    x, t = leaves(torch)
+    batch = torch.stack([x, t, x * t])
+    yield shown(torch, func(torch).vmap(func(torch).grad(number))(batch), x, t)
+    yield shown(torch, func(torch).vmap(func(torch).hessian(number))(batch), x, t)
+
+
+@programs
+def jacobian_of_a_batch_of_gradients(torch):
+    x, t = leaves(torch)
+    yield shown(
+        torch,
+        func(torch).jacfwd(lambda z: func(torch).vmap(func(torch).grad(number))(torch.stack([z, z * t])))(x),
+        x,
+        t,
+    )
+
+
+@programs
+def vjp_of_grad(torch):
+    x, t = leaves(torch)
+    _, pull = func(torch).vjp(func(torch).grad(number), x)
+    yield shown(torch, pull(t)[0], x, t)
