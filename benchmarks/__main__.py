@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("per_op", "training", "imports")
+NAMES = ("per_op", "training", "per_sample", "imports")
 
 
 def main() -> None:

@@ -44,6 +44,10 @@ class Batched(Layered):
     value: Tensor
     mapped: bool
 
+    @property
+    def inner(self) -> Tensor:
+        return self.value
+
     def bare(self) -> Batched:
         return batched(self.level, self.value, self.mapped)
 
@@ -175,20 +179,20 @@ def rule_of(spec: Any) -> Callable:
 
 def elementwise(batch: Batch, *args: Any, **kwargs: Any) -> Any:
     """Operands aligned behind the batch axis, in the type that they have together element by element."""
-    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
-    rank = max(tensor.array.ndim for tensor in tensors)
     spec = batch.spec
+    values = list(spec.values(args, kwargs))
+    tensors = [value for value in values if isinstance(value, Tensor)]
+    rank = max(tensor.array.ndim for tensor in tensors)
     dtype = None
+    places = spec.places or range(len(values))
     if spec.promote is not None and len({tensor.array.dtype for tensor in tensors}) > 1:
-        values = spec.values(args, kwargs)
-        places = spec.places or range(len(values))
         dtype = result_dtype(tuple(raw(values[place]) for place in places), spec.promote == "float").numpy
-
-    def align(tensor: Tensor) -> Tensor:
-        out = batch.aligned(tensor, rank)
-        return out if dtype is None or out.array.dtype == dtype else to_dtype(out, dtype)
-
-    return batch.perform(mapped(align, args), mapped(align, kwargs))
+    for place, value in enumerate(values):
+        if isinstance(value, Tensor):
+            values[place] = batch.aligned(value, rank)
+            if dtype is not None and place in places and value.array.dtype != dtype:
+                values[place] = to_dtype(values[place], dtype)
+    return batch.perform(*spec.arguments(values))
 
 
 def leading(batch: Batch, *args: Any, **kwargs: Any) -> Any:
@@ -208,8 +212,7 @@ def along(names: str) -> Callable:
             values[name] = moved(value, ndim) if name in axes else mapped(batch.front, value)
         if not ndim:  # an axis for the axes to be
             values = {name: mapped(lambda x: reshape(x, (*x.array.shape, 1)), value) for name, value in values.items()}
-        positional, keywords = spec.names[: spec.positional], spec.names[spec.positional :]
-        outs = batch.perform(tuple(values[n] for n in positional), {n: values[n] for n in keywords})
+        outs = batch.perform(*spec.arguments(list(values.values())))
         if ndim:
             return outs
         return mapped(lambda x: reshape(x, (batch.size,)), outs if isinstance(outs, Tensor) else list(outs))

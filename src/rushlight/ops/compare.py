@@ -10,7 +10,7 @@ from .. import dtypes
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
 from ..autograd.origin import CONSTANT, remember
-from ..tensor import Tensor, edge_of, wrap
+from ..tensor import Parameter, Tensor, edge_of, wrap
 from .define import Op, op
 from .fast import OPERANDS
 from .forms import NUMBERS, invalid, operator, requiring, requiring_one
@@ -37,11 +37,13 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
 
     ordered = name not in ("eq", "ne")
     compute.__name__ = name
-    spec = Op(None, compute, {}, promote="common")
+    spec = Op(None, compute, {}, promote="common", batch="elementwise")
 
     def call(input: Any, other: Any, *, out: Any = None) -> Any:
-        if out is None and isinstance(input, Tensor):
-            a, b = input.array, other.array if isinstance(other, Tensor) else other
+        kind = type(input)
+        if out is None and (kind is Tensor or kind is Parameter):
+            kind = type(other)
+            a, b = input.array, other.array if kind is Tensor or kind is Parameter else other
             if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
                 try:
                     result = wrap(ufunc(a, b, out=...))
@@ -79,10 +81,10 @@ def equal(input: Tensor, other: Tensor) -> bool:
     """
     if not isinstance(other, Tensor):
         raise TypeError(f"equal(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}")
-    return np.array_equal(input.array, other.array)
+    return is_same_size(input, other) and bool(eq(input, other).all())
 
 
-@op()
+@op(batch="elementwise")
 def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     """Where ``|input - other| <= atol + rtol * |other|``.
 
@@ -112,7 +114,7 @@ isclose = requiring(isclose, "input", "other")
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether `isclose` holds everywhere."""
-    return bool(isclose(input, other, rtol, atol, equal_nan).array.all())
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 # Kinds of numbers
@@ -126,7 +128,7 @@ def _asked(name: str, doc: str, of_float: Any, of_integer: bool, of_complex: Any
         return of_float(input) if kind in "fV" else np.full(input.shape, of_integer)
 
     compute.__name__, compute.__doc__ = name, doc
-    return op()(compute)
+    return op(batch="elementwise")(compute)
 
 
 def _no_complex(name: str) -> Any:
@@ -254,7 +256,7 @@ def logical(name: str, ufunc: Any, doc: str) -> Any:
         return ufunc(input, other)
 
     compute.__name__, compute.__doc__ = name, doc
-    return requiring(op()(compute), "input", "other")
+    return requiring(op(batch="elementwise")(compute), "input", "other")
 
 
 logical_and = logical("logical_and", np.logical_and, "Where both are true (not zero).")
@@ -262,7 +264,7 @@ logical_or = logical("logical_or", np.logical_or, "Where one of the two is true 
 logical_xor = logical("logical_xor", np.logical_xor, "Where exactly one of the two is true (not zero).")
 
 
-@op()
+@op(batch="elementwise")
 def logical_not(input):
     """Where elements are false (zero)."""
     return np.logical_not(input)
@@ -275,7 +277,7 @@ def _bitwise(name: str, ufunc: Any, doc: str, kinds: str = "biu") -> Any:
         return ufunc(input, other)
 
     compute.__name__, compute.__doc__ = name, doc
-    return requiring_one(op(promote="common")(compute))
+    return requiring_one(op(promote="common", batch="elementwise")(compute))
 
 
 def _shifted(ufunc: Any, overflow: Any) -> Any:
@@ -300,7 +302,7 @@ bitwise_right_shift = _bitwise(
 )  # fmt: skip
 
 
-@op()
+@op(batch="elementwise")
 def bitwise_not(input):
     """The bits inverted."""
     if input.dtype.kind not in "biu":

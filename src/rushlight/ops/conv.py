@@ -21,11 +21,92 @@ def _over_all_but_channels(g):
     return g.sum((0, *range(2, g.ndim)))
 
 
+# vmap: where one of two tensors differs along the batch, the batch is more examples or more channels; where both do, it
+# is more groups.
+
+
+def _as_examples(x):
+    """(B, N, C, *) as (B·N, C, *)."""
+    return x.flatten(0, 1)
+
+
+def _as_channels(x, groups):
+    """(B, N, C, *) as (N, B·C, *), the batch within each group of channels."""
+    b, n, c = x.shape[:3]
+    return x.reshape(b, n, groups, c // groups, *x.shape[3:]).movedim(0, 2).reshape(n, b * c, *x.shape[3:])
+
+
+def _from_channels(x, size, groups):
+    """The inverse of `_as_channels`."""
+    n, c = x.shape[0], x.shape[1] // size
+    x = x.reshape(n, groups, size, c // groups, *x.shape[2:]).movedim(2, 0)
+    return x.reshape(size, n, c, *x.shape[4:])
+
+
+def _as_rows(x, groups):
+    """Weights (B, O, C, *) as (B·O, C, *), the batch within each group of rows."""
+    return _as_channels(x.unsqueeze(1), groups).squeeze(0)
+
+
+def _from_rows(x, size, groups):
+    """The inverse of `_as_rows`."""
+    return _from_channels(x.unsqueeze(0), size, groups).squeeze(1)
+
+
+def _wider(by, size):
+    return by._replace(groups=by.groups * size)
+
+
+def _with_bias(rule):
+    """The rule of a convolution whose bias is added afterwards, where it may differ along the batch."""
+
+    def batched(batch, input, weight, bias, by, size=None):
+        (x, mapped_x), (w, mapped_w) = batch.parts(input), batch.parts(weight)
+        if mapped_x and not mapped_w and not batch.is_mapped(bias):
+            out = batch.perform((_as_examples(x), w, batch.level.lowered(bias), by, size), {})
+            return out.unflatten(0, (batch.size, -1))
+        out = rule(batch, x, mapped_x, w, mapped_w, by, size)
+        if bias is None:
+            return out
+        bias, mapped = batch.parts(bias)
+        return out + bias.reshape(*((batch.size, 1) if mapped else ()), -1, *(1,) * len(by.stride))
+
+    return batched
+
+
+def _convolved(out_channels):
+    """How a batch is convolved whose weights differ; ``out_channels`` merges those of a batch into one weight."""
+
+    def rule(batch, x, mapped_x, w, mapped_w, by, size):
+        if mapped_x and mapped_w:  # each element of the batch is a group
+            x, w, by = _as_channels(x, 1), w.flatten(0, 1), _wider(by, batch.size)
+            return _from_channels(batch.perform((x, w, None, by, size), {}), batch.size, 1)
+        if mapped_w:
+            return _from_channels(batch.perform((x, out_channels(w, by), None, by, size), {}), batch.size, by.groups)
+        out = batch.perform((_as_examples(x) if mapped_x else x, w, None, by, size), {})
+        return out.unflatten(0, (batch.size, -1)) if mapped_x else out.unsqueeze(0)
+
+    return _with_bias(rule)
+
+
+def _weighed(batch, input, other, by, kernel):
+    """The rule of the sum over examples and places of the products of two images, one moved against the other."""
+    (x, mapped_x), (y, mapped_y) = batch.parts(input), batch.parts(other)
+    if mapped_x and mapped_y:
+        out = batch.perform((_as_channels(x, 1), _as_channels(y, 1), _wider(by, batch.size), kernel), {})
+        return out.unflatten(0, (batch.size, -1))
+    if mapped_x:
+        out = batch.perform((_as_channels(x, by.groups), y, by, kernel), {})
+        return out.unflatten(1, (batch.size, -1)).movedim(1, 0)
+    return _from_rows(batch.perform((x, _as_channels(y, by.groups), by, kernel), {}), batch.size, by.groups)
+
+
 @op(
     "ConvolutionBackward0",
     input=lambda g, weight, by, input_shape: _spread(g, conj(weight), None, by, input_shape[2:]),
     weight=lambda g, input, by, weight_shape: _weigh(conj(input), g, by, weight_shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
+    batch=_convolved(lambda w, by: _as_rows(w, by.groups)),
 )
 def _correlate(input, weight, bias, by, size=None):
     result = _computed(kernels.correlate, input, weight, by, size)
@@ -37,6 +118,7 @@ def _correlate(input, weight, bias, by, size=None):
     input=lambda g, weight, by, input_shape: _correlate(g, conj(weight), None, by, input_shape[2:]),
     weight=lambda g, input, by, weight_shape: _weigh(g, conj(input), by, weight_shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
+    batch=_convolved(lambda w, by: w.movedim(0, 1).flatten(1, 2)),
 )
 def _spread(input, weight, bias, by, size):
     result = _computed(kernels.spread, input, weight, by, size)
@@ -47,6 +129,7 @@ def _spread(input, weight, bias, by, size):
     "ConvolutionBackwardBackward0",
     input=lambda g, other, by, input_shape: _spread(conj(other), g, None, by, input_shape[2:]),
     other=lambda g, input, by, other_shape: _correlate(conj(input), g, None, by, other_shape[2:]),
+    batch=_weighed,
 )
 def _weigh(input, other, by, kernel):
     return _computed(kernels.weigh, input, other, by, kernel)

@@ -9,6 +9,7 @@ import numpy as np
 from .. import ops
 from ..kernels import crossentropy as kernels
 from .define import op
+from .levels import everything
 from .loss import _floating, reduced, reduction_of
 from .products import cased, linear
 from .promotion import is_half, raw
@@ -50,6 +51,69 @@ def _in_range(target: np.ndarray, ignore_index: int | None) -> np.ndarray:
     return flat if ignore_index is None else np.where(flat == ignore_index, 0, flat)
 
 
+# vmap: the rows of all elements of the batch in one operation, and the reduction of each element afterwards.
+
+
+def _rows_of_all(batch, input, target, ignore_index):
+    """The rows of all elements, their classes, and the arguments that have their losses one by one."""
+    x, classes = batch.front(input), batch.front(target)
+    x = x if input.ndim == 1 else x.flatten(0, 1)
+    classes = classes.reshape(x.shape[0], *x.shape[2:])
+    return x, classes, (classes, None, "none", ignore_index)
+
+
+def _counts_of_all(batch, target, weight, ignore_index):
+    """What each row counts for, (B, *) like the target, or None if all count 1."""
+    classes = batch.front(target)
+    if weight is None:
+        return None if ignore_index is None else classes != ignore_index
+    counted = None if ignore_index is None else classes != ignore_index
+    known = classes if counted is None else ops.where(counted, classes, 0)
+    weights = batch.front(weight).gather(1, known.reshape(batch.size, -1).long()).reshape(classes.shape)
+    return weights if counted is None else ops.where(counted, weights, 0.0)
+
+
+def _reduced_for_each(batch, losses, target, weight, reduction, ignore_index):
+    """The losses of all rows, weighed and reduced for each element of the batch."""
+    losses = losses.reshape(batch.size, *target.shape)
+    counts = _counts_of_all(batch, target, weight, ignore_index)
+    if weight is not None:
+        losses = ops.where(counts == 0, 0.0, losses * counts)
+    if reduction == "none":
+        return losses
+    total = losses.reshape(batch.size, -1).sum(1)
+    if reduction == "sum":
+        return total
+    return total / (target.numel() if counts is None else counts.reshape(batch.size, -1).sum(1))
+
+
+def _likelihood_of_all(batch, input, target, weight, reduction, ignore_index):
+    x, _, rest = _rows_of_all(batch, input, target, ignore_index)
+    return _reduced_for_each(batch, batch.perform((x, *rest), {}), target, weight, reduction, ignore_index)
+
+
+def _cross_entropy_of_all(batch, input, target, weight, reduction, ignore_index):
+    x, _, rest = _rows_of_all(batch, input, target, ignore_index)
+    losses, softmax = batch.perform((x, *rest), {})
+    losses = _reduced_for_each(batch, losses, target, weight, reduction, ignore_index)
+    return losses, softmax.reshape(batch.size, -1, softmax.shape[1])
+
+
+def _place_in_all(batch, g, target, weight, reduction, ignore_index, shape):
+    counts = _counts_of_all(batch, target, weight, ignore_index)
+    scale = batch.aligned(g, target.ndim)
+    if reduction == "mean":
+        total = target.numel() if counts is None else counts.reshape(batch.size, -1).sum(1)
+        scale = scale / (total if counts is None else total.reshape(-1, *(1,) * target.ndim))
+    if weight is not None:
+        scale = scale * counts
+    classes = batch.front(target)
+    rows = classes.flatten(0, 1) if len(shape) > 1 else classes.reshape(-1)
+    scale = scale.expand(classes.shape).reshape(rows.shape)
+    whole = (rows.shape[0], *shape[-1:]) if len(shape) == 1 else (rows.shape[0], *shape[1:])
+    return batch.perform((scale, rows, None, "none", ignore_index, whole), {}).reshape(batch.size, *shape)
+
+
 def _log_likelihood(name: str) -> Any:
     """The operation under one of the names that PyTorch's last step of it has, and its transpose."""
 
@@ -58,6 +122,7 @@ def _log_likelihood(name: str) -> Any:
         input=lambda g, target, weight, reduction, ignore_index, input_shape: place(
             g, target, weight, reduction, ignore_index, input_shape
         ),
+        batch=_likelihood_of_all,
     )
     def nll_loss(input, target, weight, reduction, ignore_index):
         rows = _rows(input)
@@ -68,6 +133,7 @@ def _log_likelihood(name: str) -> Any:
     @op(
         f"{name}BackwardBackward0",
         input=lambda g, target, weight, reduction, ignore_index: nll_loss(g, target, weight, reduction, ignore_index),
+        batch=_place_in_all,
     )
     def place(input, target, weight, reduction, ignore_index, shape):
         flat = target.reshape(-1)
@@ -102,6 +168,7 @@ def _fused(name: str) -> Any:
         outputs=("result", "softmax"),
         nondifferentiable=("softmax",),
         composite=_as_two_steps,
+        batch=_cross_entropy_of_all,
     )
     def cross_entropy(input, target, weight, reduction, ignore_index):
         log_softmax, softmax = kernels.log_normalised(_rows(input))
@@ -151,6 +218,7 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
             f"weight tensor should be defined either for all {classes} classes or no classes but got weight tensor "
             f"of shape: {list(raw(weight).shape)}"
         )
+    t = everything(target)
     low, high = (np.minimum.reduce(t, None), np.maximum.reduce(t, None)) if t.size else (0, 0)
     if low < 0 or high >= classes:
         wrong = t[(t != ignore_index) & ((t >= classes) | (t < 0))]

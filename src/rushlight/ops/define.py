@@ -270,6 +270,10 @@ class Op:
             return (*args, *tail)
         return args if given == len(self.tail) else (*args, *self.tail[given:])
 
+    def arguments(self, values: list) -> tuple[tuple, dict]:
+        """The inverse of `values`: positional arguments, and those by name."""
+        return tuple(values[: self.positional]), dict(zip(self.names[self.positional :], values[self.positional :]))
+
     def edges(self, values: Any) -> tuple | None:
         """Where the gradients of the differentiable arguments go; None if none is wanted."""
         edges = []

@@ -31,6 +31,10 @@ class Dual(Layered):
     primal: Tensor
     tangent: Tensor | None
 
+    @property
+    def inner(self) -> Tensor:
+        return self.primal
+
     def bare(self) -> Dual:
         return dual(self.level, self.primal, self.tangent)
 

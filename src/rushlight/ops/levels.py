@@ -15,6 +15,7 @@ import numpy as np
 
 from ..autograd.modes import as_recording, open_levels, recording
 from ..tensor import Tensor, wrap
+from .promotion import raw
 
 
 class Level:
@@ -51,6 +52,11 @@ class Layered(Tensor):
 
     __slots__ = ()
     level: Level
+
+    @property
+    def inner(self) -> Tensor:
+        """The tensor of a lower level that has its values."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it holds")
 
     def bare(self) -> Layered:
         """The same values, without history at this level."""
@@ -149,6 +155,13 @@ def bare(tensor: Tensor) -> Any:
     out = wrap(tensor.array)
     out.version = tensor.version
     return out
+
+
+def everything(value: Any) -> Any:
+    """All values that a tensor stands for, as an array: for checks, whose refusals need no derivative."""
+    while isinstance(value, Layered):
+        value = value.inner
+    return raw(value)
 
 
 def zeros_like(tensor: Tensor) -> Tensor:

@@ -23,12 +23,13 @@ __all__ = [
 @op(
     "GatherBackward0",
     input=lambda g, indices, rank, input_shape: _scatter(g, indices, tuple(input_shape[-rank:]), False),
+    batch="leading",
 )
 def _gather(input, indices, rank):
     return kernels.gather(input, indices, rank)
 
 
-@op("ScatterBackward0", input=lambda g, indices, size: _gather(g, indices, len(size)))
+@op("ScatterBackward0", input=lambda g, indices, size: _gather(g, indices, len(size)), batch="leading")
 def _scatter(input, indices, size, unique):
     return kernels.scatter(input, indices, size, unique)
 
@@ -48,6 +49,7 @@ def maximal(name: str, compute: Any) -> Any:
         ),
         outputs=("out", "indices"),
         nondifferentiable=("indices",),
+        batch="leading",
     )
     def pick(input, by):
         return compute(input, by)
@@ -69,12 +71,13 @@ def _averages(name: str) -> Any:
     @op(
         name,
         input=lambda g, by, divisor, input_shape: back(g, by, divisor, tuple(input_shape[-len(by.out) :])),
+        batch="leading",
     )
     def average(input, by, divisor):
         wide = _wide(input)
         return (kernels.summed(wide, by) / divisor).astype(input.dtype, copy=False)
 
-    @op(f"{name[:-1]}Backward0", input=lambda g, by, divisor: average(g, by, divisor))
+    @op(f"{name[:-1]}Backward0", input=lambda g, by, divisor: average(g, by, divisor), batch="leading")
     def back(input, by, divisor, size):
         wide = _wide(input)
         return kernels.summed_back((wide / divisor).astype(wide.dtype, copy=False), by, size).astype(
@@ -96,15 +99,19 @@ _even_average = {rank: _averages(_named("AdaptiveAvgPool", rank)) for rank in (1
 def separable(name: str) -> Any:
     """An operation that maps each of the last axes by a matrix, which carries its gradient back transposed."""
 
-    @op(name, input=lambda g, matrices: transpose(g, tuple(None if m is None else m.T for m in matrices)))
+    def back(g, matrices):
+        return transpose(g, tuple(None if m is None else m.T for m in matrices))
+
+    def forth(g, matrices):
+        return apply(g, tuple(None if m is None else m.T for m in matrices))
+
+    @op(name, input=back, batch="leading")
     def apply(input, matrices):
         if input.dtype.kind == "u":
             return kernels.bytes_along_axes(input, matrices)
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
-    @op(
-        f"{name[:-1]}Backward0", input=lambda g, matrices: apply(g, tuple(None if m is None else m.T for m in matrices))
-    )
+    @op(f"{name[:-1]}Backward0", input=forth, batch="leading")
     def transpose(input, matrices):
         return kernels.along_axes(_wide(input), matrices).astype(input.dtype, copy=False)
 
@@ -331,7 +338,7 @@ def _checked_size(size: tuple, default: tuple, step: tuple) -> tuple:
 
 
 def _unpooling(name: str) -> Any:
-    @op(name, input=lambda g, indices, size: _gather(g, indices, len(size)))
+    @op(name, input=lambda g, indices, size: _gather(g, indices, len(size)), batch="leading")
     def unpool(input, indices, size):
         total = math.prod(size)
         if indices.size and not 0 <= indices.min() <= indices.max() < total:
