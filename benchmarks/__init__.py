@@ -1,1 +1,1 @@
-"""Rushlight beside PyTorch in one process: `make bench`, or `python -m benchmarks [per_op | training | per_sample | imports]`."""
+"""Rushlight beside PyTorch in one process: `make bench`, or `python -m benchmarks NAMES`; see `__main__`."""
