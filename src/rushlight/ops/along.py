@@ -549,13 +549,16 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
             f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input.array.ndim} dimensions for input, and {indices.array.ndim} dimensions for indices"
         )
-    from .views import broadcast_shapes
+    from .views import broadcast_shapes, mismatch
 
     at = axis(dim, input.array.ndim)
     own, wanted = list(input.array.shape), list(indices.array.shape)
     if own:
         own[at] = wanted[at] = 1
-        common = list(broadcast_shapes(own, wanted))
+        try:
+            common = list(broadcast_shapes(own, wanted))
+        except RuntimeError:
+            raise mismatch([tuple(own), tuple(wanted)]) from None
         own, wanted = common.copy(), common.copy()
         own[at], wanted[at] = input.array.shape[at], indices.array.shape[at]
         if indices.array.size and indices.array.min() < 0:

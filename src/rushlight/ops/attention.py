@@ -172,6 +172,8 @@ def multi_head_attention_forward(
     Raises:
         RuntimeError: sizes do not fit, or ``is_causal`` comes without ``attn_mask``.
     """
+    if not use_separate_proj_weight and key.shape != value.shape:
+        raise AssertionError(f"key shape {key.shape} does not match value shape {value.shape}")
     batched = _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:
         query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)

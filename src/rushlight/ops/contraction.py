@@ -10,6 +10,7 @@ from .. import ops
 from ..kernels import matrix as kernels
 from .define import op
 from .promotion import is_complex
+from .sizes import shaped
 
 __all__ = ["bilinear", "einsum", "tensordot"]
 
@@ -54,10 +55,11 @@ def einsum(*args):
     for position, (x, axes) in enumerate(zip(operands, inputs)):
         for letter, n in zip(axes, x.shape):
             if n != 1 and size.get(letter, 1) not in (1, n):
-                raise RuntimeError(
+                words = (
                     f"einsum(): subscript {letter} has size {n} for operand {position} which does not broadcast with "
                     f"previously seen size {size[letter]}"
                 )
+                raise RuntimeError(shaped(words, "einsum", operands=list(operands)))
             if n != 1 or letter not in size:
                 size[letter] = n
     left, axes = _simplified(operands[0], inputs[0], "".join(inputs[1:]) + out, size)
@@ -206,10 +208,11 @@ def tensordot(a, b, dims=2, out=None):
         raise RuntimeError("both inputs should have same dtype")
     for m, n in zip(ours, theirs):
         if a.shape[m] != b.shape[n] and 1 not in (a.shape[m], b.shape[n]):
-            raise RuntimeError(
+            words = (
                 f"contracted dimensions need to match, but first has size {a.shape[m]} in dim {m} and second has size "
                 f"{b.shape[n]} in dim {n}"
             )
+            raise RuntimeError(shaped(words, "tensordot", a=a, b=b))
     ours, theirs = [d % max(a.ndim, 1) for d in ours], [d % max(b.ndim, 1) for d in theirs]
     rows = [d for d in range(a.ndim) if d not in ours]
     columns = [d for d in range(b.ndim) if d not in theirs]
@@ -245,10 +248,11 @@ def bilinear(input1, input2, weight, bias=None):
         )
     for position, x in enumerate((input1, input2), 1):
         if x.shape[-1] != weight.shape[position]:
-            raise RuntimeError(
+            words = (
                 f"bilinear(): input{position} size does not match weight size: got {x.shape[-1]} but expected "
                 f"{weight.shape[position]}"
             )
+            raise RuntimeError(shaped(words, "bilinear", input1=input1, input2=input2, weight=weight))
     if bias is not None and bias.shape[0] != weight.shape[0]:
         raise RuntimeError(
             f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but expected {weight.shape[0]}"

@@ -11,6 +11,7 @@ from ..kernels.convolution import Geometry
 from .define import op
 from .padding import pad
 from .products import _SPELLED, cased, conj
+from .sizes import shaped
 
 __all__ = [
     "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "convolution",
@@ -230,10 +231,11 @@ def _check_kernel_fits(x: np.ndarray, w: np.ndarray, by: Geometry) -> None:
     reach = [d * (k - 1) + 1 for d, k in zip(by.dilation, w.shape[2:])]
     if any(n < k for n, k in zip(have, reach)):
         sizes, kernel = (" x ".join(map(str, values)) for values in (have, reach))
-        raise RuntimeError(
+        words = (
             f"Calculated padded input size per channel: ({sizes}). Kernel size: ({kernel}). Kernel size can't be "
             "greater than actual input size"
         )
+        raise RuntimeError(shaped(words, "convolution", input=x, weight=w))
 
 
 def _batched(name: str, input: Any, rank: int) -> bool:

@@ -13,6 +13,7 @@ from .levels import everything
 from .loss import _floating, reduced, reduction_of
 from .products import cased, linear
 from .promotion import is_half, raw
+from .sizes import shaped
 
 __all__: list[str] = []
 
@@ -193,24 +194,26 @@ def _likelihood(input, target, weight, reduction, ignore_index):
     return chosen(input, target, weight, reduction, ignore_index)
 
 
+def _unequal_batches(x: np.ndarray, t: np.ndarray) -> ValueError:
+    have, want = (a.shape[0] if a.ndim else 1 for a in (x, t))
+    words = f"Expected input batch_size ({have}) to match target batch_size ({want})."
+    return ValueError(shaped(words, "nll_loss", input=x, target=t))
+
+
 def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | None:
     """Refuse a target that names no class of the input; give ``ignore_index`` back if it occurs, else None."""
     x, t = raw(input), raw(target)
     if x.ndim == 0 or (x.ndim == 1 and t.ndim > 0 and t.shape[:1] != (1,)):
-        raise ValueError(
-            f"Expected input batch_size ({x.shape[0] if x.ndim else 1}) to match target batch_size "
-            f"({t.shape[0] if t.ndim else 1})."
-        )
+        raise _unequal_batches(x, t)
     classes = x.shape[0] if x.ndim == 1 else x.shape[1]
     if x.ndim > 1:
         if t.ndim == 0 or x.shape[0] != t.shape[0]:
-            raise ValueError(
-                f"Expected input batch_size ({x.shape[0]}) to match target batch_size ({t.shape[0] if t.ndim else 1})."
-            )
+            raise _unequal_batches(x, t)
         if x.ndim == 2 and t.ndim > 1:
             raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
         if x.shape[2:] != t.shape[1:]:
-            raise RuntimeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}")
+            words = f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}"
+            raise RuntimeError(shaped(words, "nll_loss", input=x, target=t))
     if t.dtype.name not in ("int64", "uint8"):
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {cased(t)}: convert it with .long()")
     if weight is not None and raw(weight).shape != (classes,):

@@ -133,18 +133,17 @@ def solve(A, B, *, left=True, out=None):
             f"type {cased(raw(B))} instead"
         )
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and tuple(A.shape[:-1]) == tuple(B.shape))
-    if vector:
-        if not left:
-            raise RuntimeError(
-                "linalg.solve: Vector broadcasting of the left hand side is not supported for left=False."
-            )
-        return into(out, _solve(A, B.unsqueeze(-1)).squeeze(-1))
-    if A.shape[-1] != B.shape[-2 if left else -1]:
+    if vector and not left:
+        raise RuntimeError("linalg.solve: Vector broadcasting of the left hand side is not supported for left=False.")
+    columns = B.unsqueeze(-1) if vector else B
+    if A.shape[-1] != columns.shape[-2 if left else -1]:
         raise RuntimeError(
             f"linalg.solve: Incompatible shapes of A and B for the equation {'AX = B' if left else 'XA = B'} "
-            f"({A.shape[-2]}x"
-            f"{A.shape[-1]} and {B.shape[-2]}x{B.shape[-1]})"
+            f"({A.shape[-2]}x{A.shape[-1]} and {columns.shape[-2]}x{columns.shape[-1]}): A is {list(A.shape)} and B "
+            f"{list(B.shape)}"
         )
+    if vector:
+        return into(out, _solve(A, columns).squeeze(-1))
     return into(out, _solve(A, B) if left else _solve(A.mT, B.mT).mT)
 
 

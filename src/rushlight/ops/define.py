@@ -44,6 +44,7 @@ from .nodes import (
 )
 from .promotion import broadcast_error, float32, is_half, promoted, raw, shapes
 from .returns import named as named_returns
+from .sizes import KINDS, with_shapes
 from .writing import bump, check_apart, check_fits, check_out, check_writable, rewrite_history, show, write_out
 
 ndarray = np.ndarray
@@ -259,6 +260,12 @@ class Op:
                 kind = type(value).__name__
                 return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {kind}")
         return error
+
+    def operands(self, args: tuple, kwargs: dict) -> list[tuple[str, Any]]:
+        """The arguments with their names."""
+        if self.variadic:
+            return [("tensors", args), *kwargs.items()]
+        return [*zip(self.names, args), *kwargs.items()]
 
     def values(self, args: Any, kwargs: dict) -> Any:
         """The arguments in the order of `names`."""
@@ -544,6 +551,8 @@ def op(name: str | None = None, **options: Any) -> Callable:
                 return perform(args, kwargs, current_frame(1))
             except AttributeError as error:
                 raise spec.misplaced(error, args, kwargs) from None
+            except KINDS as error:
+                raise with_shapes(error, spec.name, spec.operands(args, kwargs)) from None
 
         call.op = spec  # type: ignore[attr-defined]
         return call

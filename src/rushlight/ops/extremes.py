@@ -259,9 +259,11 @@ def kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False, *, out: A
     indices=tensor(2))
     """
     shape = raw(input).shape
-    length = shape[axis(dim, len(shape))] if shape else 1
-    if not 1 <= k <= length:
-        raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: got {k} of {length}")
+    place = axis(dim, len(shape))
+    if not 1 <= k <= (shape[place] if shape else 1):
+        raise RuntimeError(
+            f"kthvalue(): selected number k out of range for dimension {place}: got {k}, the shape is {list(shape)}"
+        )
     return _kthvalue(input, dim, keepdim, k, **to_out(out))
 
 

@@ -18,6 +18,7 @@ from ..tensor import Parameter, Tensor, inference_cell, new, view_edge, wrap
 from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, positional, restore
 from .promotion import broadcast_error, float32, float64
+from .sizes import KINDS, with_shapes
 from .writing import bump, needs_record, unrecorded
 
 ndarray = np.ndarray
@@ -330,7 +331,10 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
             if dtype is float32 or dtype is float64:
                 if len(numbers) < len(defaults):
                     numbers += defaults[len(numbers) :]
-                y = value(x, *numbers)
+                try:
+                    y = value(x, *numbers)
+                except KINDS as error:
+                    raise with_shapes(error, spec.name, (("input", input),)) from None
                 result = wrap(y if type(y) is ndarray else asarray(y))
                 mode = recording.get()
                 if mode is not True and mode:

@@ -168,14 +168,17 @@ def _out_of_range(shape: tuple, items: tuple) -> Exception:
         )
     taken = [item for item in items if item is not None and item is not Ellipsis]
     if len(taken) > len(shape):
-        return IndexError(f"too many indices for tensor of dimension {len(shape)}")
+        return IndexError(f"too many indices for tensor of dimension {len(shape)}: its shape is {list(shape)}")
     dim = 0
     for position, item in enumerate(items):
         if item is Ellipsis:
             dim = len(shape) - sum(1 for later in items[position + 1 :] if later is not None and later is not Ellipsis)
         elif item is not None:
             if type(item) is not slice and not -shape[dim] <= item < shape[dim]:
-                return IndexError(f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}")
+                return IndexError(
+                    f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}: the shape is "
+                    f"{list(shape)}"
+                )
             dim += 1
     return IndexError(f"invalid index {items} of a tensor of shape {list(shape)}")
 
@@ -187,7 +190,7 @@ def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
     resolved = [_resolve(item) for item in items]
     used = sum(_axes_of(item) for item in resolved)
     if used > len(shape):
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}")
+        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: its shape is {list(shape)}")
     basic: list = []
     positions: list = []
     dim = 0  # in the tensor that is indexed
@@ -300,7 +303,9 @@ def _check_positions(shape: tuple, positions: tuple) -> tuple:
     for dim, array in enumerate(positions):
         if array is not None and array.size and not (-shape[dim] <= array.min() and array.max() < shape[dim]):
             wrong = array[(array < -shape[dim]) | (array >= shape[dim])].flat[0]
-            raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}")
+            raise IndexError(
+                f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}: the shape is {list(shape)}"
+            )
     return tuple(WHOLE if p is None else p for p in positions)
 
 

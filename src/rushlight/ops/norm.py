@@ -15,6 +15,7 @@ from .padding import pad
 from .pool import avg_pool2d
 from .products import cased
 from .promotion import raw
+from .sizes import shaped
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
@@ -132,9 +133,10 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)[0]
 
 
-def _check_statistic(name: str, x: Any, channels: int) -> None:
+def _check_statistic(name: str, x: Any, channels: int, input: Any) -> None:
     if x is not None and x.numel() != channels:
-        raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}")
+        words = f"{name} should contain {channels} elements not {x.numel()}"
+        raise RuntimeError(shaped(words, "normalization", input=input, **{name: x}))
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -168,7 +170,7 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
                 raise RuntimeError(f"{name} must be defined in evaluation mode")
     named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
     for name, x in named:
-        _check_statistic(name, x, channels)
+        _check_statistic(name, x, channels, input)
     _floating(input, "batch_norm")
     affine = (1, channels, *(1,) * (len(shape) - 2))
     if not training:
@@ -266,8 +268,8 @@ def instance_norm(
     elif running_mean is None or running_var is None:
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
     n, channels = shape[:2]
-    _check_statistic("running_mean", running_mean, channels)
-    _check_statistic("running_var", running_var, channels)
+    _check_statistic("running_mean", running_mean, channels, input)
+    _check_statistic("running_var", running_var, channels, input)
     one_batch = input.reshape(1, n * channels, *shape[2:])
     means, variances = (None if x is None else x.repeat(n) for x in (running_mean, running_var))
     weight, bias = (None if x is None else x.repeat(n) for x in (weight, bias))

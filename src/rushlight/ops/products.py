@@ -90,8 +90,8 @@ def _check_matrices(a: np.ndarray, b: np.ndarray) -> None:
 def _cannot_multiply(a: np.ndarray, b: np.ndarray) -> RuntimeError:
     rows = f"{a.size // max(a.shape[-1], 1)}x{a.shape[-1]}" if a.ndim != 2 else by(a)
     return RuntimeError(
-        f"mat1 and mat2 shapes cannot be multiplied ({rows} and {by(b)}): the second size of the first must equal the "
-        f"first size of the second"
+        f"mat1 and mat2 shapes cannot be multiplied ({rows} and {by(b)}): axis 1 of the first has length "
+        f"{a.shape[-1]}, axis 0 of the second {b.shape[0]}, and they must be equal"
     )
 
 

@@ -17,6 +17,7 @@ from ..autograd.node import Node, current_frame, inside, next_number, user_place
 from ..autograd.origin import remember
 from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
 from .levels import is_open
+from .sizes import KINDS, with_shapes
 from .writing import compose
 
 ndarray = np.ndarray
@@ -76,7 +77,11 @@ def viewing(name: str, rule: Callable, batch: Any = None) -> Callable:
                 if kind is not Tensor and kind is not Parameter and is_open(input):
                     out = input.level.interpret(lambda args, _: call(*args), spec, (input, *parameters), {})
                     return shown(input, out.array, ((cls, input.array.shape, parameters),), 2, out)
-                return shown(input, compute(input.array, *parameters), ((cls, input.array.shape, parameters),), 2)
+                try:
+                    array = compute(input.array, *parameters)
+                except KINDS as error:
+                    raise with_shapes(error, compute.__name__.strip("_"), (("input", input),)) from None
+                return shown(input, array, ((cls, input.array.shape, parameters),), 2)
             if kind is ndarray or isinstance(input, np.generic):
                 return compute(input, *parameters)
             raise TypeError(f"{compute.__name__}(): argument 'input' (position 1) must be Tensor, not {kind.__name__}")

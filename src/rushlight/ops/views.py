@@ -140,7 +140,7 @@ def mismatch(shapes: list[tuple]) -> RuntimeError:
                 if m != n and 1 not in (m, n):
                     return RuntimeError(
                         f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension "
-                        f"{max(len(a), len(b)) - 1 - i}"
+                        f"{max(len(a), len(b)) - 1 - i}: the shapes are {list(a)} and {list(b)}"
                     )
     return RuntimeError(f"shapes {shapes} cannot be broadcast")
 
