@@ -54,3 +54,12 @@ def axis(dim: int, ndim: int) -> int:
     if not -bound <= dim < bound:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")
     return dim % bound
+
+
+def moved(dims: Any, ndim: int) -> Any:
+    """Axes of an element of a batch, of ``ndim`` axes, as axes of the whole batch; None, for all of them, too."""
+    if dims is None or (isinstance(dims, (tuple, list)) and not dims):
+        return tuple(range(1, max(ndim, 1) + 1))
+    if isinstance(dims, (tuple, list)):
+        return tuple(axis(dim, ndim) + 1 for dim in dims)
+    return axis(dims, ndim) + 1

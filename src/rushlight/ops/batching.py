@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor, wrap
-from .axes import axis
+from .axes import moved
 from .convert import to_dtype
 from .inplace import copy_
 from .join import stack
@@ -218,15 +218,6 @@ def along(names: str) -> Callable:
         return mapped(lambda x: reshape(x, (batch.size,)), outs if isinstance(outs, Tensor) else list(outs))
 
     return rule
-
-
-def moved(dims: Any, ndim: int) -> Any:
-    """Axes of an element of the batch as axes of the whole; None, for all of them, too."""
-    if dims is None or (isinstance(dims, (tuple, list)) and not dims):
-        return tuple(range(1, max(ndim, 1) + 1))
-    if isinstance(dims, (tuple, list)):
-        return tuple(axis(dim, ndim) + 1 for dim in dims)
-    return axis(dims, ndim) + 1
 
 
 def one_by_one(batch: Batch, *args: Any, **kwargs: Any) -> Any:

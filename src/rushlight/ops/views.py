@@ -13,7 +13,7 @@ from numpy.lib.stride_tricks import as_strided as strided_array
 from .. import dtypes
 from ..size import Size
 from ..tensor import Tensor
-from .axes import axes, axis
+from .axes import axes, axis, moved
 from .define import op
 from .place import place
 from .promotion import raw
@@ -27,7 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@viewing("AliasBackward0", lambda g, shape: g)
+@viewing("AliasBackward0", lambda g, shape: g, "leading")
 def alias(input):
     """The tensor itself as a view."""
     return input.view()
@@ -43,7 +43,14 @@ def sequence(values: Any) -> tuple[int, ...]:
 # Expanding
 
 
-@viewing("ExpandBackward0", lambda g, shape, *size: _sum_to(g, shape))
+def _expand_batch(batch: Any, input: Any, *size: Any) -> Any:
+    whole, shape = batch.front(input), input.array.shape
+    size = expand.compute(input.array, *size).shape  # type: ignore[attr-defined]
+    new_axes = (1,) * (len(size) - len(shape))
+    return expand(view_as_shape(whole, (batch.size, *new_axes, *shape)) if new_axes else whole, (batch.size, *size))
+
+
+@viewing("ExpandBackward0", lambda g, shape, *size: _sum_to(g, shape), _expand_batch)
 def expand(input, *size):
     """The tensor repeated along axes of length 1, and along new leading axes, without a copy.
 
@@ -176,7 +183,11 @@ def resolve_size(size: tuple, numel: int) -> tuple[int, ...]:
     raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {numel}")
 
 
-@viewing("ViewBackward0", lambda g, shape, *size: reshape(g, shape))
+def _view_batch(batch: Any, input: Any, *size: Any) -> Any:
+    return view_as_shape(batch.front(input), (batch.size, *resolve_size(size, input.array.size)))
+
+
+@viewing("ViewBackward0", lambda g, shape, *size: reshape(g, shape), _view_batch)
 def view_as_shape(input, *size):
     """The same memory under another shape.
 
@@ -217,7 +228,16 @@ def view(input: Tensor, *size: Any, dtype: dtypes.dtype | None = None) -> Tensor
     return _view_as_dtype(input, dtype)
 
 
-@op(None, view=True)
+def _dtype_batch(batch: Any, input: Any, dtype: dtypes.dtype) -> Any:
+    if not input.array.ndim and input.array.itemsize != dtype.itemsize:
+        raise RuntimeError(
+            f"self.dim() cannot be 0 to view {dtypes.CASED[input.dtype]} as {dtypes.CASED[dtype]} (different element "
+            "sizes)"
+        )
+    return _view_as_dtype(batch.front(input), dtype)
+
+
+@op(None, view=True, batch=_dtype_batch)
 def _view_as_dtype(input, dtype):
     target, have = dtype.numpy, input.dtype
     if input.itemsize == target.itemsize:
@@ -240,7 +260,11 @@ def view_as(input: Tensor, other: Tensor) -> Tensor:
     return view_as_shape(input, other.array.shape)
 
 
-@op("UnsafeViewBackward0", input=lambda g, input_shape: reshape(g, input_shape))
+@op(
+    "UnsafeViewBackward0",
+    input=lambda g, input_shape: reshape(g, input_shape),
+    batch=lambda batch, input, shape: _unsafe_view(batch.front(input), (batch.size, *shape)),
+)
 def _unsafe_view(input, shape):
     return input.reshape(shape)
 
@@ -317,7 +341,11 @@ def ravel(input: Tensor) -> Tensor:
 # Orders of axes
 
 
-@viewing("PermuteBackward0", lambda g, shape, *dims: permute(g, *inverse(sequence(dims))))
+@viewing(
+    "PermuteBackward0",
+    lambda g, shape, *dims: permute(g, *inverse(sequence(dims))),
+    lambda batch, input, *dims: permute(batch.front(input), (0, *(d + 1 for d in _order(dims, input.array.ndim)))),
+)
 def permute(input, *dims):
     """The axes in another order.
 
@@ -333,16 +361,21 @@ def permute(input, *dims):
             return input.transpose(*dims)
         except (ValueError, TypeError):  # the error is found below
             pass
+    return input.transpose(_order(dims, input.ndim))
+
+
+def _order(dims: tuple, ndim: int) -> tuple[int, ...]:
+    """An order of all axes, counted from the front."""
     dims = sequence(dims)
-    if len(dims) != input.ndim:
+    if len(dims) != ndim:
         raise RuntimeError(
             f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
-            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(dims)}"
+            f"ordering of dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(dims)}"
         )
-    order = tuple(axis(d, input.ndim) for d in dims)
+    order = tuple(axis(d, ndim) for d in dims)
     if len(set(order)) != len(order):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
-    return input.transpose(order)
+    return order
 
 
 def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
@@ -353,7 +386,12 @@ def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(back)
 
 
-@viewing("TransposeBackward0", lambda g, shape, dim0, dim1: transpose(g, dim0, dim1))
+def _transpose_batch(batch: Any, input: Any, dim0: int, dim1: int) -> Any:
+    whole, (dim0, dim1) = batch.front(input), moved((dim0, dim1), input.array.ndim)
+    return transpose(whole, dim0, dim1) if input.array.ndim else alias(whole)
+
+
+@viewing("TransposeBackward0", lambda g, shape, dim0, dim1: transpose(g, dim0, dim1), _transpose_batch)
 def transpose(input, dim0, dim1):
     """Two axes exchanged.
 
@@ -367,7 +405,12 @@ def transpose(input, dim0, dim1):
     return input.swapaxes(dim0, dim1) if ndim else input.view()
 
 
-@viewing("TBackward0", lambda g, shape: t(g))
+def _t_batch(batch: Any, input: Any) -> Any:
+    t.compute(input.array)  # type: ignore[attr-defined]
+    return transpose(batch.front(input), 1, 2) if input.array.ndim == 2 else alias(batch.front(input))
+
+
+@viewing("TBackward0", lambda g, shape: t(g), _t_batch)
 def t(input):
     """A matrix transposed; tensors of fewer than two axes as they are.
 
@@ -471,7 +514,11 @@ def hermitian(input: Tensor) -> Tensor:
 # Axes of length 1
 
 
-@viewing("UnsqueezeBackward0", lambda g, shape, dim: reshape(g, shape))
+@viewing(
+    "UnsqueezeBackward0",
+    lambda g, shape, dim: reshape(g, shape),
+    lambda batch, input, dim: unsqueeze(batch.front(input), axis(dim, input.array.ndim + 1) + 1),
+)
 def unsqueeze(input, dim):
     """A new axis of length 1 before axis ``dim``.
 
@@ -485,18 +532,27 @@ def unsqueeze(input, dim):
     return input[(slice(None),) * (dim % (ndim + 1)) + (None, ...)]
 
 
-@viewing("SqueezeBackward0", lambda g, shape: reshape(g, shape))
+@viewing(
+    "SqueezeBackward0",
+    lambda g, shape: reshape(g, shape),
+    lambda batch, input: _squeeze_axes(batch.front(input), tuple(range(1, input.array.ndim + 1))),
+)
 def _squeeze_all(input):
     return input.squeeze()
 
 
-@viewing("SqueezeBackward1", lambda g, shape, dim: reshape(g, shape))
+def _squeeze_batch(batch: Any, input: Any, dim: Any) -> Any:
+    dims = moved(dim if isinstance(dim, (tuple, list)) else (dim,), input.array.ndim)
+    return _squeeze_axes(batch.front(input), dims if input.array.ndim and dim != () else ())
+
+
+@viewing("SqueezeBackward1", lambda g, shape, dim: reshape(g, shape), _squeeze_batch)
 def _squeeze_axis(input, dim):
     dim = axis(dim, input.ndim)
     return input.squeeze(dim) if input.ndim and input.shape[dim] == 1 else input.view()
 
 
-@viewing("SqueezeBackward2", lambda g, shape, dim: reshape(g, shape))
+@viewing("SqueezeBackward2", lambda g, shape, dim: reshape(g, shape), _squeeze_batch)
 def _squeeze_axes(input, dim):
     dims = axes(tuple(dim), input.ndim) or ()
     return input.squeeze(tuple(d for d in dims if input.shape[d] == 1))
@@ -517,7 +573,22 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 # Parts
 
 
-@viewing("SelectBackward0", lambda g, shape, dim, index: place(g, shape, select, dim, index))
+def _along_axis(show: Any) -> Any:
+    """The rule of a view along one axis, named by the first parameter."""
+
+    def rule(batch: Any, input: Any, dim: int = 0, *parameters: Any) -> Any:
+        if not input.array.ndim:
+            show.compute(input.array, dim, *parameters)
+        return show(batch.front(input), moved(dim, input.array.ndim), *parameters)
+
+    return rule
+
+
+@viewing(
+    "SelectBackward0",
+    lambda g, shape, dim, index: place(g, shape, select, dim, index),
+    lambda batch, *args: _along_axis(select)(batch, *args),
+)
 def select(input, dim, index):
     """The part at one position of an axis, without that axis.
 
@@ -534,7 +605,11 @@ def select(input, dim, index):
     return input[(slice(None),) * dim + (index, ...)]
 
 
-@viewing("SliceBackward0", lambda g, shape, *which: place(g, shape, slice_along, *which))
+@viewing(
+    "SliceBackward0",
+    lambda g, shape, *which: place(g, shape, slice_along, *which),
+    lambda batch, *args: _along_axis(slice_along)(batch, *args),
+)
 def slice_along(input, dim=0, start=None, end=None, step=1):
     """Every ``step``-th position from ``start`` up to ``end`` of an axis."""
     if not input.ndim:
@@ -572,7 +647,11 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
     return slice_along(input, at, start, start + length, 1)
 
 
-@viewing("DiagonalBackward0", lambda g, shape, *which: place(g, shape, diagonal, *which))
+def _diagonal_batch(batch: Any, input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
+    return diagonal(batch.front(input), offset, *moved((dim1, dim2), input.array.ndim))
+
+
+@viewing("DiagonalBackward0", lambda g, shape, *which: place(g, shape, diagonal, *which), _diagonal_batch)
 def diagonal(input, offset=0, dim1=0, dim2=1):
     """The elements whose positions along two axes are equal, or ``offset`` apart, as the last axis of the result.
 
@@ -588,7 +667,15 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     return out
 
 
-@viewing("UnfoldBackward0", lambda g, shape, *which: _unfold_backward(g, shape, *which))
+def _unfold_batch(batch: Any, input: Any, dimension: int, size: int, step: int) -> Any:
+    dim, whole = moved(dimension, input.array.ndim), batch.front(input)
+    if input.array.ndim:
+        return unfold(whole, dim, size, step)
+    unfold.compute(input.array, dimension, size, step)  # type: ignore[attr-defined]
+    return slice_along(unsqueeze(whole, 1), 1, 0, size)
+
+
+@viewing("UnfoldBackward0", lambda g, shape, *which: _unfold_backward(g, shape, *which), _unfold_batch)
 def unfold(input, dimension, size, step):
     """Windows of ``size`` along an axis, ``step`` apart, as the last axis of the result.
 
