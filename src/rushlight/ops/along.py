@@ -12,9 +12,9 @@ from ..kernels import scatter as kernels
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .define import inplace, op
-from .place import zeros_as
+from .place import place, zeros_as
 from .promotion import as_type, raw
-from .views import expand, reshape
+from .views import expand, reshape, slice_along
 
 __all__ = [
     "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "put", "scatter", "scatter_add",
@@ -310,14 +310,11 @@ def _scatter(input, dim, index, src):
 
 def _gathered(g: Any, dim: int, index: Any, shape: tuple) -> Any:
     """The gradient of what was scattered: zero for the part of ``src`` that the index did not reach."""
-    from .place import place
-
     part = gather(g, dim, index)
-    if raw(part).shape == shape:
-        return part
-    from .index import getitem
-
-    return place(part, shape, getitem, tuple(map(slice, raw(part).shape)))
+    for i, (n, whole) in enumerate(zip(raw(part).shape, shape)):
+        if n != whole:
+            part = place(part, (*shape[: i + 1], *raw(part).shape[i + 1 :]), slice_along, i, 0, n)
+    return part
 
 
 @op("ScatterBackward1", input=lambda g, dim, index: _scatter_value(g, dim, index, 0))

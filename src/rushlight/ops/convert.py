@@ -18,7 +18,24 @@ from .promotion import as_type, raw
 __all__ = ["clone", "contiguous", "detach", "detach_", "get_device", "is_tensor", "numel", "resize_as_"]
 
 
-@op("ToCopyBackward0", input=lambda g, input_dtype: to_dtype(g, input_dtype))
+def _in_format(copy: Any, whole: Tensor, format: memory_format | None) -> Tensor:
+    """A copy of a batch; the order in memory of images is that of each element."""
+    if format is None or format.axes is None:
+        return copy(whole, format)
+    from .views import flatten, unflatten
+
+    return unflatten(copy(flatten(whole, 0, 1), format), 0, whole.array.shape[:2])
+
+
+def _dtype_batch(batch: Any, input: Any, dtype: np.dtype, format: memory_format | None = None) -> Tensor:
+    return _in_format(lambda x, format: to_dtype(x, dtype, format), batch.front(input), format)
+
+
+def _clone_batch(batch: Any, input: Any, *, memory_format: memory_format | None = None) -> Tensor:
+    return _in_format(lambda x, format: clone(x, memory_format=format), batch.front(input), memory_format)
+
+
+@op("ToCopyBackward0", input=lambda g, input_dtype: to_dtype(g, input_dtype), batch=_dtype_batch)
 def to_dtype(input, dtype, format=None):
     """A copy as another type; complex numbers lose their imaginary part, floating-point ones their fraction."""
     if input.dtype.kind == "c" and dtype.kind not in "cb":
@@ -31,7 +48,7 @@ def to_dtype(input, dtype, format=None):
     return dense_copy(converted) if converted is input else converted
 
 
-@op("CloneBackward0", input=lambda g: g)
+@op("CloneBackward0", input=lambda g: g, batch=_clone_batch)
 def clone(input, *, memory_format=None):
     """A copy with memory of its own, through which gradients pass.
 

@@ -10,12 +10,13 @@ from numpy.lib.stride_tricks import as_strided as strided_array
 from ..autograd.node import Node, Slot, current_frame, explained, here, last_change, made_by
 from ..autograd.origin import sentence
 from ..tensor import Tensor, View, edge_of, wrap
-from .convert import clone
+from .convert import clone, to_dtype
 from .define import inplace, op
 from .nodes import make_node
+from .levels import Layered
 from .place import zeros_as
 from .promotion import as_type, broadcast_error, fit
-from .strided import Geometry, as_strided_within
+from .strided import Geometry, as_strided_within, laid_out
 from .writing import bump, needs_record, set_history, unrecorded
 
 
@@ -29,8 +30,7 @@ class CopySlices(Node):
 
     def run(self, g: Any) -> tuple:
         inner, show, whole = self.saved
-        result = _empty(whole, g.dtype)
-        result[...] = g
+        result = laid_out(g, whole)
         part = show(result)
         parts = inner.run(part.copy())
         part[...] = 0 if parts[0] is None else parts[0]
@@ -38,16 +38,19 @@ class CopySlices(Node):
 
     def run_recorded(self, g: Any) -> tuple:
         inner, show, whole = self.saved
-        result = wrap(_empty(whole, g.array.dtype))
-        copy_(result, g)
+        result = laid_out(g, whole)
         part = show(result)
         parts = inner.run_recorded(clone(part))
+        if isinstance(parts[0], Layered):
+            result = laid_out(_at_levels_of(parts[0], g), whole)
+            part = show(result)
         copy_(part, wrap(np.zeros_like(part.array)) if parts[0] is None else parts[0])
         return (result, *parts[1:])
 
 
-def _empty(whole: Geometry, dtype: np.dtype) -> np.ndarray:
-    return whole.of_flat(np.empty(whole.extent(), dtype))
+def _at_levels_of(like: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor with its own values, of the levels of transformations that another is of."""
+    return tensor.where(wrap(np.array(True)), to_dtype(like.sum(), tensor.array.dtype))
 
 
 def rebase(target: Tensor, node: Any) -> None:
@@ -160,6 +163,7 @@ def refuse(target: Tensor, what: str) -> None:
 
 @op(
     "CopyBackwards",
+    batch=lambda batch, input, src, *_: copy(batch.front(input), batch.aligned(src, input.array.ndim)),
     input=lambda g, input_shape: zeros_as(g, input_shape),
     src=lambda g, src_shape, src_dtype: fit(g, src_shape, src_dtype),
 )

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..tensor import wrap
+from .axes import moved
 from .define import op
 from .promotion import raw
+from .showing import in_order
 
 ndarray = np.ndarray
 
@@ -31,6 +33,13 @@ def place(g: Any, shape: tuple, show: Callable, *parameters: Any) -> Any:
     return _place(g, shape, show, parameters)
 
 
-@op("SliceBackwardBackward0", input=lambda g, show, parameters: show(g, *parameters))
+def _place_batch(batch: Any, input: Any, shape: tuple, show: Any, parameters: tuple) -> Any:
+    names = show.compute.__code__.co_varnames[1:]
+    values = zip(names, in_order(show.compute, parameters, {}))
+    parameters = tuple(moved(value, len(shape)) if name.startswith("dim") else value for name, value in values)
+    return _place(batch.front(input), (batch.size, *shape), show, parameters)
+
+
+@op("SliceBackwardBackward0", input=lambda g, show, parameters: show(g, *parameters), batch=_place_batch)
 def _place(input, shape, show, parameters):
     return place(np.asarray(input), shape, show, *parameters)

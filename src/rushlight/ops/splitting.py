@@ -56,24 +56,24 @@ def _of_sizes(input: np.ndarray, split_sizes: Any, dim: int) -> tuple:
     return _pieces(input, np.cumsum(sizes).tolist(), dim)
 
 
-@op("SplitBackward0", view=True, outputs=None, input=lambda g, dim: cat(g, dim))
+@op("SplitBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
 def _split(input, split_size, dim=0):
     return _equal(input, split_size, dim)
 
 
-@op("UnsafeSplitBackward0", outputs=None, input=lambda g, dim: cat(g, dim))
+@op("UnsafeSplitBackward0", outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
 def unsafe_split(input, split_size, dim=0):
     """`split` into copies that may be changed in place."""
     return tuple(map(np.copy, _equal(input, split_size, dim)))
 
 
-@op("SplitWithSizesBackward0", view=True, outputs=None, input=lambda g, dim: cat(g, dim))
+@op("SplitWithSizesBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
 def split_with_sizes(input, split_sizes, dim=0):
     """Views of these lengths along an axis, one after the other."""
     return _of_sizes(input, split_sizes, dim)
 
 
-@op("UnsafeSplitWithSizesBackward0", outputs=None, input=lambda g, dim: cat(g, dim))
+@op("UnsafeSplitWithSizesBackward0", outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
 def unsafe_split_with_sizes(input, split_sizes, dim=0):
     """`split_with_sizes` into copies that may be changed in place."""
     return tuple(map(np.copy, _of_sizes(input, split_sizes, dim)))
@@ -185,7 +185,7 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     return _split_axis("dsplit", input, indices_or_sections, 2, 3)
 
 
-@op("UnbindBackward0", view=True, outputs=None, input=lambda g, dim: stack(g, dim))
+@op("UnbindBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: stack(g, dim))
 def unbind(input, dim=0):
     """The parts at each position of an axis, as views without that axis.
 

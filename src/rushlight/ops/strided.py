@@ -33,6 +33,10 @@ class Geometry(NamedTuple):
         """The same geometry counted from the first element of a base."""
         return self._replace(offset=self.offset - base.offset)
 
+    def repeated(self, count: int, step: int) -> Geometry:
+        """The same geometry several times, ``step`` elements apart, along a new first axis."""
+        return Geometry((count, *self.size), (step, *self.stride), self.offset)
+
     def extent(self) -> int:
         """How many elements of storage it reaches over."""
         if 0 in self.size:
@@ -95,7 +99,15 @@ def _as_strided_backward(g: Any, target: Geometry, seen: Geometry) -> Any:
     return reshape(index_select(filled, 0, places), seen.size)
 
 
-@viewing("AsStridedBackward0", lambda g, shape, target, seen: _as_strided_backward(g, target, seen))
+def _strided_batch(batch: Any, input: Any, target: Geometry, seen: Geometry) -> Any:
+    whole = batch.front(input)
+    step = whole.array.strides[0] // whole.array.itemsize
+    return as_strided_within(whole, target.repeated(batch.size, step), seen.repeated(batch.size, step))
+
+
+@viewing(
+    "AsStridedBackward0", lambda g, shape, target, seen: _as_strided_backward(g, target, seen), batch=_strided_batch
+)
 def as_strided_within(input, target, seen):
     """`as_strided` by geometries: of the view and of the tensor it is taken from."""
     if 0 in target.size:
@@ -109,6 +121,18 @@ def as_strided_within(input, target, seen):
             f"bounds for storage of size {storage.nbytes}"
         )
     return target.of_flat(storage)
+
+
+def _laid_out_batch(batch: Any, input: Any, target: Geometry) -> Any:
+    return laid_out(batch.front(input), target.repeated(batch.size, target.extent()))
+
+
+@op("CloneBackward0", input=lambda g: g, batch=_laid_out_batch)
+def laid_out(input, target):
+    """A copy whose elements lie in memory of their own as a geometry says."""
+    out = target.of_flat(np.empty(target.extent(), input.dtype))
+    out[...] = input
+    return out
 
 
 def strided_from(of: np.ndarray, part: np.ndarray) -> Callable:
@@ -134,6 +158,9 @@ def as_strided_scatter(
     "AsStridedScatterBackward0",
     input=lambda g, target, src_shape: _as_strided_scatter(g, _zeros(g, src_shape), target),
     src=lambda g, target: as_strided(_contiguous(g), target.size, target.stride, target.offset),
+    batch=lambda batch, input, src, target: _as_strided_scatter(
+        batch.front(input), batch.front(src), target.repeated(batch.size, input.array.size)
+    ),
 )
 def _as_strided_scatter(input, src, target):
     out = np.array(input, order="C")
