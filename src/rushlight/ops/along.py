@@ -11,10 +11,12 @@ from .. import dtypes
 from ..kernels import scatter as kernels
 from ..tensor import Tensor, wrap
 from .axes import axis
+from .convert import to_dtype
 from .define import inplace, op
+from .levels import Layered
 from .place import place, zeros_as
 from .promotion import as_type, raw
-from .views import expand, reshape, slice_along
+from .views import expand, flatten, movedim, reshape, slice_along, squeeze, unflatten, unsqueeze
 
 __all__ = [
     "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "put", "scatter", "scatter_add",
@@ -44,7 +46,104 @@ def _front(array: np.ndarray, dim: int) -> np.ndarray:
     return np.moveaxis(array, dim, 0) if array.ndim else array.reshape(1)
 
 
-@op("IndexSelectBackward0", input=lambda g, input_shape, dim, index: index_add(zeros_as(g, input_shape), dim, index, g))
+# How vmap does it: where positions differ along the batch, its axis and the one that they are counted along are joined
+
+
+@op(batch="dim")
+def _in_joined(index, dim, length):
+    """Positions in each element of a batch, which axis ``dim`` numbers, as positions in all of them joined."""
+    if index.size and (index.min() < -length or index.max() >= length):
+        wrong = index[(index < -length) | (index >= length)].flat[0]
+        raise IndexError(f"index out of range in self: {wrong}, of {length}")
+    starts = np.arange(index.shape[dim]).reshape([-1 if i == dim else 1 for i in range(index.ndim)]) * length
+    return np.where(index < 0, index + length, index) + starts
+
+
+def _places(batch: Any, index: Any, length: int) -> Any:
+    """Positions along an axis of each element of a batch as a vector of positions in the joined axis."""
+    index = index if isinstance(index, Tensor) else wrap(np.asarray(index))
+    return reshape(_in_joined(reshape(batch.front(index), (batch.size, index.array.size)), 0, length), (-1,))
+
+
+def _joined(whole: Any, dim: int) -> Any:
+    """A batch with an axis of its elements joined with the batch axis."""
+    return flatten(movedim(whole, dim + 1, 1), 0, 1) if whole.array.ndim > 1 else whole
+
+
+def _parted(joined: Any, batch: Any, shape: tuple, dim: int) -> Any:
+    """What `_joined` joined as it was, each element of the batch of this shape."""
+    return movedim(unflatten(joined, 0, (batch.size, shape[dim])), 1, dim + 1) if shape else joined
+
+
+def _with_axis(whole: Any) -> Any:
+    """A batch whose elements have an axis for positions to be counted along."""
+    return whole if whole.array.ndim > 1 else unsqueeze(whole, 1)
+
+
+def _without_axis(out: Any, shape: tuple) -> Any:
+    """A batch of elements of this shape without the axis that `_with_axis` gave it."""
+    return out if shape else squeeze(out, 1)
+
+
+def _select_batch(batch: Any, input: Any, dim: int, index: Any) -> Any:
+    shape, count = input.array.shape, raw(index).size
+    at = axis(dim, len(shape))
+    if not batch.is_mapped(index):
+        out = index_select(_with_axis(batch.front(input)), at + 1, batch.level.lowered(index))
+        return _without_axis(out, shape)
+    if index.array.ndim > 1:
+        index_select.op.compute(input.array, dim, index.array)
+    if batch.is_mapped(input) or not shape:
+        out = index_select(_joined(batch.front(input), at), 0, _places(batch, index, shape[at] if shape else 1))
+        return _parted(out, batch, (*shape[:at], count, *shape[at + 1 :]) if shape else (), at)
+    out = index_select(batch.level.lowered(input), at, reshape(batch.front(index), (-1,)))
+    return movedim(unflatten(out, at, (batch.size, count)), at, 0)
+
+
+def _vector_batch(batch: Any, input: Any, dim: int, index: Any, *others: Any, **options: Any) -> Any:
+    """The rule of those that write at a vector of positions; ``others`` begins with the source, if there is one."""
+    shape = input.array.shape
+    at = axis(dim, len(shape))
+    tensors = [batch.front(x) for x in (input, *others) if isinstance(x, Tensor)]
+    rest = others[len(tensors) - 1 :]
+    if not batch.is_mapped(index):
+        whole, *sources = map(_with_axis, tensors)
+        out = batch.perform((whole, at + 1, batch.level.lowered(index), *sources, *rest), options)
+        return _without_axis(out, shape)
+    if index.array.ndim > 1:
+        batch.spec.compute(input.array, dim, index.array, *map(raw, others), **options)
+    whole, *sources = (_joined(tensor, at) for tensor in tensors)
+    places = _places(batch, index, shape[at] if shape else 1)
+    return _parted(batch.perform((whole, 0, places, *sources, *rest), options), batch, shape, at)
+
+
+def _fill_batch(batch: Any, input: Any, dim: int, index: Any, value: Any) -> Any:
+    """A value for each element of the batch is a source that repeats it."""
+    if raw(value).ndim:
+        _index_fill.op.compute(input.array, dim, raw(index), value.array)
+    shape = input.array.shape
+    at = axis(dim, len(shape))
+    each = to_dtype(batch.front(value), input.array.dtype)
+    source = (batch.size, *shape[:at], raw(index).size, *shape[at + 1 :]) if shape else (batch.size, raw(index).size)
+    source = expand(reshape(each, (batch.size, *(1,) * (len(source) - 1))), source)
+    places = _places(batch, index, shape[at] if shape else 1)
+    return _parted(index_copy(_joined(batch.front(input), at), 0, places, _joined(source, at)), batch, shape, at)
+
+
+def _index_batch(batch: Any, input: Any, dim: int, index: Any, *others: Any, **options: Any) -> Any:
+    """The rule of gather and the scatter family: the batch is one more axis of all their tensors."""
+    at = axis(dim, input.array.ndim)
+    tensors = [_with_axis(batch.front(x)) for x in (input, index, *others) if isinstance(x, Tensor)]
+    rest = others[len(tensors) - 2 :]
+    out = batch.perform((tensors[0], at + 1, *tensors[1:], *rest), options)
+    return _without_axis(out, (index if batch.spec is gather.op else input).array.shape)
+
+
+@op(
+    "IndexSelectBackward0",
+    input=lambda g, input_shape, dim, index: index_add(zeros_as(g, input_shape), dim, index, g),
+    batch=_select_batch,
+)
 def index_select(input, dim, index):
     """The positions ``index`` of an axis, in that order.
 
@@ -83,6 +182,7 @@ def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, sou
 
 @op(
     "IndexAddBackward0",
+    batch=_vector_batch,
     input=lambda g: g,
     source=lambda g, dim, index, alpha, source_shape: _times(reshape(index_select(g, dim, index), source_shape), alpha),
 )
@@ -113,6 +213,7 @@ def _times(value: Any, alpha: Any) -> Any:
 
 @op(
     "IndexCopyBackward0",
+    batch=_vector_batch,
     input=lambda g, dim, index: index_fill(g, dim, index, 0),
     source=lambda g, dim, index, source_shape: reshape(index_select(g, dim, index), source_shape),
 )
@@ -130,7 +231,7 @@ def index_fill(input, dim, index, value):
     return (_index_fill_tensor if isinstance(value, Tensor) else _index_fill)(input, dim, index, value)
 
 
-@op("IndexFillBackward0", input=lambda g, dim, index: index_fill(g, dim, index, 0))
+@op("IndexFillBackward0", input=lambda g, dim, index: index_fill(g, dim, index, 0), batch=_vector_batch)
 def _index_fill(input, dim, index, value):
     dim, index = np.asarray(dim).item(), np.asarray(index)
     dim = axis(dim, input.ndim)
@@ -154,7 +255,8 @@ def _index_fill(input, dim, index, value):
 @op(
     "IndexFillBackward1",
     input=lambda g, dim, index: index_fill(g, dim, index, 0),
-    value=lambda g, dim, index: _total(index_select(g, dim, np.unique(raw(index)))),
+    value=lambda g, dim, index: _total_filled(g, dim, index),
+    batch=_fill_batch,
 )
 def _index_fill_tensor(input, dim, index, value):
     return _index_fill.op.compute(input, dim, index, value)
@@ -168,14 +270,18 @@ def index_fill_(input, dim, index, value):
     return (_index_fill_tensor_in if isinstance(value, Tensor) else _index_fill_in)(input, dim, index, value)
 
 
-def _total(g: Any) -> Any:
+def _total_filled(g: Any, dim: int, index: Any) -> Any:
+    """The sum over the positions that were filled."""
+    from .masks import masked_fill
     from .reduce import sum
 
-    return sum(g)
+    kept = index_fill(zeros_as(g, raw(g).shape), dim, index, 1) == 0
+    return sum(masked_fill(g, kept, 0))
 
 
 @op(
     "IndexReduceBackward0",
+    batch=_vector_batch,
     **{"input, source": lambda g, input, dim, index, source, reduce, include_self, result: _index_reduce_backward(
         g, input, dim, index, source, reduce, include_self, result)},
 )  # fmt: skip
@@ -247,6 +353,7 @@ def _corner(src: np.ndarray, shape: tuple) -> np.ndarray:
 
 @op(
     "GatherBackward0",
+    batch=_index_batch,
     input=lambda g, input_shape, dim, index: scatter_add(zeros_as(g, input_shape), dim, index, g),
     apart=True,
 )
@@ -296,6 +403,7 @@ def _same_type(name: str, input: np.ndarray, src: np.ndarray) -> None:
 
 @op(
     "ScatterBackward0",
+    batch=_index_batch,
     input=lambda g, dim, index: _scatter_value(g, dim, index, 0),
     src=lambda g, dim, index, src_shape: _gathered(g, dim, index, src_shape),
 )
@@ -317,7 +425,7 @@ def _gathered(g: Any, dim: int, index: Any, shape: tuple) -> Any:
     return part
 
 
-@op("ScatterBackward1", input=lambda g, dim, index: _scatter_value(g, dim, index, 0))
+@op("ScatterBackward1", batch=_index_batch, input=lambda g, dim, index: _scatter_value(g, dim, index, 0))
 def _scatter_value(input, dim, index, value):
     dim, key = _check_index("scatter", input, dim, index, None)
     out = input.copy()
@@ -330,7 +438,12 @@ def _no_derivative(name: str) -> Any:
     raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
 
-@op("NotImplemented", input=lambda g: _no_derivative("scatter"), src=lambda g: _no_derivative("scatter"))
+@op(
+    "NotImplemented",
+    input=lambda g: _no_derivative("scatter"),
+    src=lambda g: _no_derivative("scatter"),
+    batch=_index_batch,
+)
 def _scatter_combining(input, dim, index, src, reduce):
     if reduce not in _REDUCTIONS:
         raise RuntimeError("reduce argument must be either add or multiply.")
@@ -363,6 +476,7 @@ def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
 
 @op(
     "ScatterAddBackward0",
+    batch=_index_batch,
     input=lambda g: g,
     src=lambda g, dim, index, src_shape: _gathered(g, dim, index, src_shape),
 )
@@ -383,6 +497,7 @@ def scatter_add(input, dim, index, src):
 
 @op(
     "ScatterReduceBackward0",
+    batch=_index_batch,
     **{"input, src": lambda g, input, dim, index, src, reduce, include_self, result: _scatter_reduce_backward(
         g, input, dim, index, src, reduce, include_self, result)},
 )  # fmt: skip
@@ -409,44 +524,19 @@ def _scatter_reduce_backward(g, input, dim, index, src, reduce, include_self, re
     own = g if include_self else _scatter_value(g, dim, index, 0)
     if reduce == "sum":
         return own, _gathered(g, dim, index, shape)
-    ones = np.ones_like(raw(src))
-    counts = zeros_as(raw(input), raw(input).shape) + (1 if include_self else 0)
-    counts = _plain(scatter_add, counts, dim, index, ones)
+    dtype, whole = raw(g).dtype, raw(input).shape
     if reduce == "mean":
-        counts = np.maximum(counts, 1)
-        each = g / _like(g, counts)
+        counts = zeros_as(g, whole) + (1 if include_self else 0)
+        each = g / scatter_add(counts, dim, index, zeros_as(g, shape) + 1).clip(1)
         return (each if include_self else _scatter_value(each, dim, index, 0)), _gathered(each, dim, index, shape)
     if reduce == "prod":
         return _product_backward(g, input, dim, index, src, include_self, result, shape)
-    mine = _like(g, (raw(input) == raw(result)).astype(raw(g).dtype))
-    arrived = _equal(src, _gathered(result, dim, index, shape), shape, index)
-    many = _plain(scatter_add, np.zeros_like(raw(mine)), dim, index, raw(arrived).astype(raw(g).dtype))
-    if include_self:
-        many = many + raw(mine)
-    each = g / _like(g, np.maximum(many, 1))
-    kept = each * mine
-    if not include_self:
-        kept = _scatter_value(own, dim, index, 0)
-        untouched = _plain(_scatter_value, np.ones_like(raw(g)), dim, index, 0)
-        kept = g * _like(g, untouched)
-    return kept, _gathered(each, dim, index, shape) * _like(g, raw(arrived).astype(raw(g).dtype))
-
-
-def _plain(operation: Any, *arguments: Any) -> Any:
-    """An operation on the arrays behind its arguments."""
-    return operation(*map(raw, arguments))
-
-
-def _like(g: Any, array: np.ndarray) -> Any:
-    """An array as what the gradient is: an array or a Tensor."""
-    return array if raw(g) is g else wrap(array)
-
-
-def _equal(src: Any, read: Any, shape: tuple, index: Any) -> np.ndarray:
-    same = raw(src) == raw(read)
-    reached = np.zeros(shape, bool)
-    _axes_at_least_one(reached)[tuple(map(slice, raw(index).shape or (1,)))] = True
-    return same & reached
+    mine = to_dtype(input == result, dtype)
+    reached = _gathered(zeros_as(g, whole) + 1, dim, index, shape)
+    arrived = to_dtype(src == _gathered(result, dim, index, shape), dtype) * reached
+    many = scatter_add(mine if include_self else zeros_as(g, whole), dim, index, arrived)
+    each = g / many.clip(1)
+    return each * mine if include_self else own, _gathered(each, dim, index, shape) * arrived
 
 
 def _product_backward(g, input, dim, index, src, include_self, result, shape):
@@ -456,25 +546,25 @@ def _product_backward(g, input, dim, index, src, include_self, result, shape):
     then what remains is the product of the others. Elsewhere the result is divided by the factor.
     """
     dtype = raw(g).dtype
-    own_factors = _ones_at(raw(input) == 0, input)
+    own_factors = _ones_at(input == 0, input)
     own = g * scatter_reduce(own_factors, dim, index, src, "prod", include_self=include_self) / own_factors
     if not include_self:
         own = _scatter_value(own, dim, index, 0)
-    zero = raw(src) == 0
-    zeros = _plain(scatter_add, np.zeros(raw(input).shape, dtype), dim, index, zero.astype(dtype))
-    only_zero = zero & (_plain(_gathered, zeros, dim, index, shape) == 1)
+    zero = src == 0
+    zeros = scatter_add(zeros_as(g, raw(input).shape), dim, index, to_dtype(zero, dtype))
+    only_zero = zero & (_gathered(zeros, dim, index, shape) == 1)
     others = scatter_reduce(input, dim, index, _ones_at(only_zero, src), "prod", include_self=include_self)
     from_others = _gathered(g * others, dim, index, shape)
     from_result = _gathered(g * result, dim, index, shape) / _ones_at(zero, src)
-    mine = _like(g, only_zero.astype(dtype))
+    mine = to_dtype(only_zero, dtype)
     return own, from_others * mine + from_result * (1 - mine)
 
 
-def _ones_at(mask: np.ndarray, value: Any) -> Any:
+def _ones_at(mask: Any, value: Any) -> Any:
     """A tensor with ones where a mask is set, which pass no gradient."""
     from .masks import masked_fill
 
-    return masked_fill(value, _like(value, mask), 1)
+    return masked_fill(value, mask, 1)
 
 
 # Positions in the flattened tensor
@@ -492,8 +582,20 @@ def _flat_positions(name: str, index: np.ndarray, size: int) -> np.ndarray:
     return index
 
 
+def _take_batch(batch: Any, input: Any, index: Any) -> Any:
+    if not batch.is_mapped(input):
+        return take(batch.level.lowered(input), batch.front(index))
+    return take(batch.front(input), _in_joined(batch.front(index), 0, input.array.size))
+
+
+def _put_batch(batch: Any, input: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    places = _in_joined(batch.front(index), 0, input.array.size)
+    return put(batch.front(input), places, batch.front(source), accumulate)
+
+
 @op(
     "TakeBackward0",
+    batch=_take_batch,
     input=lambda g, input_shape, index: put(zeros_as(g, input_shape), index, g, accumulate=True),
     apart=True,
 )
@@ -509,6 +611,7 @@ def take(input, index):
 
 @op(
     "PutBackward0",
+    batch=_put_batch,
     input=lambda g, index, accumulate, source_shape: g if accumulate else put(g, index, zeros_as(g, source_shape)),
     source=lambda g, index, source_shape: reshape(take(g, index), source_shape),
 )
@@ -546,6 +649,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
             f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
             f"{input.array.ndim} dimensions for input, and {indices.array.ndim} dimensions for indices"
         )
+    from .compare import where
     from .views import broadcast_shapes, mismatch
 
     at = axis(dim, input.array.ndim)
@@ -558,8 +662,8 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None, *, ou
             raise mismatch([tuple(own), tuple(wanted)]) from None
         own, wanted = common.copy(), common.copy()
         own[at], wanted[at] = input.array.shape[at], indices.array.shape[at]
-        if indices.array.size and indices.array.min() < 0:
-            indices = wrap(np.where(indices.array < 0, indices.array + own[at], indices.array))
+        if isinstance(indices, Layered) or (indices.array.size and indices.array.min() < 0):
+            indices = where(indices < 0, indices + own[at], indices)
     return gather(_expanded(input, own), at, _expanded(indices, wanted), **options)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..tensor import Tensor, wrap
 from .axes import moved
+from .batching_rules import refuse_scalars
 from .convert import to_dtype
 from .inplace import copy_
 from .join import stack
@@ -152,6 +153,10 @@ class Batch:
         value = self.level.lowered(value)
         return expand(value, (self.size, *value.array.shape))
 
+    def flat(self, value: Any) -> Any:
+        """A tensor with the batch axis first, and all others as one."""
+        return reshape(self.front(value), (self.size, value.array.size))
+
     def aligned(self, value: Any, rank: int) -> Any:
         """A tensor so that it broadcasts with others of up to ``rank`` axes behind the batch axis."""
         inner = self.level.lowered(value)
@@ -211,6 +216,7 @@ def along(names: str) -> Callable:
         for name, value in values.items():
             values[name] = moved(value, ndim) if name in axes else mapped(batch.front, value)
         if not ndim:  # an axis for the axes to be
+            refuse_scalars(batch, 1, args, kwargs)
             values = {name: mapped(lambda x: reshape(x, (*x.array.shape, 1)), value) for name, value in values.items()}
         outs = batch.perform(*spec.arguments(list(values.values())))
         if ndim:

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..autograd.node import current_frame
 from ..tensor import Tensor
 from .define import inplace, op
+from .inplace import copy
 from .place import zeros_as
 from .promotion import as_type, raw
 from .writing import bump, unrecorded
@@ -42,8 +43,17 @@ def _total(g: Any, dtype: np.dtype) -> Any:
     return total if raw(total).dtype == dtype else to_dtype(total, dtype)
 
 
-NUMBER = {"input": lambda g, input_shape: zeros_as(g, input_shape)}
-TENSOR = {**NUMBER, "value": lambda g, value_dtype: _total(g, value_dtype)}
+def _fill_batch(batch: Any, input: Any, value: Any) -> Any:
+    """One value for each element of the batch."""
+    if not batch.is_mapped(value) or value.array.ndim:
+        return _tensor(batch.front(input), batch.level.lowered(value))
+    return copy(batch.front(input), batch.aligned(value, input.array.ndim))
+
+
+NUMBER = {"input": lambda g, input_shape: zeros_as(g, input_shape), "batch": "leading"}
+TENSOR = {
+    "input": NUMBER["input"], "value": lambda g, value_dtype: _total(g, value_dtype), "batch": _fill_batch,
+}  # fmt: skip
 _number, _tensor = op("FillBackward0", **NUMBER)(_fill_number), op("FillBackward1", **TENSOR)(_fill_tensor)
 _number_in, _tensor_in = (
     inplace(op("FillBackward2", idempotent=True, **NUMBER)(_fill_number)),
@@ -51,7 +61,7 @@ _number_in, _tensor_in = (
 )
 
 
-@op("ZeroBackward0", idempotent=True, input=lambda g, input_shape: zeros_as(g, input_shape))
+@op("ZeroBackward0", batch="leading", idempotent=True, input=lambda g, input_shape: zeros_as(g, input_shape))
 def _zero(input):
     return np.zeros_like(input)
 

@@ -12,8 +12,8 @@ from ..autograd.origin import sentence
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone, to_dtype
 from .define import inplace, op
-from .nodes import make_node
 from .levels import Layered
+from .nodes import make_node
 from .place import zeros_as
 from .promotion import as_type, broadcast_error, fit
 from .strided import Geometry, as_strided_within, laid_out

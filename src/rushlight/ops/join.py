@@ -9,9 +9,10 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor, wrap
-from .axes import axis
+from .axes import axis, moved
+from .convert import to_dtype
 from .define import op
-from .place import zeros_as
+from .place import place, zeros_as
 from .promotion import as_type, raw
 from .views import expand, reshape, select, slice_along, unsqueeze
 from .writing import check_separate
@@ -49,8 +50,6 @@ def _listed(name: str, tensors: Any) -> list:
 
 def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     """The gradient of each of the joined tensors: its part, in its own type."""
-    from .convert import to_dtype
-
     dim = axis(dim, raw(g).ndim)
     parts, start = [], 0
     for shape, dtype in zip(tensors_shape, tensors_dtype):
@@ -63,8 +62,20 @@ def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     return parts
 
 
+def _cat_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
+    arrays = [raw(tensor) for tensor in tensors]
+    if not all(array.ndim for array in arrays):
+        _cat.op.compute(arrays, dim, types)
+    kept = [x for x, array in zip(tensors, arrays) if array.shape != (0,)] or list(tensors[:1])
+    joined = [batch.front(tensor) for tensor in kept]
+    out = _cat(joined, moved(dim, raw(joined[0]).ndim - 1), [raw(x).dtype for x in joined])
+    target = _common(arrays)[1]  # empty vectors have a say in the type
+    return out if out.array.dtype == target else to_dtype(out, target)
+
+
 @op(
     "CatBackward0",
+    batch=_cat_batch,
     sequence="tensors",
     tensors=lambda g, dim, tensors_shape, types: _cut(g, dim, tensors_shape, types),
 )
@@ -127,13 +138,20 @@ def concatenate(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Ten
 
 
 def _unstack(g: Any, dim: int, types: list) -> list:
-    from .convert import to_dtype
-
     parts = [select(g, dim, position) for position in range(len(types))]
     return [part if raw(part).dtype == dtype else to_dtype(part, dtype) for part, dtype in zip(parts, types)]
 
 
-@op("StackBackward0", sequence="tensors", tensors=lambda g, dim, types: _unstack(g, dim, types))
+def _stack_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
+    return _stack([batch.front(tensor) for tensor in tensors], moved(dim, raw(tensors[0]).ndim + 1), types)
+
+
+@op(
+    "StackBackward0",
+    sequence="tensors",
+    tensors=lambda g, dim, types: _unstack(g, dim, types),
+    batch=_stack_batch,
+)
 def _stack(tensors, dim, types):
     shape = tensors[0].shape
     for position, array in enumerate(tensors):
@@ -239,8 +257,24 @@ def column_stack(tensors: Any, *, out: Tensor | None = None) -> Tensor:
     return _joined("column_stack", tensors, widen, 1, out)
 
 
+def _block_diag_batch(batch: Any, tensors: Any, types: list) -> Any:
+    shapes = [((1, 1) + raw(tensor).shape)[-2:] for tensor in tensors]
+    _block_diag.op.compute([np.empty(raw(x).shape[-3:], raw(x).dtype) for x in tensors], types)
+    rows, columns = np.sum(shapes, axis=0).tolist()
+    row = column = 0
+    total: Any = None
+    for tensor, (height, width) in zip(tensors, shapes):
+        block = reshape(batch.front(tensor), (batch.size, height, width))
+        wide = place(block, (batch.size, height, columns), slice_along, 2, column, column + width)
+        part = place(wide, (batch.size, rows, columns), slice_along, 1, row, row + height)
+        total = part if total is None else total + part
+        row, column = row + height, column + width
+    return total
+
+
 @op(
     "BlockDiagBackward0",
+    batch=_block_diag_batch,
     sequence="tensors",
     tensors=lambda g, tensors_shape, types: _blocks(g, tensors_shape, types),
 )
@@ -261,8 +295,6 @@ def _block_diag(tensors, types):
 
 
 def _blocks(g: Any, shapes: list, types: list) -> list:
-    from .convert import to_dtype
-
     parts, row, column = [], 0, 0
     for shape, dtype in zip(shapes, types):
         rows, columns = ((1, 1) + shape)[-2:]

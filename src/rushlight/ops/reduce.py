@@ -16,7 +16,7 @@ from .convert import to_dtype
 from .define import op
 from .fast import whole
 from .promotion import fit, float32, float64, is_half, raw
-from .views import expand
+from .views import expand, reshape
 from .writing import write_out
 
 __all__ = [
@@ -141,7 +141,11 @@ def require_inexact(name: str, x: np.ndarray, dtype: dtypes.dtype | None = None)
 # Sums and means
 
 
-@op("SumBackward0", input=lambda g, input_shape: spread(g, input_shape))
+@op(
+    "SumBackward0",
+    input=lambda g, input_shape: spread(g, input_shape),
+    batch=lambda batch, input: _sum_along(batch.flat(input), 1, False),
+)
 def _sum(input):
     return added(input, None)
 
@@ -149,7 +153,7 @@ def _sum(input):
 _sum = whole(_sum, spread)
 
 
-@op("SumBackward1", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
+@op("SumBackward1", batch="dim", input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim))
 def _sum_along(input, dim, keepdim):
     return added(input, along(dim, input.ndim), keepdim)
 
@@ -176,7 +180,14 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     return _sum(input) if dim is None and not keepdim else _sum_along(input, dim, keepdim)
 
 
-@op("SumBackward1", input=lambda g, input_shape: expand(g, input_shape))
+def _sum_to_size_batch(batch: Any, input: Any, *size: Any) -> Any:
+    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    lead = (1,) * (input.array.ndim - len(size))
+    summed = sum_to_size(batch.front(input), (batch.size, *lead, *size))
+    return reshape(summed, (batch.size, *size)) if lead else summed
+
+
+@op("SumBackward1", input=lambda g, input_shape: expand(g, input_shape), batch=_sum_to_size_batch)
 def sum_to_size(input, *size):
     """Sum over the axes along which a tensor of shape ``size`` would have to be broadcast to this one's shape.
 
@@ -195,6 +206,7 @@ def sum_to_size(input, *size):
 
 @op(
     "NansumBackward0",
+    batch="dim",
     input=lambda g, input, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim) * (input == input),
 )
 def _nansum(input, dim, keepdim):
@@ -224,7 +236,11 @@ def _share(g: Any, shape: tuple) -> Any:
     return spread(g / math.prod(shape), shape)
 
 
-@op("MeanBackward0", input=lambda g, input_shape: _share(g, input_shape))
+@op(
+    "MeanBackward0",
+    input=lambda g, input_shape: _share(g, input_shape),
+    batch=lambda batch, input: _mean_along(batch.flat(input), 1, False),
+)
 def _mean(input):
     require_inexact("mean", input)
     return _mean_of(input, None, False)
@@ -239,6 +255,7 @@ def _mean_gradient(g: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
 
 @op(
     "MeanBackward1",
+    batch="dim",
     input=lambda g, input_shape, dim, keepdim: _mean_gradient(g, input_shape, dim, keepdim),
 )
 def _mean_along(input, dim, keepdim):
@@ -323,13 +340,19 @@ def _multiplied(x: np.ndarray, axis: Any, keepdims: bool) -> np.ndarray:
     return total.astype(x.dtype) if is_half(x.dtype) else total
 
 
-@op("ProdBackward0", composite=_prod_by_halves, input=lambda g, input, result: _prod_gradient(g, input, result))
+@op(
+    "ProdBackward0",
+    composite=_prod_by_halves,
+    input=lambda g, input, result: _prod_gradient(g, input, result),
+    batch=lambda batch, input: _prod_along(batch.flat(input), 1, False),
+)
 def _prod(input):
     return _multiplied(input, None, False)
 
 
 @op(
     "ProdBackward1",
+    batch="dim",
     composite=_prod_by_halves,
     input=lambda g, input, result, dim, keepdim: _prod_gradient(g, input, result, dim, keepdim),
 )
@@ -387,6 +410,7 @@ def _std_gradient(g: Any, input: Any, result: Any, dim: Any, correction: float, 
 
 @op(
     "VarBackward0",
+    batch="dim",
     input=lambda g, input, dim, correction, keepdim: _var_gradient(g, input, dim, correction, keepdim),
 )
 def _var(input, dim, correction, keepdim):
@@ -396,6 +420,7 @@ def _var(input, dim, correction, keepdim):
 
 @op(
     "StdBackward0",
+    batch="dim",
     input=lambda g, input, result, dim, correction, keepdim: _std_gradient(g, input, result, dim, correction, keepdim),
 )
 def _std(input, dim, correction, keepdim):
@@ -416,6 +441,7 @@ def _mean_part(g: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
 
 @op(
     "VarMeanBackward0",
+    batch="dim",
     outputs=("var", "mean"),
     input=lambda g, input, dim, correction, keepdim: (
         _var_gradient(g[0], input, dim, correction, keepdim) + _mean_part(g[1], input.shape, dim, keepdim)
@@ -427,6 +453,7 @@ def _var_mean(input, dim, correction, keepdim):
 
 @op(
     "StdMeanBackward0",
+    batch="dim",
     outputs=("std", "mean"),
     input=lambda g, input, std, dim, correction, keepdim: (
         _std_gradient(g[0], input, std, dim, correction, keepdim) + _mean_part(g[1], input.shape, dim, keepdim)
@@ -496,6 +523,7 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
 
 @op(
     "LogsumexpBackward0",
+    batch="dim",
     input=lambda g, input, result, dim, keepdim: _logsumexp_gradient(g, input, result, dim, keepdim),
 )
 def _logsumexp(input, dim, keepdim):
@@ -525,14 +553,14 @@ def _logical(ufunc: np.ufunc, name: str, doc: str) -> Any:
 
     compute.__name__ = compute.__qualname__ = name
     compute.__doc__ = doc
-    return numpy_names(op()(compute))
+    return numpy_names(op(batch="dim")(compute))
 
 
 all = _logical(np.logical_and, "all", "Whether all elements, or all along the axes ``dim``, are other than zero.")
 any = _logical(np.logical_or, "any", "Whether an element, or one along the axes ``dim``, is other than zero.")
 
 
-@op()
+@op(batch="dim")
 def count_nonzero(input, dim=None):
     """The number of elements other than zero, of all or along the axes ``dim``.
 

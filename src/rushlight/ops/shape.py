@@ -9,7 +9,8 @@ import numpy as np
 from .. import dtypes
 from ..tensor import Tensor, wrap
 from .along import index_select
-from .axes import axis
+from .axes import axis, moved
+from .batching_rules import leading, merged, refuse_scalars
 from .convert import clone, contiguous
 from .define import op
 from .join import cat
@@ -37,7 +38,13 @@ def _distinct(dims: Any, ndim: int) -> tuple[int, ...]:
     return counted
 
 
-@op("FlipBackward0", input=lambda g, dims: _flip(g, dims))
+@op(
+    "FlipBackward0",
+    input=lambda g, dims: _flip(g, dims),
+    batch=lambda batch, input, dims: _flip(
+        batch.front(input), tuple(d + 1 for d in _distinct(dims, input.array.ndim)) if input.array.ndim else ()
+    ),
+)
 def _flip(input, dims):
     dims = _distinct(dims, input.ndim)
     return np.array(np.flip(input, dims)) if input.ndim else input.copy()
@@ -72,7 +79,13 @@ def flipud(input: Tensor) -> Tensor:
     return flip(input, 0)
 
 
-@op("RollBackward0", input=lambda g, shifts, dims: roll(g, tuple(-s for s in shifts), dims))
+def _roll_batch(batch: Any, input: Any, shifts: tuple, dims: tuple) -> Any:
+    if dims:
+        return _roll(batch.front(input), shifts, tuple(d + 1 for d in dims))
+    return reshape(_roll(batch.flat(input), shifts, (1,)), (batch.size, *input.array.shape))
+
+
+@op("RollBackward0", input=lambda g, shifts, dims: roll(g, tuple(-s for s in shifts), dims), batch=_roll_batch)
 def _roll(input, shifts, dims):
     return np.roll(input, shifts, dims or None) if input.ndim and input.size else input.copy()
 
@@ -98,7 +111,12 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     return _roll(input, shifts, tuple(axis(d, raw(input).ndim) for d in dims))
 
 
-@op("Rot90Backward0", input=lambda g, k, dims: rot90(g, -k, dims))
+def _rot90_batch(batch: Any, input: Any, k: int = 1, dims: tuple = (0, 1)) -> Any:
+    refuse_scalars(batch, 2, (input, k, dims), {})
+    return rot90(batch.front(input), k, moved(dims, input.array.ndim))
+
+
+@op("Rot90Backward0", input=lambda g, k, dims: rot90(g, -k, dims), batch=_rot90_batch)
 def rot90(input, k=1, dims=(0, 1)):
     """A copy turned ``k`` times by 90 degrees in the plane of two axes, from the first towards the second."""
     if len(dims) != 2:
@@ -116,7 +134,18 @@ def rot90(input, k=1, dims=(0, 1)):
 # Repetition
 
 
-@op("RepeatBackward0", input=lambda g, input_shape, repeats: _sum_repeats(g, input_shape, repeats))
+def _repeat_batch(batch: Any, input: Any, repeats: tuple) -> Any:
+    refuse_scalars(batch, len(repeats) + 1, (input, repeats), {})
+    shape = input.array.shape
+    wide = reshape(batch.front(input), (batch.size, *(1,) * (len(repeats) - len(shape)), *shape))
+    return _repeat(wide, (1, *repeats))
+
+
+@op(
+    "RepeatBackward0",
+    input=lambda g, input_shape, repeats: _sum_repeats(g, input_shape, repeats),
+    batch=_repeat_batch,
+)
 def _repeat(input, repeats):
     if len(repeats) < input.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
@@ -197,7 +226,7 @@ def _plain_order() -> Any:
 
 
 def _counts(repeats: Tensor) -> np.ndarray:
-    array = repeats.array
+    array = repeats.detach().numpy()
     if array.ndim > 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if array.dtype.name not in ("int32", "int64"):
@@ -210,7 +239,16 @@ def _counts(repeats: Tensor) -> np.ndarray:
 # Diagonals and triangles
 
 
-@op("DiagEmbedBackward0", input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2))
+def _diag_embed_batch(batch: Any, input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    refuse_scalars(batch, 1, (input, offset, dim1, dim2), {})
+    return diag_embed(batch.front(input), offset, *moved((dim1, dim2), input.array.ndim + 1))
+
+
+@op(
+    "DiagEmbedBackward0",
+    input=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
+    batch=_diag_embed_batch,
+)
 def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     """The last axis as the diagonal of matrices that are zero elsewhere.
 
@@ -230,7 +268,11 @@ def diag_embed(input, offset=0, dim1=-2, dim2=-1):
     return place(input, tuple(shape), diagonal, offset, a, b)
 
 
-@op("DiagonalBackward0_copy", input=lambda g, input_shape, offset: place(g, input_shape, diagonal, offset))
+@op(
+    "DiagonalBackward0_copy",
+    input=lambda g, input_shape, offset: place(g, input_shape, diagonal, offset),
+    batch=lambda batch, input, offset: clone(diagonal(batch.front(input), offset, 1, 2)),
+)
 def _diagonal_copy(input, offset):
     return diagonal(input, offset).copy()
 
@@ -270,6 +312,7 @@ def _written(name: str, input: np.ndarray, src: np.ndarray, show: Any, *which: A
 
 @op(
     "SelectScatterBackward0",
+    batch="dim",
     input=lambda g, src_shape, dim, index: select_scatter(g, zeros_as(g, src_shape), dim, index),
     src=lambda g, dim, index: select(g, dim, index),
 )
@@ -280,6 +323,7 @@ def select_scatter(input, src, dim, index):
 
 @op(
     "SliceScatterBackward0",
+    batch="dim",
     input=lambda g, src_shape, dim, start, end, step: slice_scatter(g, zeros_as(g, src_shape), dim, start, end, step),
     src=lambda g, dim, start, end, step: slice_along(g, dim, start, end, step),
 )
@@ -290,6 +334,7 @@ def slice_scatter(input, src, dim=0, start=None, end=None, step=1):
 
 @op(
     "DiagonalScatterBackward0",
+    batch="dim1 dim2",
     input=lambda g, src_shape, offset, dim1, dim2: diagonal_scatter(g, zeros_as(g, src_shape), offset, dim1, dim2),
     src=lambda g, offset, dim1, dim2: diagonal(g, offset, dim1, dim2),
 )
@@ -304,7 +349,7 @@ def _triangle(name: str, keep: Any, input: np.ndarray, diagonal: int) -> np.ndar
     return keep(input, diagonal)
 
 
-@op("TrilBackward0", input=lambda g, diagonal: tril(g, diagonal))
+@op("TrilBackward0", batch=leading(2), input=lambda g, diagonal: tril(g, diagonal))
 def tril(input, diagonal=0):
     """The lower triangle of matrices, with zeros above the diagonal ``diagonal``.
 
@@ -316,7 +361,7 @@ def tril(input, diagonal=0):
     return _triangle("tril", np.tril, input, diagonal)
 
 
-@op("TriuBackward0", input=lambda g, diagonal: triu(g, diagonal))
+@op("TriuBackward0", batch=leading(2), input=lambda g, diagonal: triu(g, diagonal))
 def triu(input, diagonal=0):
     """The upper triangle of matrices, with zeros below the diagonal ``diagonal``."""
     return _triangle("triu", np.triu, input, diagonal)
@@ -353,7 +398,7 @@ def _check_pixels(name: str, input: np.ndarray, factor: int) -> None:
         raise RuntimeError(f"{name} expects a positive {word}, but got {factor}")
 
 
-@op("PixelShuffleBackward0", input=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
+@op("PixelShuffleBackward0", batch=leading(3), input=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
 def pixel_shuffle(input, upscale_factor):
     """Channels spread over space: (..., C r², H, W) as (..., C, H r, W r)."""
     _check_pixels("pixel_shuffle", input, upscale_factor)
@@ -371,7 +416,7 @@ def pixel_shuffle(input, upscale_factor):
     )
 
 
-@op("PixelUnshuffleBackward0", input=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
+@op("PixelUnshuffleBackward0", batch=leading(3), input=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
 def pixel_unshuffle(input, downscale_factor):
     """Space gathered into channels: (..., C, H r, W r) as (..., C r², H, W)."""
     _check_pixels("pixel_unshuffle", input, downscale_factor)
@@ -391,7 +436,16 @@ def pixel_unshuffle(input, downscale_factor):
     )
 
 
-@op("ChannelShuffleBackward0", input=lambda g, input_shape, groups: channel_shuffle(g, input_shape[1] // groups))
+def _channels_batch(batch: Any, input: Any, groups: int) -> Any:
+    refuse_scalars(batch, 3, (input, groups), {})
+    return merged(batch, input, groups)
+
+
+@op(
+    "ChannelShuffleBackward0",
+    input=lambda g, input_shape, groups: channel_shuffle(g, input_shape[1] // groups),
+    batch=_channels_batch,
+)
 def channel_shuffle(input, groups):
     """The channels (axis 1) of several groups interleaved."""
     if input.ndim <= 2:

@@ -1,0 +1,45 @@
+"""Batching rules that several families of operations share, for ``batch=`` in their declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .levels import mapped
+from .promotion import raw
+
+
+def leading(rank: int) -> Callable:
+    """The rule of operations on the last ``rank`` axes of their tensors, which take any number of axes before them."""
+
+    def rule(batch: Any, *args: Any, **kwargs: Any) -> Any:
+        refuse_scalars(batch, rank, args, kwargs)
+        return batch.perform(mapped(batch.front, args), mapped(batch.front, kwargs))
+
+    return rule
+
+
+def refuse_scalars(batch: Any, rank: int, args: tuple, kwargs: dict) -> None:
+    """Raise what the operation raises for a tensor of fewer than ``rank`` axes."""
+    spec = batch.spec
+    if raw(spec.values(args, kwargs)[0]).ndim < rank:
+        spec.evaluate([raw(value) for value in args], {key: raw(value) for key, value in kwargs.items()})
+
+
+def dynamic(batch: Any, *args: Any, **kwargs: Any) -> Any:
+    """The rule of operations whose results have a shape that depends on values."""
+    raise RuntimeError(
+        "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
+        f"{batch.spec.name}, whose result may have another shape for each element of the batch."
+    )
+
+
+def merged(batch: Any, *args: Any, **kwargs: Any) -> Any:
+    """The rule of operations that take a batch axis of their own first: both as one."""
+    from .views import flatten, unflatten
+
+    first = raw(batch.spec.values(args, kwargs)[0]).shape[0]
+    joined = lambda x: flatten(batch.front(x), 0, 1)  # noqa: E731
+    outs = batch.perform(mapped(joined, args), mapped(joined, kwargs))
+    parted = lambda x: unflatten(x, 0, (batch.size, first))  # noqa: E731
+    return mapped(parted, outs if not isinstance(outs, tuple) else list(outs))
