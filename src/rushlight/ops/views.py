@@ -45,7 +45,7 @@ def sequence(values: Any) -> tuple[int, ...]:
 
 def _expand_batch(batch: Any, input: Any, *size: Any) -> Any:
     whole, shape = batch.front(input), input.array.shape
-    size = expand.compute(input.array, *size).shape  # type: ignore[attr-defined]
+    size = expand.compute(input.array, *size).shape
     new_axes = (1,) * (len(size) - len(shape))
     return expand(view_as_shape(whole, (batch.size, *new_axes, *shape)) if new_axes else whole, (batch.size, *size))
 
@@ -406,7 +406,7 @@ def transpose(input, dim0, dim1):
 
 
 def _t_batch(batch: Any, input: Any) -> Any:
-    t.compute(input.array)  # type: ignore[attr-defined]
+    t.compute(input.array)
     return transpose(batch.front(input), 1, 2) if input.array.ndim == 2 else alias(batch.front(input))
 
 
@@ -671,7 +671,7 @@ def _unfold_batch(batch: Any, input: Any, dimension: int, size: int, step: int) 
     dim, whole = moved(dimension, input.array.ndim), batch.front(input)
     if input.array.ndim:
         return unfold(whole, dim, size, step)
-    unfold.compute(input.array, dimension, size, step)  # type: ignore[attr-defined]
+    unfold.compute(input.array, dimension, size, step)
     return slice_along(unsqueeze(whole, 1), 1, 0, size)
 
 
