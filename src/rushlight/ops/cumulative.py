@@ -121,7 +121,7 @@ def _outward(g: Any, before: Any, after: Any, dim: int, behind: bool) -> Any:
 
 
 @op(
-    "WeighedBackward0", elementwise=True,
+    "WeighedBackward0", real_rules=True,
     weights=_outward,
     before=lambda g, weights, before, after, dim, behind: _outward(g, before, after, dim, behind) * weights,
     after=lambda g, result: g * result,
@@ -153,7 +153,7 @@ def _logcumsumexp_gradient(g: Any, input: Any, input_dtype: np.dtype, result: An
     return _weighed(g, -result, input, axis(dim, raw(g).ndim), True)
 
 
-@op("LogcumsumexpBackward0", elementwise=True, input=_logcumsumexp_gradient)
+@op("LogcumsumexpBackward0", real_rules=True, input=_logcumsumexp_gradient)
 def _logcumsumexp(input, dim):
     line = axis(dim, input.ndim)
     if not input.ndim:

@@ -70,6 +70,8 @@ class Op:
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
         apart: ``out=`` must be of the result's type and share no memory with an operand.
         batch: how vmap carries it out, see `batching`.
+        linear: in all its floating-point arguments together, so that forward mode does to tangents what it does to them.
+        real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
     """
 
     def __init__(
@@ -88,11 +90,14 @@ class Op:
         idempotent: bool = False,
         apart: bool = False,
         batch: Any = None,
+        linear: bool = False,
+        real_rules: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name, self.apart, self.batch = compute.__name__.strip("_"), apart, batch
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
-        self.idempotent, self.of_numbers = idempotent, False
+        self.idempotent, self.of_numbers, self.linear = idempotent, False, linear
+        self.fits = elementwise or real_rules  # operands meet, and gradients are brought back to each
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount
         self.variadic = bool(compute.__code__.co_flags & VARIADIC)
@@ -109,7 +114,7 @@ class Op:
         if outputs is not None and len(outputs) > 1:
             self.returns = named_returns(self.name, outputs)
         if rules:
-            base = MultiBackward if self.several else ElementwiseBackward if elementwise else Backward
+            base = MultiBackward if self.several else ElementwiseBackward if self.fits else Backward
             joint = len(rules) == 1 and ("," in next(iter(rules)) or sequence in rules)
             attributes = {"rules": tuple(rules.values()), "joint": joint, "__slots__": ()}
             if composite is not None:
@@ -336,7 +341,7 @@ class Op:
         ``original`` is the first argument from before an in-place operation that overwrote it.
         """
         saved: dict[str, Any] = {}
-        releases = self.elementwise  # whose nodes tell what was recorded the general way by its being a dict
+        releases = self.fits  # whose nodes tell what was recorded the general way by its being a dict
         for name, source, place in self.plan(edges):
             if source == VALUE:
                 value = values[place]
@@ -360,7 +365,7 @@ class Op:
         node = make_node(cls, edges, saved if releases else Facts(saved), frame)
         if wide:
             node.fit = self._metas(values, edges)
-        elif self.elementwise:
+        elif self.fits:
             node.fit = self._fit(values, edges, results[0].array)
         return node
 
@@ -561,18 +566,7 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    (
-        "apart",
-        "batch",
-        "elementwise",
-        "promote",
-        "view",
-        "outputs",
-        "sequence",
-        "composite",
-        "nondifferentiable",
-        "idempotent",
-    )
+    "apart batch composite elementwise idempotent linear nondifferentiable outputs promote real_rules sequence view".split()
 )
 
 

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..autograd.gradients import grad
-from ..autograd.modes import recording
+from ..autograd.modes import open_levels, recording
 from ..autograd.node import Bundle, Slot
-from ..tensor import Tensor, new, wrap
+from ..tensor import Tensor, new, storage_of, wrap
 from .convert import clone, detach, to_dtype
 from .inplace import copy_
 from .levels import Layered, Level, below, fresh, mapped, recorded, zeros_like
 from .promotion import is_half, raw
-from .strided import strided_from
+from .strided import Geometry, as_strided, strided_from
 from .views import expand
 
 
@@ -71,6 +71,22 @@ class ForwardLevel(Level):
         """The tangent of a tensor, if it has one of this level."""
         return tensor.tangent if isinstance(tensor, Dual) and tensor.level is self else None
 
+    def _direction(self, tensor: Tensor) -> Tensor:
+        """The tangent of a tensor, zeros if it has none; the tensor itself where there is nothing to differentiate."""
+        primal, tangent = self.primal(tensor), self.tangent(tensor)
+        if tangent is None and primal.array.dtype.kind in "fcV":
+            return zeros_like(primal)
+        return primal if tangent is None else tangent
+
+    def shown_alike(self, tensor: Any) -> Tensor:
+        """The tangent of a tensor, lying in memory as its primal does, so that any view of the one is one of the other."""
+        tangent: Any = self.tangent(tensor)
+        primal = self.primal(tensor)
+        own, its = Geometry.of(primal.array), Geometry.of(tangent.array)
+        if own != its and not (own.stride == its.stride and own.offset == 0):
+            tensor.tangent = tangent = laid_out(tangent, primal)
+        return tangent
+
     def interpret(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> Any:
         with below(self):
             outs, tangents = self._push(perform, spec, args, kwargs)
@@ -85,7 +101,9 @@ class ForwardLevel(Level):
             outs = perform(*primals)
             return outs, None if isinstance(outs, Tensor) else [None] * len(outs)
         if spec.view:
-            return perform(*primals), perform(mapped(self.tangent, args), kwargs)
+            return perform(*primals), perform(mapped(self.shown_alike, args), kwargs)
+        if spec.linear:
+            return perform(*primals), perform(mapped(self._direction, args), mapped(self._direction, kwargs))
         if spec.elementwise and multiplies(spec, args, kwargs):
             out = perform(*primals)
             values = spec.values(args, kwargs)
@@ -116,17 +134,19 @@ class ForwardLevel(Level):
                 proxies[id(tensor)] = fresh(primal)
             return proxies[id(tensor)]
 
-        create_graph = bool(recording.get())
         with recorded():
             outs = perform(mapped(proxy, args), mapped(proxy, kwargs))
         several = not isinstance(outs, Tensor)
         ends = list(outs) if several else [outs]
-        tangents = self._through(ends, spec.slots(spec.values(args, kwargs)), create_graph)
+        slots = spec.slots(spec.values(args, kwargs))
+        parts = [part for slot in slots for part in (self.primal(slot), self.tangent(slot)) if isinstance(part, Tensor)]
+        wanted = bool(recording.get()) and any(part.requires_grad for part in parts)
+        tangents = self._through(ends, slots, wanted)
         for out in ends:
-            forget(out, [leaf for leaf in proxies.values() if leaf.leaf], create_graph)
+            forget(out, [leaf for leaf in proxies.values() if leaf.leaf], wanted)
         return (outs, tangents) if several else (outs, tangents[0])
 
-    def _through(self, outs: list, slots: list, create_graph: bool) -> list:
+    def _through(self, outs: list, slots: list, wanted: bool) -> list:
         """The tangent of each output: the derivative of its node, differentiated by the gradients that it takes."""
         ends = [out for out in outs if out.node is not None]
         if not ends:
@@ -145,7 +165,9 @@ class ForwardLevel(Level):
         found: Any = [None] * len(ends)
         if pairs:
             sources, directions = zip(*pairs)
+            create_graph = wanted or bool(recording.get() and open_levels.get())  # lower levels record for themselves
             found = grad(sources, gradients, directions, create_graph=create_graph, allow_unused=True)
+            found = found if wanted else [tangent if tangent is None else bare(tangent) for tangent in found]
         by_end = {
             id(end): zeros_like(end) if part is None else self._apart(part, slots) for end, part in zip(ends, found)
         }
@@ -167,6 +189,14 @@ class ForwardLevel(Level):
         with below(self):
             copy_(target.primal, primal)
             self._write_tangent(target, tangent)
+
+    def reshape(self, target: Any, change: Any) -> None:
+        with below(self):
+            if target.tangent is not None:
+                target.tangent = self.shown_alike(target).view_as(target.tangent)
+                change(target.tangent)
+            change(target.primal)
+        target.array = target.primal.array
 
     def _write_tangent(self, target: Any, tangent: Tensor | None) -> None:
         if tangent is None:
@@ -213,6 +243,16 @@ def zeros_of(like: Tensor, shaped: Tensor) -> Tensor:
     return clone(zero) if type(like) is Tensor else zero + to_dtype(like.sum() * 0, zero.array.dtype)
 
 
+def laid_out(tangent: Tensor, primal: Tensor) -> Tensor:
+    """A copy of a tangent that lies in its storage as its primal does in its own."""
+    like = primal.array
+    storage = wrap(np.zeros(storage_of(like).nbytes // like.itemsize, tangent.array.dtype))
+    if type(tangent) is not Tensor:
+        storage = zeros_of(tangent, storage)
+    copied = as_strided(storage, *Geometry.of(like))
+    return copy_(copied, tangent)
+
+
 def fitting(tangent: Tensor, out: Tensor) -> Tensor:
     """A tangent in the shape and type of the result that it belongs to."""
     if tangent.array.dtype != out.array.dtype:
@@ -220,13 +260,13 @@ def fitting(tangent: Tensor, out: Tensor) -> Tensor:
     return tangent if tangent.array.shape == out.array.shape else expand(tangent, out.array.shape)
 
 
-def forget(out: Tensor, leaves: list, create_graph: bool) -> None:
-    """Take leaves that were only there to differentiate by out of the history of a result."""
+def forget(out: Tensor, leaves: list, wanted: bool) -> None:
+    """Take leaves that were only there to differentiate by out of the history of a result; all of it if not wanted."""
     node: Any = out.node
     if node is None:
         return
     if type(node) is Slot:
         node = node.edges[0]
     node.edges = tuple([None if any(edge is leaf for leaf in leaves) else edge for edge in node.edges])
-    if not create_graph or all(edge is None for edge in node.edges):
+    if not wanted or all(edge is None for edge in node.edges):
         out.node = None

@@ -35,6 +35,10 @@ class Level:
         """Put the values of one tensor into another, one of which is of this level."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
 
+    def reshape(self, target: Any, change: Callable) -> None:
+        """Change the shape of a tensor of this level in place, by a change of the shapes of what it holds."""
+        raise NotImplementedError(f"{type(self).__name__} does not change shapes in place")
+
     def records(self, tensor: Tensor) -> bool:
         """Whether operations of this level record what they do with a tensor, also if it is of a lower level."""
         return isinstance(tensor, Layered) and tensor.level is self

@@ -338,7 +338,7 @@ def _checked_size(size: tuple, default: tuple, step: tuple) -> tuple:
 
 
 def _unpooling(name: str) -> Any:
-    @op(name, input=lambda g, indices, size: _gather(g, indices, len(size)), batch="leading")
+    @op(name, linear=True, input=lambda g, indices, size: _gather(g, indices, len(size)), batch="leading")
     def unpool(input, indices, size):
         total = math.prod(size)
         if indices.size and not 0 <= indices.min() <= indices.max() < total:

@@ -9,6 +9,7 @@ from ..autograd.modes import recording
 from ..autograd.node import current_frame
 from ..tensor import Tensor, edge_of
 from . import views
+from .levels import is_open
 from .nodes import make_node
 from .showing import in_order, node_class
 from .strided import Geometry, as_strided_within
@@ -20,13 +21,16 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
     compute: Any = operation.compute  # type: ignore[attr-defined]
     cls = node_class(node, operation.node.rule)  # type: ignore[attr-defined]
 
-    def method(self: Tensor, *parameters: Any, **options: Any) -> Tensor:
+    def method(self: Any, *parameters: Any, **options: Any) -> Tensor:
         if options:
             parameters = in_order(compute, parameters, options)
         if recording.get() and self.leaf:
             raise leaf_changed(self, name)
         before = self.array
-        self.array = compute(before, *parameters)
+        if is_open(self):
+            self.level.reshape(self, lambda part: method(part, *parameters))
+        else:
+            self.array = compute(before, *parameters)
         bump(self, name, current_frame(1))
         edge = edge_of(self)
         if edge is not None and recording.get() and self._view is None:
