@@ -18,6 +18,13 @@ import rushlight
 Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
+Expected primal to be floating point or complex
+Expected tangent to be floating point or complex
+Dual level must be a positive number
+Making a dual Tensor based on a Tensor that already has a forward gradient
+Nested forward mode AD is not supported
+Trying to create a dual Tensor for forward AD but no level exists
+Trying to set a forward gradient that has a different size
 An input that has been returned as-is as output is being saved for backward
 If your Function modifies inplace an input that is a view of another Tensor
 Legacy autograd function

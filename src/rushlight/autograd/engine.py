@@ -296,6 +296,7 @@ def accumulate(leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
     with accumulating:
         grad = leaf._grad
         if on_tensors:
+            g = g if recording.get() else g.detach()  # as in PyTorch, also without a tangent
             leaf._grad = g if grad is None else grad + g
         elif grad is None:
             leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))

@@ -117,7 +117,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     with below(current):
         shown = alias(current.primal(tensor))
     out = dual(current, shown, tangent)
-    out.node = shown.node
+    out.node, out._view = shown.node, shown._view
     return out
 
 
