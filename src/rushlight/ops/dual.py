@@ -18,7 +18,7 @@ from ..autograd.node import Bundle, Slot
 from ..tensor import Tensor, new, storage_of, wrap
 from .convert import clone, detach, to_dtype
 from .inplace import copy_
-from .levels import Layered, Level, below, fresh, mapped, recorded, zeros_like
+from .levels import Layered, Level, bare, below, fresh, is_open, mapped, recorded, zeros_like
 from .promotion import is_half, raw
 from .strided import Geometry, as_strided, strided_from
 from .views import expand
@@ -43,7 +43,7 @@ class Dual(Layered):
 
     # To mypy, arguments of special methods have no names.
     def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
-        tangent = None if self.tangent is None else repr(self.tangent)
+        tangent = repr(self.tangent) if self.tangent is not None and is_open(self) else None
         return self._printed("tensor", tangent=tangent, contents=tensor_contents)
 
 
