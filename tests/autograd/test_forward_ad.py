@@ -7,7 +7,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from tests.autograd.both import Programs, assert_same, fails, name
+
+from .both import Programs, assert_same, fails, name
 
 programs = Programs()
 

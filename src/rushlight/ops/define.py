@@ -566,7 +566,20 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    "apart batch composite elementwise idempotent linear nondifferentiable outputs promote real_rules sequence view".split()
+    [
+        "apart",
+        "batch",
+        "composite",
+        "elementwise",
+        "idempotent",
+        "linear",
+        "nondifferentiable",
+        "outputs",
+        "promote",
+        "real_rules",
+        "sequence",
+        "view",
+    ]
 )
 
 
