@@ -1,4 +1,4 @@
-"""Forward mode agrees with PyTorch: dual numbers through operations, views, in-place changes, and mixed with backward."""
+"""Forward mode agrees with PyTorch: dual numbers through operations, views, in-place changes, beside backward."""
 
 from __future__ import annotations
 

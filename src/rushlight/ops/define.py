@@ -70,7 +70,7 @@ class Op:
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
         apart: ``out=`` must be of the result's type and share no memory with an operand.
         batch: how vmap carries it out, see `batching`.
-        linear: in all its floating-point arguments together, so that forward mode does to tangents what it does to them.
+        linear: in all its floating-point arguments together, so that forward mode treats tangents as it treats them.
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
     """
 
@@ -566,20 +566,8 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    [
-        "apart",
-        "batch",
-        "composite",
-        "elementwise",
-        "idempotent",
-        "linear",
-        "nondifferentiable",
-        "outputs",
-        "promote",
-        "real_rules",
-        "sequence",
-        "view",
-    ]
+    ("apart", "batch", "composite", "elementwise", "idempotent", "linear", "nondifferentiable", "outputs", "promote")
+    + ("real_rules", "sequence", "view")
 )
 
 

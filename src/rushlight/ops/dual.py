@@ -79,7 +79,7 @@ class ForwardLevel(Level):
         return primal if tangent is None else tangent
 
     def shown_alike(self, tensor: Any) -> Tensor:
-        """The tangent of a tensor, lying in memory as its primal does, so that any view of the one is one of the other."""
+        """The tangent of a tensor, lying in memory as its primal does: any view of the one is one of the other."""
         tangent: Any = self.tangent(tensor)
         primal = self.primal(tensor)
         own, its = Geometry.of(primal.array), Geometry.of(tangent.array)
