@@ -78,6 +78,25 @@ has no attribute
 got 2 tensors and 1 gradients
 is not iterable
 is modifying its input in place
+A different number of tensors was saved during the original forward and recomputation
+Expected op in `op_list` to be an OpOverload
+GraphExecGroup contexts cannot be nested
+Only tuple of tensors is supported
+Passing `context_fn` or `debug` is only supported when use_reentrant=False
+Recomputed values for the following tensors have different metadata
+Tensor cached during selective activation checkpoint has been mutated
+Trying to backward an extra time
+Unexpected keyword arguments
+Unpack is being triggered for a tensor that was already unpacked once
+When use_reentrant=True, torch.utils.checkpoint is incompatible with
+broken function
+debug=True is incompatible with non-default context_fn
+determinism_check should be one of
+encountered during backward but not found in
+none of output has requires_grad=True
+policy_fn_or_list must be either a function or a list of ops
+suppressed an exception raised during the
+trying to save more tensors during recomputation
 incompatible function arguments
 no hooks here
 unpack_hook expected to be a Tensor

@@ -2,6 +2,7 @@
 
 from types import ModuleType as _Module
 
+from . import aten
 from .activation import *
 from .along import *
 from .attention import *

@@ -161,6 +161,8 @@ class Op:
             return self._without_tensors(arrays, named_arrays)
         mode = recording.get()
         if mode is not True and mode:
+            if mode.inputs is None or mode.watchers:
+                return mode.call(self, args, kwargs, frame)
             result = mode.compute(self, arrays, named_arrays)
         elif self.promote is None:
             result = self.compute(*arrays, **named_arrays)
@@ -446,8 +448,7 @@ class Op:
             if isinstance(other, Tensor) and other.version is target.version and other is not target:
                 check_apart(target.array, other.array)
         if level is None:
-            evaluate = self.evaluate if mode is True or not mode else functools.partial(mode.compute, self)
-            value: Any = asarray(evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
+            value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
         else:
             value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
         check_fits(target.array, value if level is None else value.array)

@@ -1,4 +1,4 @@
-"""What stands between operations and the graph on demand: hooks on what is saved for backward, watchers of kernels.
+"""What stands between operations and the graph on demand: hooks on what is saved for backward, watchers of operations.
 
 While there is one, `autograd.modes.recording` holds an `Interception` in place of True. The fast paths ask for exactly
 True and leave everything else to the general way, `Op.__call__`, which comes here.
@@ -14,35 +14,77 @@ import numpy as np
 from ..autograd import engine, modes
 from ..autograd.node import Node
 from ..tensor import Tensor, edge_of
+from .define import VALUE
 from .nodes import OUTPUT, Kept, Saved, make_node, output_place, restore
 
 ndarray = np.ndarray
 
 
 class Interception(NamedTuple):
-    """The hooks on what is saved, watchers of kernels and recorders of nodes that are active, innermost last."""
+    """The hooks on what is saved, watchers of operations and recorders of nodes that are active, innermost last.
+
+    A watcher is called as ``watcher(op, perform, args, kwargs)`` in place of each operation that may be recorded.
+    ``perform()`` does it; ``perform(arrays)`` records it with these results, which need not be computed.
+
+    While an operation is done, ``inputs`` holds what the hooks have made of those that it keeps, and ``given`` its
+    results if they are there already.
+    """
 
     hooks: tuple[tuple[Callable, Callable], ...] = ()
     watchers: tuple[Callable, ...] = ()
     recorders: tuple[Callable, ...] = ()
+    inputs: dict | None = None
+    given: Any = None
+
+    def call(self, op: Any, args: tuple, kwargs: dict, frame: Any) -> Any:
+        """An operation: the hooks see what it keeps of its inputs, then the innermost watcher is called, or itself."""
+        inputs = self._inputs_of(op, args, kwargs) if self.inputs is None else self.inputs
+        meanwhile = self._replace(watchers=self.watchers[:-1], inputs=None, given=None)
+
+        def perform(given: Any = None) -> Any:
+            activate(meanwhile._replace(inputs=inputs, given=given))
+            try:
+                return op(args, kwargs, frame)
+            finally:
+                activate(meanwhile)
+
+        activate(meanwhile)
+        try:
+            return self.watchers[-1](op, perform, args, kwargs) if self.watchers else perform(self.given)
+        finally:
+            activate(self)
+
+    def _inputs_of(self, op: Any, args: tuple, kwargs: dict) -> dict[str, Kept]:
+        """What the hooks have made of the inputs that an operation keeps."""
+        values = op.values(args, kwargs)
+        edges = op.edges(values) if op.places else None
+        if edges is None or not self.hooks:
+            return {}
+        return {
+            name: packed(Saved(values[place].array, values[place].version, edge_of(values[place])), None, values[place])
+            for name, source, place in op.plan(edges)
+            if source == VALUE and isinstance(values[place], Tensor)
+        }
 
     def compute(self, op: Any, arrays: Any, named_arrays: dict) -> Any:
-        """The result of an operation, through the watchers: each gets the operation and what computes the result."""
-        compute: Callable = op.evaluate
-        for watcher in self.watchers:
-            compute = _watched(watcher, op, compute)
-        return compute(arrays, named_arrays)
+        """The result of an operation, if it is not there already."""
+        return op.evaluate(arrays, named_arrays) if self.given is None else self.given
 
     def keep(self, op: Any, node: Node, values: Any) -> None:
-        """Show a new node to the recorders, and hand what it keeps to the innermost hooks."""
+        """Show a new node to the recorders; let it keep what the hooks have made of its inputs and make of the rest."""
         self.note(node)
         if not self.hooks:
             return
+        inputs = self.inputs or {}
+        activate(self._replace(inputs=None, given=None))
         for name, kept in node.saved.items():
-            if isinstance(kept, Kept):
+            if name in inputs:
+                node.saved[name] = inputs[name]
+            elif isinstance(kept, Kept):
                 given = values[op.names.index(name)] if name in op.names else None
                 same = isinstance(given, Tensor) and isinstance(kept, Saved) and given.array is kept.array
-                node.saved[name] = packed(kept, node, given if same else kept.load_tensor(node))
+                node.saved[name] = packed(kept, node, given if same else None)
+        activate(self)
 
     def note(self, node: Node) -> None:
         """Show a new node to the recorders."""
@@ -54,21 +96,37 @@ class Interception(NamedTuple):
         return Interception((*self.hooks, *hooks), (*self.watchers, *watchers), (*self.recorders, *recorders))
 
 
-def _watched(watcher: Callable, op: Any, compute: Callable) -> Callable:
-    return lambda arrays, named_arrays: watcher(op, compute, arrays, named_arrays)
+NOTHING = Interception()
 
 
 def current() -> Interception:
     """What is active in this thread."""
-    return modes.intercepting.get() or Interception()
+    return modes.intercepting.get() or NOTHING
 
 
 def activate(interception: Interception) -> None:
     """Make this what is active; nothing in it puts operations back on the fast path."""
-    modes.intercept(interception if any(interception) else None)
+    active = interception.hooks or interception.watchers or interception.recorders or interception.inputs is not None
+    modes.intercept(interception if active else None)
 
 
-def packed(kept: Kept, node: Node, tensor: Tensor | None = None) -> Kept:
+class watching:
+    """Inside, each operation that may be recorded goes through a watcher, see `Interception`."""
+
+    watch: Callable
+
+    def __init__(self, watcher: Callable) -> None:
+        self.watch = watcher
+
+    def __enter__(self) -> None:
+        activate(current().also(watchers=(self.watch,)))
+
+    def __exit__(self, *exception: object) -> None:
+        active = current()
+        activate(active._replace(watchers=active.watchers[:-1]))
+
+
+def packed(kept: Kept, node: Any, tensor: Tensor | None = None) -> Kept:
     """What was kept, as the innermost hooks have packed it; itself where there are none."""
     hooks = current().hooks
     return Packed(kept, kept.load_tensor(node) if tensor is None else tensor, *hooks[-1]) if hooks else kept

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ..missing import refuse as _refuse
-from . import data, hooks
+from . import checkpoint, data, hooks
 
 __getattr__ = _refuse(__name__)
