@@ -217,7 +217,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     return _prelu(input, reshape(weight, (1, count) + (1,) * (len(shape) - 2)))
 
 
-@op("RreluWithNoiseBackward0", input=lambda g, slopes: g * slopes)
+@op("RreluWithNoiseBackward0", input=lambda g, slopes: g * slopes, batch="elementwise")
 def _scaled_by(input, slopes):
     return input * slopes
 
@@ -370,7 +370,7 @@ def _gelu_composite(input: Tensor, approximate: str) -> Tensor:
 
 @op(
     "GeluBackward0", input=_gelu_rule, outputs=("result", "below"), nondifferentiable=("below",),
-    composite=_gelu_composite,
+    composite=_gelu_composite, batch="elementwise",
 )  # fmt: skip
 def _gelu(input, approximate):
     """The result, and the probabilities: the error function costs more than all the rest, so backward is spared it."""
@@ -418,7 +418,7 @@ def _glu_rule(g: Any, input: Any, dim: int) -> Any:
     return cat([g * gate, g * value * (gate * (1 - gate))], dim)
 
 
-@op("GluBackward0", promote="common", input=_glu_rule)
+@op("GluBackward0", promote="common", input=_glu_rule, batch="dim")
 def glu(input, dim=-1):
     """The first half along an axis, times the sigmoid of the second half.
 

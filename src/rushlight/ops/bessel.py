@@ -31,7 +31,7 @@ def function(name: str, kernel: Callable) -> Callable:
         return kernel(input)
 
     compute.__name__, compute.__doc__ = name, kernel.__doc__
-    return op(promote="float")(compute)
+    return op(promote="float", batch="elementwise")(compute)
 
 
 def polynomial(name: str, kernel: Callable) -> Callable:
@@ -41,7 +41,7 @@ def polynomial(name: str, kernel: Callable) -> Callable:
         return kernel(input, n)
 
     compute.__name__, compute.__doc__ = name, f"The polynomial {name} of degree ``n``."
-    return requiring_one(op(promote="float")(compute), f"special_{name}")
+    return requiring_one(op(promote="float", batch="elementwise")(compute), f"special_{name}")
 
 
 def modified(name: str, operation: Callable) -> Callable:

@@ -196,7 +196,7 @@ fmin = _numbers_first("Fmin", np.fmin, lambda a, b: a <= b, "The smaller of two;
 # Replacements
 
 
-@op("NanToNumBackward0", input=lambda g, input: where(isfinite(input), g, 0))
+@op("NanToNumBackward0", input=lambda g, input: where(isfinite(input), g, 0), batch="elementwise")
 def nan_to_num(input, nan=None, posinf=None, neginf=None):
     """NaN replaced by ``nan`` (0), infinities by ``posinf`` and ``neginf`` (the largest and the smallest number).
 

@@ -45,33 +45,33 @@ def shown_by(operation: Any) -> Any:
     return call
 
 
-@op("SelectBackward0", view=True, input=lambda g: complex(g, zeros(g)))
+@op("SelectBackward0", view=True, input=lambda g: complex(g, zeros(g)), batch="elementwise")
 def _real(input):
     """The real part as a view."""
     return input.real
 
 
-@op("SelectBackward0", view=True, input=lambda g: complex(zeros(g), g))
+@op("SelectBackward0", view=True, input=lambda g: complex(zeros(g), g), batch="elementwise")
 def _imag(input):
     """The imaginary part as a view."""
     _refuse_real("imag", input)
     return input.imag
 
 
-@op("ViewAsRealBackward0", view=True, input=lambda g: _pairs_as_complex(g))
+@op("ViewAsRealBackward0", view=True, input=lambda g: _pairs_as_complex(g), batch="elementwise")
 def _as_real(input):
     """The real and imaginary parts along a new last axis, as a view."""
     _refuse_real("view_as_real", input)
     return input[..., None].view(input.real.dtype)
 
 
-@op("ViewAsComplexBackward0", input=lambda g: view_as_real(g))
+@op("ViewAsComplexBackward0", input=lambda g: view_as_real(g), batch="elementwise")
 def _pairs_as_complex(input):
     parts = np.ascontiguousarray(input)
     return parts.view(dtypes.of(parts.dtype).to_complex().numpy)[..., 0]
 
 
-@op("ViewAsComplexBackward0", view=True, input=lambda g: view_as_real(g))
+@op("ViewAsComplexBackward0", view=True, input=lambda g: view_as_real(g), batch="elementwise")
 def _as_complex(input):
     """Pairs of numbers along the last axis as complex numbers, as a view."""
     if input.dtype.kind != "f":
@@ -103,12 +103,12 @@ def real(input: Any) -> Any:
 # Conjugates
 
 
-@op("ConjBackward0", input=lambda g: g.conj())
+@op("ConjBackward0", input=lambda g: g.conj(), batch="elementwise")
 def _conjugate(input):
     return np.conjugate(input)
 
 
-@op("ConjPhysicalBackward0", input=lambda g: g.conj())
+@op("ConjPhysicalBackward0", input=lambda g: g.conj(), batch="elementwise")
 def _conjugate_physically(input):
     return np.conjugate(input) if input.dtype.kind == "c" else input.copy()
 
@@ -142,7 +142,7 @@ def resolve_neg(input: Tensor) -> Tensor:
 
 
 @op(
-    "ComplexBackward0", apart=True,
+    "ComplexBackward0", apart=True, batch="elementwise",
     real=lambda g, real_shape: sum_to_size(real(g), real_shape),
     imag=lambda g, imag_shape: sum_to_size(imag(g), imag_shape),
 )  # fmt: skip
@@ -174,7 +174,7 @@ def _refuse_other_parts(first: Any, second: Any) -> None:
 
 
 @op(
-    "PolarBackward0",
+    "PolarBackward0", batch="elementwise",
     abs=lambda g, abs_shape, angle, result: sum_to_size(real(g.conj() * complex(*_direction(angle))), abs_shape),
     angle=lambda g, angle_shape, result: sum_to_size(-imag(g.conj() * result), angle_shape),
 )  # fmt: skip

@@ -21,6 +21,20 @@ def _conj(x: Any) -> Any:
     return x.conj() if is_complex(x) else x
 
 
+_BATCH = "\N{GREEK CAPITAL LETTER BETA}"
+"""The first of the letters that stand for axes of batches; those of nested ones follow."""
+
+
+def _batched(batch, input, other, input_axes, other_axes, out_axes):
+    """The batch as one more letter."""
+    letter = _BATCH
+    while letter in input_axes + other_axes:
+        letter = chr(ord(letter) + 1)
+    (a, mapped_a), (b, mapped_b) = batch.parts(input), batch.parts(other)
+    ours, theirs = letter * mapped_a + input_axes, letter * mapped_b + other_axes
+    return batch.perform((a, b, ours, theirs, letter + out_axes), {})
+
+
 @op(
     "ViewBackward0",
     input=lambda g, other, input_axes, other_axes, out_axes: contract(
@@ -29,6 +43,7 @@ def _conj(x: Any) -> Any:
     other=lambda g, input, input_axes, other_axes, out_axes: contract(
         g, _conj(input), out_axes, input_axes, other_axes
     ),
+    batch=_batched,
 )
 def contract(input, other, input_axes, other_axes, out_axes):
     """The sum of ``input * other`` over axes that both have and the result has not; axes are named by letters."""

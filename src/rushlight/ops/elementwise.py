@@ -245,13 +245,13 @@ remainder = _remainders(
 fmod = _remainders("fmod", np.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
 
 
-@op()
+@op(batch="elementwise")
 def gcd(input, other):
     """The greatest common divisor of integers."""
     return np.gcd(*_integers("gcd", input, other))
 
 
-@op()
+@op(batch="elementwise")
 def lcm(input, other):
     """The least common multiple of integers."""
     return np.lcm(*_integers("lcm", input, other))
@@ -351,13 +351,13 @@ def _sgn_rule(g: Any, input: Any, result: Any) -> Any:
     return where(size == 0, 0, (g - real(g * result.conj()) * result) / where(size == 0, 1, size))
 
 
-@op("SgnBackward0", input=_sgn_rule)
+@op("SgnBackward0", input=_sgn_rule, batch="elementwise")
 def sgn(input):
     """-1, 0 or 1; for a complex number the one of modulus 1 in its direction, or 0."""
     return np.sign(input) if input.dtype.kind == "c" else _sign_of(input)
 
 
-@op()
+@op(batch="elementwise")
 def signbit(input):
     """Whether the sign bit is set: true for -0.0."""
     if input.dtype.kind == "c":

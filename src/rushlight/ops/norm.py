@@ -10,7 +10,9 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
+from .batching import BatchLevel
 from .define import op
+from .levels import mapped, open_levels, top_level
 from .padding import pad
 from .pool import avg_pool2d
 from .products import cased
@@ -56,6 +58,15 @@ def _norm_composite(input, weight, bias, view, axes, affine, eps):
     return y.reshape(input.shape)
 
 
+def _norm_of_all(batch, input, weight, bias, view, axes, affine, eps):
+    """vmap: the batch is one more axis of the input, and of weight and bias if they differ along it."""
+    differs = batch.is_mapped(weight) or batch.is_mapped(bias)
+    place = batch.front if differs else batch.level.lowered
+    parameters = [None if x is None else place(x) for x in (weight, bias)]
+    axes, affine = tuple(axis + 1 for axis in axes), (batch.size if differs else 1, *affine)
+    return batch.perform((batch.front(input), *parameters, (batch.size, *view), axes, affine, eps), {})
+
+
 def _norm(name: str) -> Any:
     """Normalisation over ``axes`` of the input seen as ``view``, times weight plus bias in the shape ``affine``."""
 
@@ -65,6 +76,7 @@ def _norm(name: str) -> Any:
         outputs=("result", "normalized", "mean", "variance", "scale"),
         nondifferentiable=("normalized", "mean", "variance", "scale"),
         composite=_norm_composite,
+        batch=_norm_of_all,
     )
     def norm(input, weight, bias, view, axes, affine, eps):
         x = _wide(input).reshape(view)
@@ -171,6 +183,8 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
     named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
     for name, x in named:
         _check_statistic(name, x, channels, input)
+    if training and open_levels.get():
+        _check_running(input, running_mean, running_var)
     _floating(input, "batch_norm")
     affine = (1, channels, *(1,) * (len(shape) - 2))
     if not training:
@@ -183,6 +197,19 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
             _move(running_mean, mean.reshape(-1), momentum)
             _move(running_var, variance.reshape(-1) * (n / max(n - 1, 1)), momentum)
     return out
+
+
+def _check_running(input: Any, *running: Any) -> None:
+    """Refuse to move statistics of all elements of a batch towards those of each."""
+    level = top_level((input, *running))
+    if not isinstance(level, BatchLevel) or not level.is_mapped(input):
+        return
+    if any(x is not None and not level.is_mapped(x) for x in running):
+        raise RuntimeError(
+            "Batch norm got a batched tensor as input while the running_mean or running_var, which will be updated in "
+            "place, were not batched.\nIf you are using a module and do not need eval mode, please set "
+            "`track_running_stats` to be False, or stack the statistics too, as torch.func.stack_module_state does."
+        )
 
 
 def _of_nothing(input, weight, bias):
@@ -207,7 +234,27 @@ def _statistics_back(g, input, mean, variance, weight, bias, affine, eps, needs)
     return of_input, None, None, of_weight, g.sum(rest) if needs[4] else None
 
 
-@op("NativeBatchNormBackward0", **{"input, mean, variance, weight, bias": _statistics_back})
+def _with_statistics_of_all(batch, input, mean, variance, weight, bias, affine, eps):
+    """vmap: the batch is more examples, unless a statistic or parameter differs along it."""
+    if not any(map(batch.is_mapped, (mean, variance, weight, bias))):
+        rest = mapped(batch.level.lowered, (mean, variance, weight, bias))
+        return batch.perform((batch.front(input).flatten(0, 1), *rest, affine, eps), {}).unflatten(0, (batch.size, -1))
+
+    def shaped(x):
+        x, differs = batch.parts(x)
+        return x.reshape(*(batch.size,) * differs, *affine)
+
+    scale = (shaped(variance) + eps).rsqrt()
+    scale = scale if weight is None else scale * shaped(weight)
+    out = (batch.level.lowered(input) - shaped(mean)) * scale
+    return out if bias is None else out + shaped(bias)
+
+
+@op(
+    "NativeBatchNormBackward0",
+    **{"input, mean, variance, weight, bias": _statistics_back},
+    batch=_with_statistics_of_all,
+)
 def _with_statistics(input, mean, variance, weight, bias, affine, eps):
     scale = 1 / np.sqrt(_wide(variance) + eps)
     if weight is not None:

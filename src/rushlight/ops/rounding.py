@@ -51,7 +51,7 @@ def _refuse_integers(input: Any, *_: Any) -> None:
 before(frac, _refuse_integers)
 
 
-@op("RoundBackward1", promote="common", input=lambda g: zeros(g))
+@op("RoundBackward1", promote="common", input=lambda g: zeros(g), batch="elementwise")
 def _to_decimals(input, *, decimals=0):
     if input.dtype.kind in "biu":
         raise NotImplementedError(f"\"round_vml_cpu\" not implemented for '{dtypes.CASED[dtypes.of(input.dtype)]}'")
@@ -76,7 +76,7 @@ round.op = Forms("round", lambda _input, decimals=0: _to_decimals if decimals el
 
 @op(
     "FrexpBackward0", outputs=("mantissa", "exponent"), nondifferentiable=("exponent",),
-    input=lambda g, exponent: g / exp2(exponent),
+    input=lambda g, exponent: g / exp2(exponent), batch="elementwise",
 )  # fmt: skip
 def frexp(input):
     """The mantissa, from 0.5 to 1, and the exponent of 2 that make up each number."""

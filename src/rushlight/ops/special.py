@@ -80,7 +80,7 @@ lgamma = _float("Lgamma", kernels.lgamma, lambda g, x, _y: g * digamma(x), kerne
 digamma = _float("Digamma", kernels.digamma, lambda g, x, _y: g * _polygamma(x, 1), kernels.digamma.__doc__)
 
 
-@op("PolygammaBackward0", input=lambda g, n, input: g * _polygamma(input, n + 1))
+@op("PolygammaBackward0", input=lambda g, n, input: g * _polygamma(input, n + 1), batch="elementwise")
 def _polygamma(input, n):
     """The ``n``-th derivative of `digamma`."""
     if n < 0:
