@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("per_op", "lines", "training", "per_sample", "imports")
+NAMES = ("per_op", "lines", "training", "per_sample", "imports", "memory")
 
 
 def main() -> None:
