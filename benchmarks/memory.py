@@ -39,8 +39,7 @@ def main() -> None:
     """Print the table."""
     print("\nMemory while an MLP 64-128-10 is trained with Adam, batch 64")
     for disabled in (False, True):
-        print(
-            f"\n{'without' if disabled else 'with'} the garbage collector\n{'steps':>8} {'resident':>12} {'objects':>10}"
-        )
+        print(f"\n{'without' if disabled else 'with'} the garbage collector")
+        print(f"{'steps':>8} {'resident':>12} {'objects':>10}")
         for place, (count, size) in enumerate(measure(disabled)):
             print(f"{100 + place * STEPS // SHOWN:8} {size:8.2f} MiB {count:10}")
