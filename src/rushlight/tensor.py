@@ -15,7 +15,7 @@ from .autograd import gradients, hooks
 from .autograd.metadata import note
 from .autograd.modes import inferring
 from .autograd.node import Node, Slot, explained, here
-from .autograd.origin import born, detached, made, story
+from .autograd.origin import FROZEN, born, detached, made, story
 from .printing import tensor_repr
 from .size import Size
 
@@ -284,6 +284,8 @@ class Tensor(Attached):
                     "Make it outside of inference_mode, or take a .clone().",
                 )
             )
+        if self.leaf and not value:
+            born(self, FROZEN)
         self.leaf = value
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:

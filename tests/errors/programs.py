@@ -166,9 +166,9 @@ def to_whole_numbers(torch):
 
 @fails(NO_GRAPH)
 def frozen_layer(torch):
-    layer = torch.nn.Linear(2, 1)  # guilty
+    layer = torch.nn.Linear(2, 1)
     for parameter in layer.parameters():
-        parameter.requires_grad_(False)
+        parameter.requires_grad_(False)  # guilty
     layer(torch.ones(1, 2)).sum().backward()
 
 

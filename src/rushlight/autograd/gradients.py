@@ -12,9 +12,9 @@ from .. import tensor as tensors
 from . import anomaly_mode, engine
 from .edges import GradientEdge, end_of
 from .hooks import holder_of
-from .modes import IN_BACKWARD, open_levels
+from .modes import open_levels
 from .node import AccumulateGrad, Bundle, current_frame, explained, here, made_by, user_place
-from .origin import made, remember, story
+from .origin import GRADIENT, made, remember, story
 
 
 def backward(
@@ -140,7 +140,7 @@ def grad(
             )
         elif gradient is not None and not on_tensors:
             gradient = wrap_grad(gradient)
-            remember(gradient, "grad", IN_BACKWARD, current_frame(1))
+            remember(gradient, "", GRADIENT, current_frame(1))
         result.append(gradient)
     return tuple(result)
 
@@ -163,7 +163,7 @@ def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: 
 
 def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None, capture: bool = True) -> dict:
     place = user_place(current_frame(2))
-    origin = "", IN_BACKWARD, *place, (), 0
+    origin = "", GRADIENT, *place, (), 0
     options: Any = {
         "place": place,
         "keep_graph": keep,

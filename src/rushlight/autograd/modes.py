@@ -81,6 +81,7 @@ class _Mode:
     """A context manager and decorator that sets the mode inside; generator functions keep it across their yields."""
 
     _function: Callable | None = None  # what it decorates
+    _label = ""  # what it is called in errors, if not by its own name
 
     def _wanted(self) -> tuple[bool, bool]:
         raise NotImplementedError(f"{type(self).__name__} must say which mode it sets")
@@ -90,7 +91,7 @@ class _Mode:
         if record and not infer:
             recording.set(as_recording())
         elif recording.get() or infer != inferring.get():  # else what was the reason before stays it
-            recording.set(Unrecorded(type(self).__name__, *self._place()))
+            recording.set(Unrecorded(self._label or type(self).__name__, *self._place()))
         asked.set(record)
         inferring.set(infer)
 
@@ -192,6 +193,8 @@ class enable_grad(_BareMode):
 
 class set_grad_enabled(_Mode):
     """Record or do not record from here on; as a context manager, until its end."""
+
+    _label = "set_grad_enabled(False)"
 
     def __init__(self, mode: bool) -> None:
         self.mode = mode

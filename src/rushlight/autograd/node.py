@@ -240,10 +240,14 @@ def made_by(node: Node) -> str:
     return f"{(node.edges[0] if type(node) is Slot else node).name()}, recorded at {describe(node)}"
 
 
-def freed_by(node: Node) -> tuple[str, str]:
+def freed_by(node: Node) -> tuple[str, ...]:
     """Which backward released what a node had saved, in words."""
     place = node.fit if type(node.fit) is tuple and len(node.fit) == 2 else (None, 0)
-    return f"It was freed by the backward at {where(*place)}", f"The first operation missed is {made_by(node)}"
+    return (
+        f"It was freed by the backward at {where(*place)}",
+        f"The first operation missed is {made_by(node)}",
+        "Compute it anew before each backward, .detach() what goes on from one step to the next, or keep the graph.",
+    )
 
 
 def name_line(error: Exception, node: Node) -> None:

@@ -15,6 +15,8 @@ from .node import current_frame, inside, made_by, user_place, where
 MADE = "made"  # by a function of the library, from numbers
 CUT = "cut"  # a detached alias of a tensor that may have a graph
 CONSTANT = "constant"  # of an operation without a derivative
+FROZEN = "frozen"  # a leaf whose requires_grad was switched off
+GRADIENT = "gradient"  # of a backward without create_graph
 # Besides: an Unrecorded, and True where operations were recorded but nothing in the sources required grad.
 
 DEEPEST = 32
@@ -91,8 +93,10 @@ def detached(tensor: Any, source: Any) -> Any:
 
 ADVICE = {  # by the reason; the most telling first
     CUT: "Leave that out where gradients are to pass.",
+    FROZEN: "Switch it on again with requires_grad_() where gradients are wanted.",
+    GRADIENT: "Pass create_graph=True there to differentiate a gradient.",
     CONSTANT: "Gradients cannot pass there: compute the loss from the values that went in, or from a smooth stand-in.",
-    Unrecorded: "Compute it where operations are recorded.",
+    Unrecorded: "Compute it outside of that, where operations are recorded.",
     MADE: "Create the tensors to be differentiated with requires_grad=True.",
 }
 
@@ -107,8 +111,8 @@ def story(tensor: Any) -> list[str]:
         ]
     roots = sorted(ends((origin,)), key=_rank)
     if origin[4]:
-        lines = [f"It was computed by {place(origin)}", "and nothing that went in requires grad:"]
-        lines += [f"- {sentence(end)}" for end in roots]
+        lines = [f"It was computed by {place(origin)}", "from what does not require grad:"]
+        lines += dict.fromkeys(f"- {sentence(end)}" for end in roots)
     else:
         lines = [f"It was {sentence(origin)}"]
     if tensor.array.dtype.kind not in "fcV":
@@ -122,7 +126,7 @@ def made(tensor: Any) -> str:
     if node is not None:
         return f"the result of {made_by(node)}"
     origin = getattr(tensor, "origin", None)
-    return "a leaf" if origin is None else sentence(origin)
+    return "a leaf" if origin is None else f"a tensor {sentence(origin)}"
 
 
 def sentence(origin: tuple) -> str:
@@ -134,6 +138,10 @@ def sentence(origin: tuple) -> str:
         return f"made {place(origin)}"
     if why is CUT:
         return f"cut off from its graph {place(origin)}"
+    if why is FROZEN:
+        return f"made a constant {place(origin)}"
+    if why is GRADIENT:
+        return f"computed without create_graph=True {place(origin)}"
     if why is CONSTANT:
         return f"computed by {place(origin)}\n    whose result has no derivative"
     return f"computed by {place(origin)}"

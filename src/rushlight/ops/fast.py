@@ -417,7 +417,7 @@ def written(spec: Op, value: Callable) -> Callable:
                     b = other.array
                 if b is not None and (b.shape == a.shape or b.ndim == 0):
                     value(a, b, a)
-                    bump(self, spec.name, current_frame(1))
+                    bump(self, call.__name__, current_frame(1))
                     return self
         return spec.inplace((self, other), {}, current_frame(1))
 
