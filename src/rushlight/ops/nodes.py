@@ -138,6 +138,29 @@ def output_place(node: Node, place: Any) -> Any:
     return place
 
 
+class SavedAttribute:
+    """What a node keeps, as an attribute: one of its class, as a ``__getattr__`` would slow every other one down."""
+
+    __slots__ = ("name", "raw")
+
+    def __init__(self, name: str, raw: bool) -> None:
+        self.name, self.raw = name, raw
+
+    def __get__(self, node: Any, owner: Any = None) -> Any:
+        from .saving import saved_attribute
+
+        return self if node is None else saved_attribute(node, self.name, self.raw)
+
+
+def public_name(name: str) -> str:
+    """The name of something kept as PyTorch has it."""
+    name = f"self{name.removeprefix('input')}" if name == "input" or name.startswith("input_") else name
+    for here, there in (("_shape", "_sym_sizes"), ("_dtype", "_scalar_type")):
+        if name.endswith(here):
+            return name.removesuffix(here) + there
+    return name
+
+
 class Backward(Node):
     """A node of a declared operation; the class of each operation carries its rules."""
 
@@ -146,15 +169,13 @@ class Backward(Node):
     joint = False  # one rule gives the gradients of all inputs
     composite: Callable | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        from .saving import saved_attribute
-
-        return saved_attribute(self, name)
-
-    def __dir__(self) -> list[str]:
-        from .saving import saved_attributes
-
-        return [*super().__dir__(), *saved_attributes(self)]
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        needed = frozenset(getattr(cls, "parameters", ())).union(*(rule.needs for rule in cls.rules))
+        for name in needed:
+            public = public_name(name)
+            setattr(cls, f"_saved_{public}", SavedAttribute(name, False))
+            setattr(cls, f"_raw_saved_{public}", SavedAttribute(name, True))
 
     def kept(self, recorded: bool) -> dict[str | None, Any]:
         """What was saved, by name, as arrays or as Tensors."""

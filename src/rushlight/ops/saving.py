@@ -217,47 +217,21 @@ class SavedTensor:
         keeps[self._name] = Packed(kept, kept.load_tensor(self._node), pack_hook, unpack_hook)
 
 
-def saved_attributes(node: Any) -> list[str]:
-    """The names of the attributes that show what a node keeps."""
-    names = [_public(name) for name in _names(node)]
-    return [f"{prefix}{name}" for prefix in ("_saved_", "_raw_saved_") for name in names]
-
-
-def saved_attribute(node: Any, attribute: str) -> Any:
-    """What a node keeps under a name of PyTorch's; None if it was not needed.
+def saved_attribute(node: Any, name: str, raw: bool) -> Any:
+    """What a node keeps under a name, None if it was not needed; ``raw``, where hooks can be put on it.
 
     Raises:
-        AttributeError: the operation keeps nothing of this name.
         RuntimeError: it has been freed.
     """
-    prefix = next((prefix for prefix in ("_saved_", "_raw_saved_") if attribute.startswith(prefix)), None)
-    names = {_public(name): name for name in _names(node)} if prefix else {}
-    if prefix is None or attribute.removeprefix(prefix) not in names:
-        raise AttributeError(f"'{node.name()}' object has no attribute '{attribute}'")
-    name = names[attribute.removeprefix(prefix)]
     if node.saved is None:
-        if prefix == "_saved_":
+        if not raw:
             raise RuntimeError(engine.FREED)
         return SavedTensor(node, name, None)
     keeps = _by_name(node)
-    if prefix == "_raw_saved_":
+    if raw:
         return SavedTensor(node, name, keeps)
     kept = keeps.get(name)
     return kept.load_tensor(node) if isinstance(kept, Kept) else kept
-
-
-def _names(node: Any) -> list[str]:
-    needed = frozenset(getattr(node, "parameters", ())).union(*(rule.needs for rule in node.rules))
-    return sorted(needed)
-
-
-def _public(name: str) -> str:
-    """The name of something kept as PyTorch has it."""
-    name = f"self{name.removeprefix('input')}" if name == "input" or name.startswith("input_") else name
-    for here, there in (("_shape", "_sym_sizes"), ("_dtype", "_scalar_type")):
-        if name.endswith(here):
-            return name.removesuffix(here) + there
-    return name
 
 
 def _by_name(node: Any) -> dict:
