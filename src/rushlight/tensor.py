@@ -14,7 +14,7 @@ from . import devices, dtypes
 from .autograd import gradients, hooks
 from .autograd.metadata import note
 from .autograd.modes import inferring
-from .autograd.node import Node, Slot, explained, here
+from .autograd.node import Node, Slot, explained, here, nowhere
 from .autograd.origin import FROZEN, born, detached, made, story
 from .printing import tensor_repr
 from .size import Size
@@ -49,15 +49,15 @@ inference_cell = InferenceCell()
 
 
 class Moved(int):
-    """The version of a tensor whose ``.data`` was replaced.
+    """The version of a tensor whose ``.data`` was replaced, or that was detached in place.
 
     It is unlike every other version, also of the same number, so that backward looks twice at what was saved before: an
     operation that saved the tensor as an input sees the new data, as in PyTorch.
     """
 
-    moves: dict[int, tuple[weakref.ref, ndarray]]  # from what was replaced, as long as somebody keeps it
+    moves: dict[int, tuple[weakref.ref, ndarray | None]]  # from what was replaced, as long as somebody keeps it
 
-    def __new__(cls, version: int, old: ndarray, array: ndarray) -> Moved:
+    def __new__(cls, version: int, old: ndarray, array: ndarray | None) -> Moved:
         moved = super().__new__(cls, version)
         before = version.moves if type(version) is Moved else {}
         moved.moves = {key: move for key, move in before.items() if move[0]() is not None}
@@ -67,6 +67,11 @@ class Moved(int):
     def follow(self, array: ndarray) -> ndarray:
         """What a saved array has become."""
         while (move := self.moves.get(id(array))) is not None and move[0]() is array:
+            if move[1] is None:
+                raise RuntimeError(
+                    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not "
+                    "supported, please use out-of-place `.detach()` instead"
+                )
             array = move[1]
         return array
 
@@ -318,7 +323,7 @@ class Tensor(Attached):
     def grad_fn(self) -> Node | None:
         """The operation that made it."""
         node = self.node if self._view is None else view_edge(self)
-        if node is None or isinstance(node, Tensor):
+        if node is None or node is nowhere or isinstance(node, Tensor):
             return None
         if type(node) is Slot:
             return node.edges[0]
@@ -429,7 +434,8 @@ class Tensor(Attached):
             raise RuntimeError(
                 explained("cannot register a hook on a tensor that doesn't require gradient", *story(self))
             )
-        holder, index = hooks.holder_of(edge_of(self))
+        edge = edge_of(self)
+        holder, index = hooks.holder_of(self if edge is nowhere else edge)
         registry = hooks.hooks_at(holder).tensor.setdefault(index, OrderedDict())
         return hooks.add(registry, hook)
 
@@ -566,7 +572,7 @@ class Tensor(Attached):
     def _printed(self, class_name: str, **notes: Any) -> str:
         try:
             made_by = self.grad_fn
-            grad_fn_name = None if made_by is None else made_by.name()
+            grad_fn_name = None if made_by is None else type(made_by).__name__
         except RuntimeError:
             grad_fn_name = "Invalid"  # an in-place change has made this view's history unusable: it can still be seen
         return tensor_repr(
@@ -696,6 +702,9 @@ def edge_of(tensor: Tensor) -> Any:
 def view_edge(tensor: Tensor) -> Any:
     """`edge_of` for a view, whose history an in-place change of its base or of another view may have rewritten."""
     view = tensor._view
-    if view is not None and view.seen != tensor._version:
-        View.rederive(tensor)
+    if view is not None:
+        if view.seen != tensor._version:
+            View.rederive(tensor)
+        if tensor.node is None and not tensor.leaf and view.base.requires_grad:
+            return nowhere
     return tensor if tensor.leaf else tensor.node

@@ -44,6 +44,30 @@ save_for_backward can only save variables
 saved_tensors can only be accessed once
 setup_context is not implemented
 expected Variable or None (got
+Index put requires the source and destination dtypes match
+expected self and source to have same dtypes
+tuple index out of range
+not implemented for
+was created in inference mode
+cannot be applied to a 0-dim tensor
+is out of bounds for dimension
+could not infer output dtype
+expects a tensor with <= 2 dimensions
+Dimension specified as 0 but tensor has no dimensions
+Trying to use a saved tensor that has been detached in-place
+expand(torch.
+split expects at least a 1-dimensional tensor
+too many indices for tensor of dimension
+view size is not compatible with input tensor's size and stride
+Boolean value of Tensor with more than one value is ambiguous
+Number of elements of source < number of ones in mask
+Sizes of tensors must match except in dimension
+Tensors must have same number of dimensions
+The expanded size of the tensor
+cannot be concatenated
+chunk expects at least a 1-dimensional tensor
+expected dtype
+stack expects each tensor to be equal size
 is being modified inplace in normal mode
 Cannot set version_counter for inference tensor
 Calling register_hooks on a saved tensor

@@ -92,7 +92,9 @@ def run(
                 node, g, following = following, arrived, None
             elif pending:
                 node = heappop(pending)[1]
-                g = grads.pop(node)
+                g = grads.pop(node, GONE)
+                if g is GONE:  # it was waiting twice, first for a gradient that was undefined
+                    continue
             else:
                 break
             if targets is not None and node not in relevant:
@@ -105,11 +107,12 @@ def run(
                     due = last_before_leaves(roots)
                     finish_whole(grads, [node, *waiting(pending)], on_tensors, captured, targets, make)
                 g = nested(node.hooks.call_before, g, on_tensors, make)
-                if g is None:
-                    continue
             if node.saved is None:
                 raise RuntimeError(explained(FREED, *freed_by(node)))
-            parts = node.run_recorded(g) if on_tensors else node.run(g)
+            if g is None:
+                parts = node.run_undefined(on_tensors)
+            else:
+                parts = node.run_recorded(g) if on_tensors else node.run(g)
             if node.hooks is not None:
                 parts = nested(node.hooks.call_after, parts, g, on_tensors, make)
             if not keep_graph and node.saved:
@@ -117,6 +120,8 @@ def run(
             g = None
             for edge, part in zip(node.edges, parts):
                 if part is None or edge is None or (wanted is not None and edge not in wanted):
+                    if part is None and edge is not None and edge is not following and (not wanted or edge in wanted):
+                        reach_undefined(edge, grads, pending)
                     continue
                 if edge is following:
                     arrived = arrived + part
@@ -145,7 +150,8 @@ def run(
                 grads[following], following = arrived, None
             if due is not None:
                 for leaf in due.get(node, ()):
-                    finish(leaf, grads.pop(leaf, None), on_tensors, captured, targets, make)
+                    if leaf in grads:
+                        finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
         node = g = None
         for leaf in tuple(grads):
             finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
@@ -162,7 +168,18 @@ def run(
     finally:
         recording.set(outer)
         running.set(outer_task)
-    return captured if captured is not None else {}
+    return {} if captured is None else {target: g for target, g in captured.items() if g is not None}
+
+
+GONE = object()
+
+
+def reach_undefined(edge: Any, grads: dict, pending: list) -> None:
+    """Nothing but an undefined gradient has arrived so far: hooks are called and the node runs all the same."""
+    if edge not in grads:
+        grads[edge] = None
+        if isinstance(edge, Node):
+            heappush(pending, (-edge.number, edge))
 
 
 class Task:
@@ -273,15 +290,14 @@ def finish_whole(
 
 def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: Any, make: Callable) -> None:
     """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
-    if g is None or not leaf.leaf:  # requires_grad may have been switched off since
+    if not leaf.leaf:  # requires_grad may have been switched off since
         return
     hooks = leaf._hooks
     if hooks is not None:
         g = nested(hooks.call_before if captured is None else hooks.call_on_tensors, g, on_tensors, make)
-        if g is None:
-            return
     if captured is None:
-        accumulate(leaf, g, on_tensors, make)
+        if g is not None:
+            accumulate(leaf, g, on_tensors, make)
         if hooks is not None:
             nested(hooks.call_accumulated, leaf, g, on_tensors, make)
     elif leaf in targets:

@@ -49,6 +49,10 @@ class Node:
         """The gradients of the inputs as Tensors, with a graph of their own if operations are recorded."""
         raise NotImplementedError(f"{self.name()} has no second derivative")
 
+    def run_undefined(self, on_tensors: bool) -> tuple:
+        """The gradients of the inputs where none of the output has arrived."""
+        return (None,) * len(self.edges)
+
     def name(self) -> str:
         """The operation's name, as PyTorch calls it."""
         return type(self).__name__
@@ -109,6 +113,9 @@ class Slot(Node):
 
     run_recorded = run
 
+    def run_undefined(self, on_tensors: bool) -> tuple:
+        return (Bundle(len(self.edges[0].outputs), {}),)
+
 
 def make_slot(node: Node, index: int) -> Slot:
     """One output of an operation that has several."""
@@ -132,6 +139,24 @@ class Bundle(dict):
         for index, g in other.items():
             sums[index] = sums[index] + g if index in sums else g
         return sums
+
+
+class Nowhere(Node):
+    """Where the gradient of a tensor ends that requires grad only because the tensor whose memory it shows does."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.number, self.edges, self.saved, self.fit, self.hooks = 0, (), (), None, None
+        self.code, self.instruction = None, 0
+
+    def run(self, g: Any) -> tuple:
+        return ()
+
+    run_recorded = run
+
+
+nowhere = Nowhere()
 
 
 class AccumulateGrad(Node):
@@ -160,7 +185,7 @@ class AccumulateGrad(Node):
 
 def public_edge(edge: Any) -> tuple:
     """An edge as PyTorch shows it: a node and the number of its output."""
-    if edge is None:
+    if edge is None or edge is nowhere:
         return None, 0
     if type(edge) is Slot:
         return edge.edges[0], edge.index

@@ -183,6 +183,7 @@ def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, sou
 @op(
     "IndexAddBackward0",
     batch=_vector_batch,
+    overlap="nowhere",
     input=lambda g: g,
     source=lambda g, dim, index, alpha, source_shape: _times(reshape(index_select(g, dim, index), source_shape), alpha),
 )
@@ -214,6 +215,7 @@ def _times(value: Any, alpha: Any) -> Any:
 @op(
     "IndexCopyBackward0",
     batch=_vector_batch,
+    overlap="nowhere",
     input=lambda g, dim, index: index_fill(g, dim, index, 0),
     source=lambda g, dim, index, source_shape: reshape(index_select(g, dim, index), source_shape),
 )
@@ -231,7 +233,9 @@ def index_fill(input, dim, index, value):
     return (_index_fill_tensor if isinstance(value, Tensor) else _index_fill)(input, dim, index, value)
 
 
-@op("IndexFillBackward0", input=lambda g, dim, index: index_fill(g, dim, index, 0), batch=_vector_batch)
+@op(
+    "IndexFillBackward0", idempotent=True, input=lambda g, dim, index: index_fill(g, dim, index, 0), batch=_vector_batch
+)
 def _index_fill(input, dim, index, value):
     dim, index = np.asarray(dim).item(), np.asarray(index)
     dim = axis(dim, input.ndim)
@@ -254,6 +258,8 @@ def _index_fill(input, dim, index, value):
 
 @op(
     "IndexFillBackward1",
+    overlap="anywhere",
+    idempotent=True,
     input=lambda g, dim, index: index_fill(g, dim, index, 0),
     value=lambda g, dim, index: _total_filled(g, dim, index),
     batch=_fill_batch,
@@ -283,6 +289,7 @@ def _total_filled(g: Any, dim: int, index: Any) -> Any:
 @op(
     "IndexReduceBackward0",
     batch=_vector_batch,
+    overlap="nowhere",
     **{"input, source": lambda g, input, dim, index, source, reduce, include_self, result: _index_reduce_backward(
         g, input, dim, index, source, reduce, include_self, result)},
 )  # fmt: skip
@@ -405,6 +412,7 @@ def _same_type(name: str, input: np.ndarray, src: np.ndarray) -> None:
 @op(
     "ScatterBackward0",
     batch=_index_batch,
+    overlap="nowhere",
     input=lambda g, dim, index: _scatter_value(g, dim, index, 0),
     src=lambda g, dim, index, src_shape: _gathered(g, dim, index, src_shape),
 )
@@ -441,6 +449,7 @@ def _no_derivative(name: str) -> Any:
 
 @op(
     "NotImplemented",
+    overlap="nowhere",
     input=lambda g: _no_derivative("scatter"),
     src=lambda g: _no_derivative("scatter"),
     batch=_index_batch,
@@ -478,6 +487,7 @@ def scatter_(input, dim, index, src=None, *, value=None, reduce=None):
 @op(
     "ScatterAddBackward0",
     batch=_index_batch,
+    overlap="nowhere",
     input=lambda g: g,
     src=lambda g, dim, index, src_shape: _gathered(g, dim, index, src_shape),
 )
@@ -499,6 +509,7 @@ def scatter_add(input, dim, index, src):
 @op(
     "ScatterReduceBackward0",
     batch=_index_batch,
+    overlap="nowhere",
     **{"input, src": lambda g, input, dim, index, src, reduce, include_self, result: _scatter_reduce_backward(
         g, input, dim, index, src, reduce, include_self, result)},
 )  # fmt: skip
@@ -613,6 +624,7 @@ def take(input, index):
 @op(
     "PutBackward0",
     batch=_put_batch,
+    overlap="nowhere",
     input=lambda g, index, accumulate, source_shape: g if accumulate else put(g, index, zeros_as(g, source_shape)),
     source=lambda g, index, source_shape: reshape(take(g, index), source_shape),
 )

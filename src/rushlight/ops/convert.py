@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
+from ..autograd.modes import inferring
 from ..autograd.origin import detached
 from ..layouts import contiguous_format, dense_copy, layout, memory_format, preserve_format, strided
-from ..tensor import Tensor, alias, storage_of, strides_of
+from ..tensor import Moved, Tensor, alias, inference_cell, storage_of, strides_of
 from .define import op
 from .levels import Layered
 from .promotion import as_type, raw
@@ -90,6 +91,8 @@ def detach_(input: Tensor) -> Tensor:
     Raises:
         RuntimeError: it is a view, whose history belongs to its base.
     """
+    if inferring.get():
+        return input
     if input._view is not None:
         raise RuntimeError(
             "Can't detach views in-place. Use detach() instead. If you are using DistributedDataParallel (DDP) for "
@@ -98,6 +101,8 @@ def detach_(input: Tensor) -> Tensor:
             "Optimizer.zero_grad() function in torch/optim/optimizer.py as the solution."
         )
     detached(input, input)
+    if input.node is not None and input.version is not inference_cell:
+        input.version[0] = Moved(input.version[0], input.array, None)
     input.node, input.leaf = None, False
     return input
 

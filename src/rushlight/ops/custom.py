@@ -120,7 +120,7 @@ def _changed(output: Tensor, end: Node, given: bool, node: Any) -> Tensor:
             "and another that does the rest."
         )
     if output._view is not None:
-        check_history(output, name)
+        check_history(output, name, True)
     rewrite_history(output, end)
     return output
 

@@ -32,7 +32,9 @@ from .nodes import (
     ElementwiseBackward,
     Facts,
     MultiBackward,
+    Positions,
     Rule,
+    SavedPositions,
     computed_wide,
     copied,
     cut,
@@ -72,6 +74,8 @@ class Op:
         batch: how vmap carries it out, see `batching`.
         linear: in all its floating-point arguments together, so that forward mode treats tangents as it treats them.
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
+        overlap: where an operand may lie that is in the memory of a target: in the very same place ("same"), anywhere,
+            or nowhere.
     """
 
     def __init__(
@@ -92,19 +96,20 @@ class Op:
         batch: Any = None,
         linear: bool = False,
         real_rules: bool = False,
+        overlap: str = "same",
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
-        self.name, self.apart, self.batch = compute.__name__.strip("_"), apart, batch
+        self.name, self.apart, self.batch, self.overlap = compute.__name__.strip("_"), apart, batch, overlap
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
-        self.idempotent, self.of_numbers, self.linear = idempotent, False, linear
+        self.idempotent, self.of_numbers, self.linear, self.fast = idempotent, False, linear, False
         self.fits = elementwise or real_rules  # operands meet, and gradients are brought back to each
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount
         self.variadic = bool(compute.__code__.co_flags & VARIADIC)
         defaults, keyword_defaults = compute.__defaults__ or (), compute.__kwdefaults__ or {}
-        required = self.positional - len(defaults)
+        self.required = self.positional - len(defaults)
         self.tail = (
-            (None,) * required + defaults + tuple(keyword_defaults.get(n) for n in self.names[self.positional :])
+            (None,) * self.required + defaults + tuple(keyword_defaults.get(n) for n in self.names[self.positional :])
         )
         self.differentiable = tuple(n.strip() for key in rules for n in key.split(","))
         self.places = tuple(self.names.index(n) for n in self.differentiable)
@@ -121,6 +126,13 @@ class Op:
                 attributes["composite"] = staticmethod(composite)
                 attributes |= {"arguments": self.differentiable, "parameters": self.names}
             self._node = name or f"{self.name.capitalize()}Backward0", (base,), attributes
+
+    @functools.cached_property
+    def inplace_node(self) -> Any:
+        """The class of the nodes of the in-place form, which PyTorch numbers anew for some operations."""
+        if self.name not in RENUMBERED:
+            return self.node
+        return type(self.node.__name__.replace("0", "1"), (self.node,), {"__slots__": ()})
 
     @functools.cached_property
     def node(self) -> Any:
@@ -274,6 +286,17 @@ class Op:
             return [("tensors", args), *kwargs.items()]
         return [*zip(self.names, args), *kwargs.items()]
 
+    def check_recordable(self, args: tuple, kwargs: dict) -> None:
+        """Errors of recording an operation, which in PyTorch come before those of the operation itself."""
+        if not recording.get():
+            return
+        values = self.values(args, kwargs)
+        edges = self.edges(values) if self.wanted(values) else None
+        if edges is not None:
+            for _, source, place in self.plan(edges):
+                if source == VALUE and isinstance(values[place], Tensor):
+                    values[place].version[0]  # of an inference tensor: an error
+
     def values(self, args: Any, kwargs: dict) -> Any:
         """The arguments in the order of `names`."""
         if self.variadic:
@@ -287,6 +310,10 @@ class Op:
     def arguments(self, values: list) -> tuple[tuple, dict]:
         """The inverse of `values`: positional arguments, and those by name."""
         return tuple(values[: self.positional]), dict(zip(self.names[self.positional :], values[self.positional :]))
+
+    def wanted(self, values: Any) -> bool:
+        """Whether a differentiable argument requires grad."""
+        return any(tensor.requires_grad for tensor in _tensors([values[place] for place in self.places]))
 
     def edges(self, values: Any) -> tuple | None:
         """Where the gradients of the differentiable arguments go; None if none is wanted."""
@@ -337,13 +364,17 @@ class Op:
                 return name, kind, self.names.index(name.removesuffix(suffix))
         raise LookupError(f"{self.name} has no argument or output {name}, which its derivative asks for")
 
-    def record(self, values: Any, edges: tuple, results: Any, frame: Any, original: Tensor | None = None) -> Any:
+    def record(
+        self, values: Any, edges: tuple, results: Any, frame: Any, original: Tensor | None = None, cls: Any = None
+    ) -> Any:
         """A node that keeps what the wanted gradients need.
 
-        ``original`` is the first argument from before an in-place operation that overwrote it.
+        ``original`` is the first argument from before an in-place operation that overwrote it; ``cls`` the class of
+        the node, if it is another than `node`.
         """
+        cls = cls or self.node
         saved: dict[str, Any] = {}
-        releases = self.fits  # whose nodes tell what was recorded the general way by its being a dict
+        releases = self.fast  # whose nodes tell what was recorded the general way by its being a dict
         for name, source, place in self.plan(edges):
             if source == VALUE:
                 value = values[place]
@@ -353,6 +384,8 @@ class Op:
                     else:
                         value = keep(value, edge_of(value))
                     releases = True
+                elif type(value) is Positions:
+                    value, releases = SavedPositions(value), True
                 saved[name] = value
             elif source == RESULT:
                 saved[name] = keep(results[place], self._output_place(name, place))
@@ -363,7 +396,7 @@ class Op:
             else:
                 saved[name] = raw(values[place]).dtype
         wide = is_half(results[0].array.dtype)
-        cls = computed_wide(self.node) if wide else self.node
+        cls = computed_wide(cls) if wide else cls
         node = make_node(cls, edges, saved if releases else Facts(saved), frame)
         if wide:
             node.fit = self._metas(values, edges)
@@ -436,30 +469,35 @@ class Op:
     def inplace(self, args: tuple, kwargs: dict, frame: Any) -> Tensor:
         """The operation with its result written into its first argument."""
         target = args[0]
+        self._check_arguments(args, kwargs)
         values: Any = ()
         edges = None
         level = top_level((*args, *kwargs.values())) if open_levels.get() else None
         mode = recording.get()
         if mode:
             values = self.values(args, kwargs)
+            check_writable(target, f"{self.name}_", self.wanted(values), self.idempotent)
             edges = self.edges(values if level is None else level.recorded(values))
-        check_writable(target, f"{self.name}_", edges is not None, self.idempotent)
-        for other in args[1:]:
-            if isinstance(other, Tensor) and other.version is target.version and other is not target:
-                check_apart(target.array, other.array)
+        else:
+            check_writable(target, f"{self.name}_", False, self.idempotent)
+        others = _tensors((*args[1:], *kwargs.values()))
+        if self.overlap == "same":
+            check_apart(target, others)
         if level is None:
             value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
         else:
             value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
+        if self.overlap == "nowhere":
+            check_apart(target, others, same=False)
         check_fits(target.array, value if level is None else value.array)
         node = None
         if edges is not None:
             original = None
             if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
                 original = copied(target)
-            node = self.record(values, edges, (target,), frame, original)
-        elif mode and target.requires_grad:
-            node = make_node(cut(self.name), (edge_of(target),), {"shape": target.array.shape}, frame)
+            node = self.record(values, edges, (target,), frame, original, self.inplace_node)
+        elif mode and not self.name.startswith("logical_"):  # which leave the history as it is, as in PyTorch
+            node = self._cut(target, others, frame)
         if level is None:
             np.copyto(target.array, value, casting="unsafe")
             bump(target, f"{self.name}_", frame)
@@ -471,6 +509,26 @@ class Op:
                 mode.keep(self, node, values)
             rewrite_history(target, node)
         return target
+
+    def _check_arguments(self, args: tuple, kwargs: dict) -> None:
+        """Refuse too many arguments of the in-place form, and too few."""
+        if len(args) > self.positional and not self.variadic:
+            raise TypeError(
+                f"{self.name}_() takes {self.positional - 1} positional argument(s) but {len(args) - 1} were given"
+            )
+        for name in self.names[len(args) : self.required]:
+            if name not in kwargs:
+                raise TypeError(f'{self.name}_() missing 1 required positional argument: "{name}"')
+
+    def _cut(self, target: Tensor, others: list[Tensor], frame: Any) -> Any:
+        """The node of an in-place operation without a derivative, if one is wanted."""
+        compared = others if self.name in ("eq", "ne", "lt", "le", "gt", "ge") else []
+        tensors = [target, *compared]
+        if not any(tensor.requires_grad for tensor in tensors):
+            return None
+        name = f"{self.name.capitalize()}Backward{len(compared)}"
+        metas = [(tensor.array.shape, tensor.array.dtype) for tensor in tensors]
+        return make_node(cut(name), tuple(map(edge_of, tensors)), Facts(metas=metas), frame)
 
     def into(self, args: tuple, kwargs: dict, frame: Any) -> Any:
         """The operation with its results written into given tensors, which are resized if they have to be."""
@@ -490,6 +548,9 @@ class Op:
             )
         results = self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()})
         results = tuple(results) if type(results) in (tuple, list) else (results,)
+        if self.elementwise:
+            for target in targets:
+                check_apart(target, _tensors((*args, *kwargs.values())))
         if self.apart:
             for target, result in zip(targets, results):
                 check_out(self.name, target, result, _tensors((*args, *kwargs.values())))
@@ -538,9 +599,8 @@ def op(name: str | None = None, **options: Any) -> Callable:
     """Declare an operation: decorate its function on arrays, giving a rule by the name of each differentiable argument.
 
     Options that are not rules: ``elementwise``, ``promote``, ``view``, ``outputs``, ``sequence``, ``composite``,
-    ``nondifferentiable`` and ``idempotent``, see `Op`. A rule under several names (``**{"input, weight": rule}``) gives
-    a tuple of
-    gradients, and may take ``needs`` to see which are wanted.
+    ``nondifferentiable``, ``idempotent`` and ``overlap``, see `Op`. A rule under several names
+    (``**{"input, weight": rule}``) gives a tuple of gradients, and may take ``needs`` to see which are wanted.
     """
     settings = {key: options.pop(key) for key in tuple(options) if key in OPTIONS}
 
@@ -558,6 +618,7 @@ def op(name: str | None = None, **options: Any) -> Callable:
             except AttributeError as error:
                 raise spec.misplaced(error, args, kwargs) from None
             except KINDS as error:
+                spec.check_recordable(args, kwargs)
                 raise with_shapes(error, spec.name, spec.operands(args, kwargs)) from None
 
         call.op = spec  # type: ignore[attr-defined]
@@ -566,9 +627,12 @@ def op(name: str | None = None, **options: Any) -> Callable:
     return declare
 
 
+RENUMBERED = frozenset(("acosh", "asinh", "atanh", "conj_physical", "polygamma"))
+"""The operations whose in-place form has a node of its own in PyTorch."""
+
 OPTIONS = frozenset(
-    ("apart", "batch", "composite", "elementwise", "idempotent", "linear", "nondifferentiable", "outputs", "promote")
-    + ("real_rules", "sequence", "view")
+    ("apart", "batch", "composite", "elementwise", "idempotent", "linear", "nondifferentiable", "outputs", "overlap")
+    + ("promote", "real_rules", "sequence", "view")
 )
 
 

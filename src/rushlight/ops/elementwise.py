@@ -12,7 +12,7 @@ from ..tensor import Tensor
 from .define import inplace, op
 from .fast import OPERANDS, binary, unary
 from .forms import NUMBERS, Forms, before, by_operand, invalid, operator, promoted_by, requiring, undefined, zeros
-from .promotion import as_type, raw
+from .promotion import as_type, broadcast_error, raw
 
 __all__ = [
     "abs", "absolute", "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "ldexp",
@@ -374,7 +374,8 @@ def signbit(input):
 )  # fmt: skip
 def addcmul(input, tensor1, tensor2, *, value=1):
     """``input + value * tensor1 * tensor2``."""
-    _refuse_fraction(input, value)
+    if input.dtype.kind in "iu":
+        value = int(value)
     product = tensor1 * tensor2
     return input + (product if value == 1 else value * product)
 
@@ -399,14 +400,12 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
     return input + value * (tensor1 / tensor2)
 
 
-def _refuse_fraction(input: Any, value: Any) -> None:
-    if isinstance(value, float) and input.dtype.kind in "biu" and not value.is_integer():
-        raise RuntimeError("value cannot be converted to type int64_t without overflow")
-
-
 def _interpolate(input: Any, end: Any, weight: Any) -> Any:
-    span = end - input
-    return np.where(np.absolute(weight) < 0.5, input + weight * span, end - span * (1 - weight))
+    try:
+        span = end - input
+        return np.where(np.absolute(weight) < 0.5, input + weight * span, end - span * (1 - weight))
+    except ValueError as error:
+        raise broadcast_error(error, (input, end, weight)) from None
 
 
 _ENDS = {"input": lambda g, weight: g * (1 - weight), "end": lambda g, weight: g * weight}
@@ -415,6 +414,7 @@ _ENDS = {"input": lambda g, weight: g * (1 - weight), "end": lambda g, weight: g
 @op("LerpBackward0", elementwise=True, **_ENDS)
 def _lerp_number(input, end, weight):
     _refuse_other_type("end", input, end)
+    _refuse_integers(input)
     return _interpolate(input, end, input.dtype.type(weight))
 
 
@@ -423,6 +423,12 @@ def _lerp_tensor(input, end, weight):
     _refuse_other_type("end", input, end)
     _refuse_other_type("weight", input, weight)
     return _interpolate(input, end, weight)
+
+
+def _refuse_integers(input: Any) -> None:
+    if input.dtype.kind in "biu":
+        name = dtypes.CASED[dtypes.of(input.dtype)]
+        raise NotImplementedError(f"\"lerp_kernel_scalar\" not implemented for '{name}'")
 
 
 def _refuse_other_type(name: str, input: Any, other: Any) -> None:

@@ -67,7 +67,7 @@ def unary(
             return (derivative(g, array, None) if keeps == "input" else derivative(g, None, array),)
 
     Fast.__name__ = Fast.__qualname__ = name
-    spec.node = Fast
+    spec.node, spec.fast = Fast, True
 
     def call(input: Any, *, out: Any = None) -> Any:
         kind = type(input)
@@ -185,7 +185,7 @@ def binary(
             )
 
     Fast.__name__ = Fast.__qualname__ = name
-    spec.node = Fast
+    spec.node, spec.fast = Fast, True
 
     def form(slow: Callable) -> Callable:
         """The operation, with the way that everything else than plain tensors and numbers goes."""
@@ -210,6 +210,7 @@ def binary(
                         try:
                             y = value(a, b, out=...)
                         except ValueError as error:
+                            spec.check_recordable((input, other), {})
                             raise broadcast_error(error, (a, b)) from None
                         result = new(Tensor)
                         result.array, result.leaf, result._grad, result._view, result._hooks = (
@@ -320,7 +321,7 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
             return (derivative(g, array, *numbers),)
 
     Fast.__name__ = Fast.__qualname__ = spec.node.__name__
-    spec.node = Fast
+    spec.node, spec.fast = Fast, True
 
     @functools.wraps(operation.__wrapped__)  # type: ignore[attr-defined]
     def call(input: Any, *numbers: Any, **options: Any) -> Any:
@@ -413,7 +414,12 @@ def written(spec: Op, value: Callable) -> Callable:
                     b = (constants32 if dtype is float32 else constants64).get(other)
                     if b is None:
                         b = constant(other, dtype)
-                elif (kind is Tensor or kind is Parameter) and other.array.dtype is dtype and not needs_record(other):
+                elif (
+                    (kind is Tensor or kind is Parameter)
+                    and other.array.dtype is dtype
+                    and (other.version is not self.version or other is self)
+                    and not needs_record(other)
+                ):
                     b = other.array
                 if b is not None and (b.shape == a.shape or b.ndim == 0):
                     value(a, b, a)

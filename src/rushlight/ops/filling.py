@@ -58,7 +58,7 @@ _fill_number.__name__ = _fill_tensor.__name__ = "fill"  # in errors
 _number, _tensor = op("FillBackward0", **NUMBER)(_fill_number), op("FillBackward1", **TENSOR)(_fill_tensor)
 _number_in, _tensor_in = (
     inplace(op("FillBackward2", idempotent=True, **NUMBER)(_fill_number)),
-    inplace(op("FillBackward3", idempotent=True, **TENSOR)(_fill_tensor)),
+    inplace(op("FillBackward3", overlap="anywhere", **TENSOR)(_fill_tensor)),
 )
 
 

@@ -21,11 +21,12 @@ from .define import inplace, op
 from .filling import fill_
 from .inplace import copy_
 from .levels import is_open, top_level
+from .nodes import Positions
 from .place import zeros_as
 from .promotion import as_type, fit, raw
 from .showing import shown
-from .views import alias, select, slice_along, unsqueeze
-from .writing import bump, check_writable
+from .views import alias, expand, select, slice_along, unsqueeze, view_as_shape
+from .writing import bump, check_apart, check_history, check_single, check_writable
 
 __all__ = ["index_put"]
 
@@ -66,7 +67,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         which = (0, index.start, index.stop, step)
         return shown(self, array[index], ((Slice, array.shape, which),), 2)
     if kind is Tensor and index.array.ndim and index.array.dtype == np.int64 and array.ndim:
-        return _index(self, (index.array.copy(),))
+        return _index(self, _watched((index.array,), (index,)))
     items = index if kind is tuple else _as_items(index)
     for item in items:
         kind = type(item)
@@ -221,7 +222,14 @@ def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
             dim += item is not None
     if all(position is None for position in positions):
         return tuple(basic), None
-    return tuple(basic), tuple(positions)
+    return tuple(basic), _watched(positions, items)
+
+
+def _watched(positions: Any, items: Any) -> Positions:
+    """Positions that remember the tensors among the items of an index: those must not change before backward."""
+    watched = Positions(positions)
+    watched.tensors = tuple(item for item in items if isinstance(item, Tensor))
+    return watched
 
 
 def _check_mask(mask: ndarray, shape: tuple, dim: int, at: int) -> None:
@@ -340,9 +348,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     items = index if type(index) is tuple else _as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
         return _recorded_setitem(self, items, value)
-    if open_levels.get() and top_level((self, items, value)) is not None:
+    if value.version is self.version or (open_levels.get() and top_level((self, items, value)) is not None):
         return _recorded_setitem(self, items, value)
-    check_writable(self, "index_put_", False, idempotent=not given)
+    check_writable(self, "index_put_", False, idempotent=True)
     basic, positions = _separate(self.array.shape, items)
     if positions is not None and given and not _is_fill(items, value):
         _check_same_type(self, value)
@@ -351,6 +359,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
     except IndexError:
         raise _out_of_range(self.array.shape, basic) from None
+    if positions is None and given:
+        check_single(part)
     write(part, positions, value.array)
     bump(self, "setitem", current_frame(1))
     return None
@@ -435,22 +445,26 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
         if _is_fill(items, value):
             value = as_same_type(value, part)
         _check_same_type(part, value)
-        index_put_in(part, positions, value)
+        shape = _without_leading_ones(value.array.shape)
+        index_put_in(part, positions, value if shape == value.array.shape else view_as_shape(value, shape))
         return
-    lead = value.array.ndim - part.array.ndim
-    if lead > 0 and value.array.shape[:lead] == (1,) * lead:
-        from .views import reshape
-
-        value = reshape(value, value.array.shape[lead:])
-    _check_expands(value.array, part.array.shape)
-    if value.array.ndim or not part.array.ndim:
+    if value.array.shape == part.array.shape:
         copy_(part, value)
-    else:
+    elif not value.array.ndim:
         fill_(part, value)
+    else:
+        value = view_as_shape(value, _without_leading_ones(value.array.shape))
+        copy_(part, value if value.array.shape == part.array.shape else expand(value, part.array.shape))
+
+
+def _without_leading_ones(shape: tuple) -> tuple:
+    return shape[next((i for i, n in enumerate(shape) if n != 1), len(shape)) :]
 
 
 @op(
     "IndexPutBackward0",
+    overlap="anywhere",
+    idempotent=True,
     input=lambda g, positions, accumulate: g if accumulate else _index_put(g, positions, zeros_as(g, ()), False),
     values=lambda g, positions, values_shape, values_dtype: fit(_index(g, positions), values_shape, values_dtype),
 )
@@ -460,7 +474,14 @@ def _index_put(input, positions, values, accumulate=False):
     return out
 
 
-index_put_in = inplace(_index_put)
+_index_put_in = inplace(_index_put)
+
+
+def index_put_in(self: Tensor, positions: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
+    """`index_put_` by positions."""
+    check_history(self, "index_put_", values.requires_grad)
+    check_apart(self, (values,), same=False)
+    return _index_put_in(self, positions, values, accumulate)
 
 
 def _positions_of(input: Tensor, indices: Any) -> tuple:
@@ -478,7 +499,7 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         else:
             positions.append(None if array is None else array.astype(np.int64))
-    return tuple(positions)
+    return _watched(positions, indices)
 
 
 def _check_same_type(input: Any, values: Any) -> None:

@@ -17,7 +17,7 @@ from .nodes import make_node
 from .place import zeros_as
 from .promotion import as_type, broadcast_error, fit
 from .strided import Geometry, as_strided_within, laid_out
-from .writing import bump, needs_record, set_history, unrecorded
+from .writing import bump, check_single, needs_record, set_history, unrecorded
 
 
 class CopySlices(Node):
@@ -28,10 +28,14 @@ class CopySlices(Node):
 
     __slots__ = ()
 
+    def name(self) -> str:
+        return "torch::autograd::CopySlices"
+
     def run(self, g: Any) -> tuple:
         inner, show, whole = self.saved
         result = laid_out(g, whole)
         part = show(result)
+        check_single(part)  # as in PyTorch, which lets an expanded tensor be filled but cannot go back through it
         parts = inner.run(part.copy())
         part[...] = 0 if parts[0] is None else parts[0]
         return (result, *parts[1:])
@@ -40,6 +44,7 @@ class CopySlices(Node):
         inner, show, whole = self.saved
         result = laid_out(g, whole)
         part = show(result)
+        check_single(part.array)
         parts = inner.run_recorded(clone(part))
         if isinstance(parts[0], Layered):
             result = laid_out(_at_levels_of(parts[0], g), whole)
@@ -86,8 +91,7 @@ def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
 def rederive(target: Tensor) -> None:
     """Derive the history of a view anew from that of its base."""
     view: Any = target._view
-    if target.node is None and edge_of(view.base) is None:
-        view.seen = target._version
+    if target.node is None and not view.base.requires_grad:
         return
     if view.made != View.DEFAULT:
         refuse(target, "its base or another view of its base has been modified inplace")
@@ -137,26 +141,26 @@ UNRECORDED = {
 }
 
 
-def refuse(target: Tensor, what: str) -> None:
+def refuse(target: Tensor, what: str, name: str = "") -> None:
     """The error for an in-place operation on a view that cannot take one."""
     made = target._view.made  # type: ignore[union-attr]
     node = target.node
-    output = (
-        "" if node is None else f"Output {target.output_nr} of {(node.edges[0] if type(node) is Slot else node).name()}"
-    )
-    if made in UNRECORDED:
-        mode, change = UNRECORDED[made]
-        start = f"{output} is a view of a view which" if output else "A view"
-        words = f"{start} was created in {mode} and {what.replace('modified inplace', change)}. {REASONS[made]}"
-    else:
-        words = f"{output or 'This tensor'} is a view and {what}. {REASONS[made]}"
-    past = what.endswith("modified inplace")
+    mode, change = UNRECORDED[View.INFERENCE if made == View.INFERENCE else View.NO_GRAD]
+    start = f"A view was created in {mode}"
+    if node is not None:
+        made_of = (node.edges[0] if type(node) is Slot else node).name().partition("Backward")[0]
+        start = f"Output {target.output_nr} of {made_of} is a view"
+        if made in UNRECORDED:
+            start += f" of a view which was created in {mode}"
+    past = what.endswith("has been modified inplace")
+    if node is None or made in UNRECORDED:
+        what = what.replace("modified inplace", change)
     view = sentence(target.origin) if node is None and hasattr(target, "origin") else node and made_by(node)
     raise RuntimeError(
         explained(
-            words,
+            f"{start} and {what}. {REASONS[made]}",
             f"The view: {view}" if view else "",
-            f"The change: {last_change(target.version) if past else here()}",
+            f"The change: {last_change(target.version) if past else f'{name} at {here()}'}",
         )
     )
 
@@ -186,6 +190,7 @@ def _unequal(input: np.ndarray, src: np.ndarray) -> Exception:
     )
 
 
+copy.op.node.name = lambda node: "torch::autograd::CopyBackwards"
 _copy_recorded = inplace(copy)
 
 
@@ -196,7 +201,13 @@ def copy_(input: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     >>> torch.zeros(2).copy_(torch.tensor([1, 2]))
     tensor([1., 2.])
     """
-    if unrecorded(input) and type(src) is Tensor and src.array.shape == input.array.shape and not needs_record(src):
+    if (
+        unrecorded(input)
+        and type(src) is Tensor
+        and src.array.shape == input.array.shape
+        and src.version is not input.version
+        and not needs_record(src)
+    ):
         np.copyto(
             input.array, src.array if src.array.dtype == input.array.dtype else as_type(src.array, input.array.dtype)
         )

@@ -53,13 +53,19 @@ def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
     return out
 
 
-@op("MaskedFillBackward0", input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape))
+@op(
+    "MaskedFillBackward0",
+    idempotent=True,
+    input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
+)
 def _fill_with(input, mask, value):
     return _filled(input, mask, value)
 
 
 @op(
     "MaskedFillBackward1",
+    overlap="anywhere",
+    idempotent=True,
     input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
     value=lambda g, mask, value_dtype: fit(masked_total(g, mask), (), value_dtype),
 )
@@ -128,6 +134,7 @@ def masked_select(input, mask):
 
 @op(
     "MaskedScatterBackward0",
+    overlap="anywhere",
     input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
     source=lambda g, mask, source_shape: _masked_scatter_backward(g, mask, source_shape),
 )

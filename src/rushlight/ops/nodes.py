@@ -118,6 +118,28 @@ def copied(tensor: Tensor) -> Tensor:
     return wrap(tensor.array.copy())
 
 
+class Positions(tuple):
+    """Where an index points along each axis, as arrays, with None for all of an axis; and the tensors that said so."""
+
+    tensors: tuple[Tensor, ...] = ()
+
+
+class SavedPositions:
+    """Kept positions, with the versions of the tensors that they came from."""
+
+    __slots__ = ("positions", "tensors")
+
+    def __init__(self, positions: Positions) -> None:
+        self.positions = positions
+        self.tensors = tuple(Saved(tensor.array, tensor.version, None) for tensor in positions.tensors)
+
+    def load(self, node: Node) -> Positions:
+        """The positions; an error if one of the tensors has been changed since."""
+        for saved in self.tensors:
+            saved.load(node)
+        return self.positions
+
+
 class Facts(dict):
     """What a derivative asks for where none of it is an array: backward has nothing to release and may run again."""
 
@@ -183,6 +205,8 @@ class Backward(Node):
         for name, value in self.saved.items():
             if isinstance(value, Kept):
                 value = value.load_tensor(self) if recorded else value.load(self)
+            elif type(value) is SavedPositions:
+                value = value.load(self)
             kept[name] = value
         return kept
 
@@ -193,6 +217,11 @@ class Backward(Node):
         if self.composite is not None:
             return through_composite(self, g)
         return self.apply(g, self.kept(True))
+
+    def run_undefined(self, recorded: bool) -> tuple:
+        if isinstance(self.saved, dict) or type(self).kept is not Backward.kept:
+            self.kept(False)  # what was saved must be there, as in PyTorch
+        return super().run_undefined(recorded)
 
     def written(self) -> None:
         """The saved result is the one that an in-place operation has just written."""
@@ -220,17 +249,14 @@ class Cut(Backward):
     __slots__ = ()
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
-        return (
-            np.zeros(kept["shape"], g.dtype)
-            if not isinstance(g, Tensor)
-            else wrap(np.zeros(kept["shape"], g.array.dtype)),
-        )
+        recorded, metas = isinstance(g, Tensor), kept["metas"]
+        return tuple(None if edge is None else zeros(meta, recorded) for edge, meta in zip(self.edges, metas))
 
 
 @functools.cache
 def cut(name: str) -> type[Cut]:
     """The class of nodes of an operation without a derivative."""
-    return type(f"{name.capitalize()}Backward0", (Cut,), {"__slots__": ()})
+    return type(name, (Cut,), {"__slots__": ()})
 
 
 class ElementwiseBackward(Backward):
@@ -255,6 +281,8 @@ class MultiBackward(Backward):
     outputs: list[tuple[tuple, np.dtype]]
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+        if all(part is None for part in g.values()):
+            return self.run_undefined(False)
         recorded = any(isinstance(part, Tensor) for part in g.values())
         g = [zeros(meta, recorded) if g.get(i) is None else g[i] for i, meta in enumerate(self.outputs)]
         return super().apply(g, kept)

@@ -369,21 +369,26 @@ def _geometric(input, p, *, generator=None):
     return _fill(input, generator, sampling.geometric, float(p))
 
 
-@op("BernoulliBackward0", input=_no_gradient)
 def _bernoulli_in(input, p=0.5, *, generator=None):
     return _bernoulli(input, p, generator)
+
+
+_bernoulli_each = op("BernoulliBackward1", input=_no_gradient)(_bernoulli_in)
+_bernoulli_all = op("BernoulliBackward2", input=_no_gradient)(_bernoulli_in)
 
 
 _NOT_GIVEN = object()
 
 
-@op("RandomBackward0", input=_no_gradient)
 def _random(input, from_=_NOT_GIVEN, to=_NOT_GIVEN, *, generator=None):
     if from_ is _NOT_GIVEN and to is _NOT_GIVEN:
         return _fill(input, generator, sampling.whole_numbers)
     low, high = (0, from_) if to is _NOT_GIVEN else (0 if from_ is _NOT_GIVEN else from_, to)
     high = None if high is None else operator.index(high)
     return _fill(input, generator, sampling.integers, operator.index(low), high)
+
+
+_random_ranges = tuple(op(f"RandomBackward{i}", input=_no_gradient)(_random) for i in range(3))
 
 
 def _method(operation: Callable, name: str, doc: str) -> Callable:
@@ -399,5 +404,15 @@ log_normal_ = _method(_log_normal, "log_normal_", "numbers whose logarithm is no
 cauchy_ = _method(_cauchy, "cauchy_", "numbers of the Cauchy distribution")
 exponential_ = _method(_exponential, "exponential_", "numbers of the exponential distribution of rate `lambd`")
 geometric_ = _method(_geometric, "geometric_", "numbers of trials up to the first success, of probability `p`")
-bernoulli_ = _method(_bernoulli_in, "bernoulli_", "ones, of probability `p` (a number or a tensor), and zeros")
-random_ = _method(_random, "random_", "whole numbers in [from, to), without bounds in all that the type counts to")
+_bernoulli_each_in, _bernoulli_all_in = inplace(_bernoulli_each), inplace(_bernoulli_all)
+_random_in = tuple(map(inplace, _random_ranges))
+
+
+def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:
+    """Fill the tensor with ones, of probability ``p`` (a number or a tensor), and zeros."""
+    return (_bernoulli_each_in if isinstance(p, Tensor) else _bernoulli_all_in)(self, p, generator=generator)
+
+
+def random_(self: Tensor, *bounds: Any, generator: Any = None, **named: Any) -> Tensor:
+    """Fill the tensor with whole numbers in [from, to), without bounds in all that the type counts to."""
+    return _random_in[2 - min(len(bounds) + len(named), 2)](self, *bounds, generator=generator, **named)

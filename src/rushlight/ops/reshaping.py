@@ -13,7 +13,7 @@ from .levels import is_open
 from .nodes import make_node
 from .showing import in_order, node_class
 from .strided import Geometry, as_strided_within
-from .writing import bump, leaf_changed
+from .writing import bump, check_history, set_history
 
 
 def reshaping(name: str, operation: Callable, node: str) -> Callable:
@@ -24,18 +24,22 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
     def method(self: Any, *parameters: Any, **options: Any) -> Tensor:
         if options:
             parameters = in_order(compute, parameters, options)
-        if recording.get() and self.leaf:
-            raise leaf_changed(self, name)
-        before = self.array
+        check_history(self, name)
+        edge, before, view = edge_of(self), self.array, self._view
         if is_open(self):
             self.level.reshape(self, lambda part: method(part, *parameters))
         else:
             self.array = compute(before, *parameters)
         bump(self, name, current_frame(1))
-        edge = edge_of(self)
-        if edge is not None and recording.get() and self._view is None:
-            self.node = make_node(cls, (edge,), (), current_frame(1))
-            self.node.fit = before.shape, parameters
+        if edge is not None and recording.get():
+            node = make_node(cls, (edge,), (), current_frame(1))
+            node.fit = before.shape, parameters
+            set_history(self, node)
+            if view is not None:
+                view.seen = self._version
+        if view is not None and view.replay is not None:
+            first = view.replay
+            view.replay = lambda base: operation(first(base), *parameters)
         return self
 
     method.__name__ = method.__qualname__ = name

@@ -18,7 +18,7 @@ from ..autograd.origin import remember
 from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
 from .levels import is_open
 from .sizes import KINDS, with_shapes
-from .writing import compose
+from .writing import check_views, compose
 
 ndarray = np.ndarray
 
@@ -80,6 +80,7 @@ def viewing(name: str, rule: Callable, batch: Any = None) -> Callable:
                 try:
                     array = compute(input.array, *parameters)
                 except KINDS as error:
+                    check_views((input,))
                     raise with_shapes(error, compute.__name__.strip("_"), (("input", input),)) from None
                 return shown(input, array, ((cls, input.array.shape, parameters),), 2)
             if kind is ndarray or isinstance(input, np.generic):
@@ -131,7 +132,7 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
         edge: Any = of if of.leaf else of.node
     else:
         replay = None if seen.replay is None else compose(of, array, None)
-        out._view = View(seen.base, replay, seen.made or made, number)
+        out._view = View(seen.base, replay, made or seen.made, number)
         edge = view_edge(of)
     if recorded and edge is not None:
         frame = current_frame(depth)

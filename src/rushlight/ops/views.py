@@ -18,6 +18,7 @@ from .define import op
 from .place import place
 from .promotion import raw
 from .showing import viewing
+from .writing import check_views
 
 __all__ = [
     "adjoint", "broadcast_shapes", "broadcast_tensors", "broadcast_to", "diagonal", "flatten", "moveaxis", "movedim",
@@ -207,6 +208,9 @@ def view_as_shape(input, *size):
         ) from None
 
 
+_reshape_alias = viewing("ReshapeAliasBackward0", view_as_shape.node.rule)(view_as_shape.compute)
+
+
 def view(input: Tensor, *size: Any, dtype: dtypes.dtype | None = None) -> Tensor:
     """The same memory under another shape, or read as another type.
 
@@ -283,8 +287,9 @@ def reshape(input, *shape):
         return view_as_shape(input, *shape)
     size = resolve_size(shape, input.array.size)
     try:
-        return view_as_shape(input, size)
+        return _reshape_alias(input, size)
     except RuntimeError:
+        check_views((input,))
         from .convert import contiguous
 
         return _unsafe_view(contiguous(input), size)

@@ -13,7 +13,7 @@ from ..autograd.hooks import move_retained
 from ..autograd.modes import inferring, recording
 from ..autograd.node import changed_at, current_frame, explained, here, inside, user_place
 from ..autograd.origin import made
-from ..tensor import Parameter, Tensor, View, inference_cell
+from ..tensor import Parameter, Tensor, View, address, edge_of, inference_cell
 
 ndarray = np.ndarray
 
@@ -24,10 +24,10 @@ def show(out: Tensor, of: Tensor, made: int = View.DEFAULT, replay: Callable | N
     if out.version is inference_cell:
         return
     base = of if of._view is None else of._view.base
-    if made == View.DEFAULT and not recording.get():
+    if not recording.get():
         made = View.INFERENCE if inferring.get() else View.NO_GRAD
     if of._view is not None:
-        made = of._view.made or made
+        made = made or of._view.made
         replay = compose(of, out.array, replay)
     out._view = View(base, replay, made, out.version[0])
 
@@ -48,6 +48,14 @@ def compose(of: Tensor, array: ndarray, again: Callable | None) -> Callable | No
     return lambda base: second(first(base))
 
 
+def check_views(tensors: Iterable[Tensor]) -> None:
+    """Refuse views whose history has become unusable: in PyTorch that error comes before that of the operation."""
+    tensors = tuple(tensors)
+    if recording.get() and any(tensor.requires_grad for tensor in tensors):
+        for tensor in tensors:
+            edge_of(tensor)
+
+
 def unrecorded(target: Tensor) -> bool:
     """Whether a plain tensor can be overwritten at once: nothing recorded, nothing overlapping, versions counted."""
     kind = type(target)
@@ -64,14 +72,42 @@ def needs_record(tensor: Tensor) -> bool:
     return recording.get() and tensor.requires_grad
 
 
+def check_history(target: Tensor, name: str, recorded: bool = False) -> None:
+    """Refuse a change that autograd could not follow; ``recorded`` because of another operand than the target."""
+    if not recording.get():
+        return
+    view = target._view
+    required = target.leaf or target.node is not None or view is not None and view.base.requires_grad
+    if view is not None and (recorded or required):
+        if view.made != View.DEFAULT:
+            from .inplace import refuse
+
+            refuse(target, "is being modified inplace", name)
+        if required and view.base.is_leaf:
+            raise RuntimeError(
+                explained(
+                    "a view of a leaf Variable that requires grad is being used in an in-place operation.",
+                    f"It is changed by {name} at {here()}",
+                    f"The view: {made(target)}",
+                    f"The leaf: {made(view.base)}",
+                    "Use torch.no_grad() around the change, or change a .clone().",
+                )
+            )
+    if required and target.node is None:  # also a view whose base got a history: as in PyTorch, until it is looked at
+        raise RuntimeError(
+            explained(
+                "a leaf Variable that requires grad is being used in an in-place operation.",
+                f"It is changed by {name} at {here()}",
+                f"The leaf: {made(target)}",
+                "Use torch.no_grad() around the change, or change .data or a .clone().",
+            )
+        )
+
+
 def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool = False) -> None:
     """Refuse what must not be overwritten, before anything is changed; ``idempotent`` changes may repeat an element."""
+    check_history(target, name, recorded)
     array = target.array
-    if recording.get() and (recorded or target.requires_grad):
-        if target._view is not None:
-            check_history(target, name)
-        if target.leaf:
-            raise leaf_changed(target, name)
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
             explained(
@@ -82,58 +118,29 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
                 f"The tensor: {made(target)}",
             )
         )
-    if (
-        not idempotent
-        and array.size > 1
-        and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))
-    ):
+    if not idempotent:
+        check_single(array)
+
+
+def check_single(array: ndarray) -> None:
+    """Refuse to write where several elements share a place in memory."""
+    if array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
 
 
-def check_history(target: Tensor, name: str) -> None:
-    """Refuse a view whose history, with that of its base, the in-place operation of this name cannot rewrite."""
-    view: Any = target._view
-    if view.made != View.DEFAULT:
-        from .inplace import refuse
-
-        refuse(target, f"is being modified inplace by {name}")
-    if target.requires_grad and view.base.is_leaf:
-        raise RuntimeError(
-            explained(
-                "a view of a leaf Variable that requires grad is being used in an in-place operation.",
-                f"It is changed by {name} at {here()}",
-                f"The view: {made(target)}",
-                f"The leaf: {made(view.base)}",
-                "Use torch.no_grad() around the change, or change a .clone().",
-            )
-        )
-
-
-def leaf_changed(leaf: Tensor, name: str) -> RuntimeError:
-    """The error for an in-place operation on a leaf that requires grad."""
-    return RuntimeError(
-        explained(
-            "a leaf Variable that requires grad is being used in an in-place operation.",
-            f"It is changed by {name} at {here()}",
-            f"The leaf: {made(leaf)}",
-            "Use torch.no_grad() around the change, or change .data or a .clone().",
-        )
-    )
-
-
-def check_apart(target: ndarray, other: ndarray) -> None:
-    """Refuse an operand that overlaps the target, other than in every element."""
-    if not (target.size and other.size and _is_dense(target) and _is_dense(other)):
-        return
-    (start, end), (other_start, other_end) = (
-        np.lib.array_utils.byte_bounds(target),
-        np.lib.array_utils.byte_bounds(other),
-    )
-    same = (start, end, target.strides) == (other_start, other_end, other.strides)
-    if not same and start < other_end and other_start < end:
+def check_apart(target: Tensor, others: Iterable[Tensor], same: bool = True) -> None:
+    """Refuse operands that overlap the target; ``same``: unless each element lies where the target's does."""
+    array = target.array
+    for other in others:
+        if not np.may_share_memory(array, other.array):
+            continue
+        if other is not target and not (_is_dense(array) and _is_dense(other.array)):
+            continue  # too hard to say, as PyTorch has it
+        if same and (address(array), array.strides) == (address(other.array), other.array.strides):
+            continue
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
             "memory location. Please clone() the tensor before performing the operation."
