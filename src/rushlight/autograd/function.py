@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from ..ops.custom import arrived, checked, link, undifferentiable
+from ..ops.custom import arrived, checked, link, settle, undifferentiable
+from ..ops.levels import top_level
 from ..ops.saving import SavedTensor
 from ..tensor import Tensor, edge_of
 from .engine import FREED
-from .modes import IN_FORWARD, asked, no_grad, recording
+from .modes import IN_FORWARD, asked, no_grad, open_levels, recording, transforming
 from .nesting import nested
 from .node import Bundle, Node, current_frame, explained, freed_by, next_number, user_place
 
@@ -92,6 +93,7 @@ class BackwardCFunction(Node, FunctionCtx):
         self.needs_input_grad = tuple([isinstance(arg, Tensor) and arg.requires_grad for arg in args])
         self.inputs: list = []  # the shape and type of each tensor among the arguments
         self.outputs: list = []  # the same of each output, None for what is no tensor
+        self.differentiable: list = []  # whether each output may have a derivative
         self.kept: list = []
         self.freed = False
 
@@ -157,6 +159,11 @@ class BackwardCFunction(Node, FunctionCtx):
     def __repr__(self) -> str:
         return f"<torch.autograd.function.{type(self).__name__} object at {id(self):#x}>"
 
+    def join(self, edges: list, tensors: list) -> None:
+        """Take the node into the graph: the gradients of these tensors go to these edges."""
+        self.edges = tuple(edges)
+        self.inputs = [(tensor.array.shape, tensor.array.dtype) for tensor in tensors]
+
     def has_own_setup(self) -> bool:
         """Whether forward takes no ctx, which another method fills."""
         return self._forward_cls.setup_context is not Function.setup_context
@@ -164,15 +171,9 @@ class BackwardCFunction(Node, FunctionCtx):
     def apply(self, *args: Any) -> Any:
         """What the user's backward gives for these gradients of the outputs."""
         cls = self._forward_cls
-        own_vjp = cls.vjp is not Function.vjp
-        if own_vjp and cls.backward is not Function.backward:
-            raise RuntimeError(
-                "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only "
-                f"implement one of them in {cls.__name__}."
-            )
         if cls.boxed_grads_call:
             args = ([*args],)
-        return (cls.vjp if own_vjp else cls.backward)(self, *args)
+        return backward_of(cls)(self, *args)
 
     def apply_jvp(self, *args: Any) -> Any:
         """What the user's jvp gives for these tangents of the inputs."""
@@ -188,6 +189,17 @@ class BackwardCFunction(Node, FunctionCtx):
     def run_undefined(self, on_tensors: bool) -> tuple:
         g = Bundle(len(self.outputs), {})
         return self.run_recorded(g) if on_tensors else self.run(g)
+
+
+def backward_of(cls: type[Function]) -> Callable:
+    """A Function's backward, which may also be called vjp."""
+    own_vjp = cls.vjp is not Function.vjp
+    if own_vjp and cls.backward is not Function.backward:
+        raise RuntimeError(
+            "Implementing both 'backward' and 'vjp' for a custom Function is not allowed. You should only implement "
+            f"one of them in {cls.__name__}."
+        )
+    return cls.vjp if own_vjp else cls.backward
 
 
 class FunctionMeta(type):
@@ -223,10 +235,12 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
     tensor(6.)
 
     Attributes:
+        generate_vmap_rule: vmap runs the methods on batches, for they are written in operations that can be batched.
         clear_saved_tensors_on_access: let go of what was saved when backward asks for it, which it may do once.
         boxed_grads_call: backward gets its gradients as one list, from which it may remove what it needs no more.
     """
 
+    generate_vmap_rule = False
     clear_saved_tensors_on_access = False
     boxed_grads_call = False
 
@@ -271,6 +285,22 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
             "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
         )
 
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple, *args: Any) -> Any:
+        """The operation for a whole batch, which `torch.vmap` asks for.
+
+        Args:
+            info: ``info.batch_size`` and ``info.randomness``.
+            in_dims: for each argument its batch axis, or None.
+
+        Returns:
+            The outputs, and for each its batch axis or None.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or set "
+            "generate_vmap_rule=True."
+        )
+
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run the operation and record it.
@@ -281,35 +311,72 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
 
         Raises:
             TypeError: an argument is missing, unknown or keyword-only, or something saved is no tensor.
-            RuntimeError: an input was changed in place that must not be, or without being returned.
+            RuntimeError: an input was changed in place that must not be, or without being returned; or a transformation
+                of `torch.func` needs a method that there is not.
         """
         own_setup = cls.setup_context is not Function.setup_context
+        if transforming.get():
+            from .transformed import check_methods
+
+            check_methods(cls)
         if own_setup:
             args, kwargs = _with_defaults(cls.forward, args, kwargs)
         if kwargs:
             args = _by_position(cls.forward, args, kwargs, 0 if own_setup else 1)
         node = cls._backward_cls(args)
-        tensors = [arg for arg in args if isinstance(arg, Tensor)]
-        outer, outer_asked = recording.get(), asked.get()
-        recorded = bool(outer) and True in node.needs_input_grad
-        if recorded:
-            node.edges = tuple([edge_of(tensor) for tensor in tensors])
-            node.inputs = [(tensor.array.shape, tensor.array.dtype) for tensor in tensors]
+        if True in node.needs_input_grad or open_levels.get():
             node.code, node.instruction = user_place(current_frame(1))
+        output = perform(node, args)
+        settle(node)
+        return output
+
+
+def perform(node: BackwardCFunction, args: tuple) -> Any:
+    """What a Function returns, at the highest level of the open transformations that its arguments belong to."""
+    level = top_level(args) if open_levels.get() else None
+    if level is None:
+        return perform_plainly(node, args)
+    from .transformed import perform_at
+
+    return perform_at(level, node, args)
+
+
+def perform_plainly(node: BackwardCFunction, args: tuple) -> Any:
+    """What a Function returns, from its forward."""
+    cls = node._forward_cls
+    tensors = [arg for arg in args if isinstance(arg, Tensor)]
+    recorded = bool(recording.get()) and True in node.needs_input_grad
+    if recorded:
+        node.join([edge_of(tensor) for tensor in tensors], tensors)
+    with in_forward():
+        if node.has_own_setup():
+            output = cls.forward(*args)
+            cls.setup_context(node, args, output)
+        else:
+            output = cls.forward(node, *args)
+    return linked(node, tensors, output, recorded)
+
+
+def linked(node: BackwardCFunction, tensors: list, output: Any, recorded: bool, counted: bool = False) -> Any:
+    """What forward has returned, with its place in the graph; see `link`."""
+    single = not isinstance(output, tuple)
+    outputs = link(node, tensors, (output,) if single else output, recorded, counted)
+    return outputs[0] if single else outputs
+
+
+class in_forward:
+    """Nothing is recorded in a ``with`` block."""
+
+    __slots__ = ("before",)
+
+    def __enter__(self) -> None:
+        self.before = recording.get(), asked.get()
         recording.set(IN_FORWARD)
         asked.set(False)
-        try:
-            if own_setup:
-                output = cls.forward(*args)
-                cls.setup_context(node, args, output)
-            else:
-                output = cls.forward(node, *args)
-        finally:
-            recording.set(outer)
-            asked.set(outer_asked)
-        single = not isinstance(output, tuple)
-        outputs = link(node, tensors, (output,) if single else output, recorded)
-        return outputs[0] if single else outputs
+
+    def __exit__(self, *exception: object) -> None:
+        recording.set(self.before[0])
+        asked.set(self.before[1])
 
 
 def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

@@ -37,6 +37,7 @@ inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 intercepting: ContextVar[Any] = ContextVar("intercepting", default=None)
 """What stands between operations and the graph, such as hooks on what is saved: an `ops.saving.Interception`."""
 open_levels: ContextVar[tuple] = ContextVar("open_levels", default=())  # of forward mode and vmap, see `ops.levels`
+transforming: ContextVar[bool] = ContextVar("transforming", default=False)  # whether `torch.func` calls the code
 asked: ContextVar[bool] = ContextVar("asked", default=True)  # grad mode within inference mode, where it changes nothing
 
 

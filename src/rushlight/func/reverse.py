@@ -10,7 +10,7 @@ from .. import autograd, ops
 from ..autograd.engine import reachable
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import Node
-from ..ops.levels import bare, fresh, recorded, zeros_like
+from ..ops.levels import bare, differentiated, fresh, recorded, zeros_like
 from ..tensor import Tensor, edge_of
 from . import trees
 from .vmap import vmap
@@ -121,7 +121,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
         chosen = picked(args, argnums)
         leaves, rebuild = trees.flatten(chosen)
         graph = Graph(leaves)
-        with recorded():
+        with differentiated():
             output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
         output, aux = parted(output, has_aux, "grad_and_value(f)(*args)")
         _check_scalar(output)
@@ -186,7 +186,7 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """
     leaves, rebuild = trees.flatten(primals)
     graph = Graph(leaves)
-    with recorded():
+    with differentiated():
         output = func(*rebuild(graph.inputs))
     output, aux = parted(output, has_aux, "vjp(f, *primals)")
     outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
@@ -232,7 +232,7 @@ def jacrev(
         chosen = picked(args, argnums)
         leaves, rebuild = trees.flatten(chosen)
         graph = Graph(leaves)
-        with recorded():
+        with differentiated():
             output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
         output, aux = parted(output, has_aux, "jacrev(f)(*args)")
         outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
@@ -249,6 +249,7 @@ def jacobian_of(graph: Graph, chunk_size: int | None) -> list[list[Tensor]]:
     """For each output of a graph its derivatives by each input."""
     basis = standard_basis(graph.outputs)
     pulled = vmap(lambda *rows: tuple(graph.gradients(list(rows))), chunk_size=chunk_size)(*basis)
+    pulled = [graph.released(rows) for rows in pulled]
     table: list[list[Tensor]] = []
     start = 0
     for output in graph.outputs:
@@ -289,7 +290,7 @@ def linearize(func: Callable, *primals: Any) -> tuple:
     """
     leaves, _ = trees.flatten(primals)
     graph = Graph(leaves)
-    with recorded():
+    with differentiated():
         output = func(*trees.flatten(primals)[1](graph.inputs))
     outputs, rebuild = (
         trees.only_tensors(output, "linearize(f, *primals): expected f(*primals)"),

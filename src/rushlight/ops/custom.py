@@ -14,19 +14,22 @@ from ..autograd.modes import recording
 from ..autograd.node import Bundle, Node, Slot, current_frame, explained, here, next_number, user_place
 from ..autograd.origin import made
 from ..tensor import Tensor, View, alias, edge_of, wrap
-from .nodes import OUTPUT, Saved, make_slot
+from .levels import bare, is_open
+from .nodes import OUTPUT, Kept, keep, make_slot
 from .promotion import fit
 from .saving import current, packed
 from .writing import bump, check_history, rewrite_history, show
 
 
-def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool) -> tuple:
+def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool, counted: bool = False) -> tuple:
     """The outputs of a custom operation as the caller gets them, with their place in the graph if it is recorded.
+
+    Args:
+        counted: what has been changed in place has been counted already, at a lower level of transformations.
 
     Raises:
         RuntimeError: an input marked as dirty is not among the outputs, is a leaf, or is a view that must not be
             overwritten; or what was marked is no tensor.
-        TypeError: what was saved is no tensor.
     """
     dirty = _marked(
         node, "dirty_tensors", "mark_dirty can only accept variables, but argument {place} is of type {kind}"
@@ -34,16 +37,15 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool) -> tup
     silent = _marked(
         node, "non_differentiable", "mark_non_differentiable only accepts variable arguments, but got {kind}"
     )
-    for tensor in dirty:
-        bump(tensor, f"{node.name()} (mark_dirty)", current_frame(2))
+    for tensor in () if counted else dirty:
+        bump(tensor, f"{node.name()} (mark_dirty)", current_frame(1))
     linked: list = []
-    differentiable = 0
     for index, output in enumerate(outputs):
         if isinstance(output, Tensor):
             given, changed = _among(output, inputs), _among(output, dirty)
             node.outputs.append((output.array.shape, output.array.dtype))
-            if recorded and output.array.dtype.kind in "fcV" and not _among(output, silent):
-                differentiable += 1
+            node.differentiable.append(output.array.dtype.kind in "fcV" and not _among(output, silent))
+            if recorded and node.differentiable[index]:
                 end = make_slot(node, index) if len(outputs) > 1 else node
                 output = _changed(output, end, given, node) if changed else _made(output, end, given, node)
             else:
@@ -52,8 +54,9 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool) -> tup
                 output._view.made = View.CUSTOM
         else:
             node.outputs.append(None)
+            node.differentiable.append(False)
         linked.append(output)
-    if differentiable > 1:
+    if recorded and sum(node.differentiable) > 1:
         for output in linked:
             if isinstance(output, Tensor) and output._view is not None:
                 output._view.made = View.MULTI_OUTPUT
@@ -62,12 +65,20 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool) -> tup
             "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
             f"modified inplace must all be outputs of the Function: return what {node.name()} was told to mark_dirty."
         )
-    if recorded:
+    return tuple(linked)
+
+
+def settle(node: Any) -> None:
+    """The call is over: keep what it has saved, if it was recorded, and forget what it has marked.
+
+    Raises:
+        TypeError: what was saved is no tensor.
+    """
+    if node.inputs:
         if recording.get() is not True:
             current().note(node)
-        node.kept = _saved(node, dirty)
+        node.kept = _saved(node, node.dirty_tensors or ())
     node.to_save = node.dirty_tensors = node.non_differentiable = node.saved_for_forward = None
-    return tuple(linked)
 
 
 def _marked(node: Any, attribute: str, complaint: str) -> tuple:
@@ -89,7 +100,7 @@ def _unrecorded(output: Tensor, given: bool, changed: bool, node: Any) -> Tensor
     if not output.requires_grad:
         return _returned(output, node) if given and not changed else output
     if given:
-        return alias(output)
+        return _shared(output)
     if output._view is None:
         output.node, output.leaf = None, False
     return output
@@ -143,9 +154,14 @@ def _returned(tensor: Tensor, node: Any) -> Tensor:
             "override setup_context. You should return and save a view of the input instead, e.g. with x.view_as(x) or "
             "setup ctx inside the forward function itself."
         )
-    view = wrap(tensor.array)
+    view = _shared(tensor)
     show(view, tensor)
     return view
+
+
+def _shared(tensor: Tensor) -> Tensor:
+    """The tensor without history."""
+    return bare(tensor) if is_open(tensor) else alias(tensor)
 
 
 def _among(tensor: Any, tensors: Iterable) -> bool:
@@ -155,20 +171,24 @@ def _among(tensor: Any, tensors: Iterable) -> bool:
 # What a custom Function saves
 
 
-class Given(Saved):
+class Given(Kept):
     """A saved tensor that is not an output: as long as somebody holds it, it is loaded as the same object."""
 
-    __slots__ = ("tensor",)
+    __slots__ = ("kept", "tensor")
 
     def __init__(self, tensor: Tensor) -> None:
-        super().__init__(tensor.array, tensor.version, edge_of(tensor))
-        self.tensor = weakref.ref(tensor)
+        self.kept, self.tensor = keep(tensor, edge_of(tensor)), weakref.ref(tensor)
+        self.place = self.kept.place
+
+    def load(self, node: Node) -> np.ndarray:
+        """The array; an error if it has been changed since."""
+        return self.kept.load(node)
 
     def load_tensor(self, node: Node) -> Tensor:
         """The Tensor that it was."""
         self.load(node)
         tensor = self.tensor()
-        return super().load_tensor(node) if tensor is None else tensor
+        return self.kept.load_tensor(node) if tensor is None else tensor
 
 
 def _saved(node: Any, dirty: tuple) -> list:
@@ -191,13 +211,13 @@ def _saved(node: Any, dirty: tuple) -> list:
     return kept
 
 
-def _kept(tensor: Tensor, node: Node, dirty: tuple) -> Saved:
+def _kept(tensor: Tensor, node: Node, dirty: tuple) -> Kept:
     """A saved tensor; one that comes from the node must not point back at it."""
     edge = edge_of(tensor)
     if edge is node or (tensor._view is not None and _among(tensor, dirty)):
-        return Saved(tensor.array, tensor.version, OUTPUT)
+        return keep(tensor, OUTPUT)
     if type(edge) is Slot and edge.edges[0] is node:
-        return Saved(tensor.array, tensor.version, edge.index)
+        return keep(tensor, edge.index)
     return Given(tensor)
 
 

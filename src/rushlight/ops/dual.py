@@ -188,7 +188,7 @@ class ForwardLevel(Level):
             self.become_dual(target)
         with below(self):
             copy_(target.primal, primal)
-            self._write_tangent(target, tangent)
+            self.write_tangent(target, tangent)
 
     def reshape(self, target: Any, change: Any) -> None:
         with below(self):
@@ -198,7 +198,8 @@ class ForwardLevel(Level):
             change(target.primal)
         target.array = target.primal.array
 
-    def _write_tangent(self, target: Any, tangent: Tensor | None) -> None:
+    def write_tangent(self, target: Any, tangent: Tensor | None) -> None:
+        """Put values into the tangent of a dual number."""
         if tangent is None:
             if target.tangent is not None:
                 target.tangent.zero_()

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.modes import as_recording, open_levels, recording
+from ..autograd.modes import as_recording, open_levels, recording, transforming
 from ..tensor import Tensor, wrap
 from .promotion import raw
 
@@ -74,13 +74,15 @@ class Layered(Tensor):
 @contextmanager
 def opened(level: Level) -> Iterator[Level]:
     """Open a level."""
-    outer = open_levels.get()
+    outer, transformed = open_levels.get(), transforming.get()
     level.number = len(outer)
     open_levels.set((*outer, level))
+    transforming.set(True)
     try:
         yield level
     finally:
         open_levels.set(outer)
+        transforming.set(transformed)
 
 
 @contextmanager
@@ -103,6 +105,18 @@ def recorded() -> Iterator[None]:
         yield
     finally:
         recording.set(outer)
+
+
+@contextmanager
+def differentiated() -> Iterator[None]:
+    """A function is called whose derivative is wanted: operations are recorded, whatever the user's mode is."""
+    outer = transforming.get()
+    transforming.set(True)
+    try:
+        with recorded():
+            yield
+    finally:
+        transforming.set(outer)
 
 
 def is_open(value: Any) -> bool:
