@@ -18,6 +18,17 @@ import rushlight
 Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
+An inplace custom Function is not modifying the forward mode gradients inplace
+An inplace custom Function is not returning the forward mode gradients as-is
+Expected both tensor and its forward grad to be floating point or complex
+Function's jvp returned a gradient at position
+Function's jvp returned an invalid number of forward gradients
+In order to use an autograd.Function with functorch transforms
+To use autograd.Function with vmap
+You tried to vmap over
+but the jvp is not returning a view
+returned an incompatible (output, out_dims) tuple
+to have two returns, an output and out_dims
 Expected primal to be floating point or complex
 Expected tangent to be floating point or complex
 Dual level must be a positive number

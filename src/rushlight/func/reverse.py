@@ -290,7 +290,7 @@ def linearize(func: Callable, *primals: Any) -> tuple:
     """
     leaves, _ = trees.flatten(primals)
     graph = Graph(leaves)
-    with differentiated():
+    with recorded():
         output = func(*trees.flatten(primals)[1](graph.inputs))
     outputs, rebuild = (
         trees.only_tensors(output, "linearize(f, *primals): expected f(*primals)"),
