@@ -29,6 +29,35 @@ You tried to vmap over
 but the jvp is not returning a view
 returned an incompatible (output, out_dims) tuple
 to have two returns, an output and out_dims
+in_dims is not compatible with the structure of `inputs`
+but that input is a Tensor of dimensionality
+expected `in_dims` to be int or a (potentially nested) tuple
+We cannot vmap over non-Tensor arguments
+Expected all tensors to have the same size in the mapped dimension
+must only return Tensors, got type
+out_dims is not compatible with the structure of `outputs`
+can not return a BatchedTensor when out_dim is None
+got no inputs. Maybe you forgot to add inputs
+It looks like you're calling .item() on a Tensor
+It looks like you're attempting to use a Tensor in some data-dependent control flow
+called random operation while in randomness error mode
+Only allowed values for randomness are
+chunk_size should be None or greater than 0
+output dynamic shape
+indexing with a boolean mask
+Dimension out of range
+to return a scalar Tensor, got tensor with
+to return a Tensor, got <class
+positional inputs
+argnums elements must be unique
+argnums must be int or Tuple
+Thing passed to transform API must be Tensor
+should be a tuple: (output, aux) if has_aux is True
+Expected primals to be a tuple
+Expected primals and tangents to have the same python structure
+to return only tensors, got unsupported type
+Expected primals to contain at least one Tensor
+Expected pytree structure of cotangents to be the same
 Expected primal to be floating point or complex
 Expected tangent to be floating point or complex
 Dual level must be a positive number

@@ -28,6 +28,7 @@ class Graph:
             if tensor.array.dtype.kind not in "fcV":
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
         self.recorded = bool(recording.get())  # whether somebody outside may differentiate too
+        self.nested = bool(open_levels.get())  # whether tensors of outer transformations record within these
         self.inputs = [fresh(tensor) for tensor in inputs]
         self.outputs: list[Tensor] = []
         self.shared = False  # whether the outputs depend on more than the inputs, in what is recorded
@@ -59,7 +60,7 @@ class Graph:
                 self.inputs,
                 starts,
                 retain_graph=retain_graph,
-                create_graph=bool(recording.get()) and (outer or bool(open_levels.get())),
+                create_graph=bool(recording.get()) and (outer or self.nested),
                 allow_unused=True,
             )
             if not outer:
@@ -256,7 +257,7 @@ def jacobian_of(graph: Graph, chunk_size: int | None) -> list[list[Tensor]]:
         count = output.array.size
         table.append(
             [
-                ops.reshape(ops.narrow(rows, 0, start, count), (*output.array.shape, *x.array.shape))
+                graph.released(ops.reshape(ops.narrow(rows, 0, start, count), (*output.array.shape, *x.array.shape)))
                 for rows, x in zip(pulled, graph.inputs)
             ]
         )

@@ -190,10 +190,12 @@ class Backward(Node):
     rules: tuple[Rule, ...] = ()
     joint = False  # one rule gives the gradients of all inputs
     composite: Callable | None = None
+    arguments: tuple[str, ...] = ()  # those that are differentiable, and all, where there is a composite
+    parameters: tuple[str, ...] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        needed = frozenset(getattr(cls, "parameters", ())).union(*(rule.needs for rule in cls.rules))
+        needed = frozenset(cls.parameters).union(*(rule.needs for rule in cls.rules))
         for name in needed:
             public = public_name(name)
             setattr(cls, f"_saved_{public}", SavedAttribute(name, False))
