@@ -29,6 +29,7 @@ You tried to vmap over
 but the jvp is not returning a view
 returned an incompatible (output, out_dims) tuple
 to have two returns, an output and out_dims
+Expected at least one Tensor to vmap over
 in_dims is not compatible with the structure of `inputs`
 but that input is a Tensor of dimensionality
 expected `in_dims` to be int or a (potentially nested) tuple

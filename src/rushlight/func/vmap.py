@@ -86,7 +86,7 @@ def split(func: Any, in_dims: Any, args: tuple) -> tuple[int, list, list, Callab
     dims = [_checked(start, dim, leaf) for dim, leaf in zip(dims, leaves)]
     sizes = [leaf.array.shape[dim] for dim, leaf in zip(dims, leaves) if dim is not None]
     if not sizes:
-        raise ValueError(f"{start}at least one of the inputs must have a batch axis, but every in_dim is None.")
+        raise ValueError(f"vmap: Expected at least one Tensor to vmap over, but every in_dim of {in_dims} is None")
     if len(set(sizes)) > 1:
         raise ValueError(
             f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "

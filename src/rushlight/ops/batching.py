@@ -29,10 +29,25 @@ from .levels import Layered, Level, below, mapped
 from .promotion import raw, result_dtype
 from .views import expand, reshape, select
 
-DATA_DEPENDENT = (
-    "vmap: It looks like you're calling .item() on a Tensor, or using one in data-dependent control flow: a batched "
-    "tensor has another value for each element of the batch. Rewrite it with other operations, such as torch.where."
+
+def asking(method: str, words: str) -> Callable:
+    """A method of batched tensors that asks for a value, of which they have one for each element of the batch."""
+
+    def refuse(self: Any, *_: Any, **__: Any) -> Any:
+        raise RuntimeError(
+            f"vmap: It looks like you're {words}. A batched tensor has another value for each element of the batch: "
+            f"rewrite what needs .{method}() with other operations, such as torch.where."
+        )
+
+    return refuse
+
+
+ITEM = (
+    "calling .item() on a Tensor. We don't support vmap over calling .item() on a Tensor, please try to rewrite what "
+    "you're doing with other operations"
 )
+CONTROL = "attempting to use a Tensor in some data-dependent control flow. We don't support that"
+STORAGE = "asking for the memory of a Tensor. Cannot access data pointer of Tensor that doesn't have storage"
 
 
 class Batched(Layered):
@@ -55,10 +70,10 @@ class Batched(Layered):
     def detached(self) -> Tensor:
         return batched(self.level, self.value.detach(), self.mapped)
 
-    def _refuse(self, *_: Any, **__: Any) -> Any:
-        raise RuntimeError(DATA_DEPENDENT)
-
-    item = tolist = numpy = __array__ = __bool__ = __float__ = __int__ = __complex__ = __index__ = _refuse
+    item = asking("item", ITEM)
+    __float__ = __int__ = __complex__ = __index__ = item
+    __bool__ = is_nonzero = asking("__bool__", CONTROL)
+    numpy = tolist = __array__ = data_ptr = asking("numpy", STORAGE)
 
     # To mypy, arguments of special methods have no names.
     def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
@@ -114,6 +129,8 @@ class BatchLevel(Level):
     def write(self, target: Tensor, result: Tensor) -> None:
         if self.is_mapped(result) and not self.is_mapped(target):
             raise RuntimeError(
+                f"output with shape {list(target.shape)} doesn't match the broadcast shape "
+                f"{[self.size, *result.shape]}: "
                 "vmap: inplace arithmetic(self, *extra_args) is not possible because there exists a Tensor `other` in "
                 "extra_args that has more elements than `self`. This happened due to `other` being vmapped over but "
                 "`self` not being vmapped over in a vmap. Use the out-of-place form of the operation instead."
