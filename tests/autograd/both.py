@@ -143,6 +143,10 @@ has no attribute
 got 2 tensors and 1 gradients
 is not iterable
 is modifying its input in place
+Backward hook returned an invalid number of grad_input
+Backward pre hook returned an invalid number of grad_output
+Backward hook for Modules where no input requires gradient
+object of type 'int' has no len()
 A different number of tensors was saved during the original forward and recomputation
 Expected op in `op_list` to be an OpOverload
 GraphExecGroup contexts cannot be nested

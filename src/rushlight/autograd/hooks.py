@@ -178,12 +178,16 @@ def move_retained(tensor: Any, edge: Any) -> None:
 
 
 class RemovableHandle:
-    """Takes a hook away again: call ``remove()`` or leave its ``with`` block. It does not keep the hook alive."""
+    """Takes a hook away again: call ``remove()`` or leave its ``with`` block. It does not keep the hook alive.
+
+    ``extra_dict`` is a dictionary, or several, of options of hooks by their ``id``.
+    """
 
     _next_id = count().__next__
 
-    def __init__(self, hooks: OrderedDict) -> None:
-        self._hooks: Callable = weakref.ref(hooks)
+    def __init__(self, hooks_dict: OrderedDict, *, extra_dict: Any = None) -> None:
+        self._hooks: Callable = weakref.ref(hooks_dict)
+        self._options: tuple[dict, ...] = (extra_dict,) if isinstance(extra_dict, dict) else tuple(extra_dict or ())
         self.id = RemovableHandle._next_id()
 
     def remove(self) -> None:
@@ -191,6 +195,8 @@ class RemovableHandle:
         hooks = self._hooks()
         if hooks is not None:
             hooks.pop(self.id, None)
+        for options in self._options:
+            options.pop(self.id, None)
 
     def __getstate__(self) -> dict:
         return {**vars(self), "_hooks": self._hooks() or OrderedDict()}

@@ -7,23 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from ..autograd.function import Function
 from ..autograd.hooks import RemovableHandle
 from ..autograd.modes import is_grad_enabled
 from ..tensor import Tensor
-
-
-class FlaggedHandle(RemovableHandle):
-    """A handle that takes away the options of its hook with it."""
-
-    def __init__(self, hooks: OrderedDict, flags: list[dict]) -> None:
-        super().__init__(hooks)
-        self._flags = flags
-
-    def remove(self) -> None:
-        """Take the hook away; a second call does nothing."""
-        super().remove()
-        for flag in self._flags:
-            flag.pop(self.id, None)
 
 
 class GlobalHooks:
@@ -47,7 +34,7 @@ global_hooks = GlobalHooks()
 
 def _add(registry: OrderedDict, hook: Callable, *flags: tuple[dict, bool], prepend: bool = False) -> RemovableHandle:
     """Register `hook`, set those of the `(registry, wanted)` flags that are wanted, and return the handle."""
-    handle = FlaggedHandle(registry, [flag for flag, _ in flags])
+    handle = RemovableHandle(registry, extra_dict=[flag for flag, _ in flags])
     registry[handle.id] = hook
     for flag, wanted in flags:
         if wanted:
@@ -225,15 +212,19 @@ class GradientHooks:
 
     def __init__(self, module: Any, before: tuple[Callable, ...], after: tuple[Callable, ...]) -> None:
         self.module, self.before, self.after = module, before, after
-        self.grad_output: tuple | None = None
-        self.inputs_watched = False
-        self.input_count = 0
+        self.grad_output: Any = None
+        self.inputs: tuple[int, ...] | None = None  # the places of the tensors among the arguments, if they are watched
+        self.outputs: tuple[int, ...] = ()
+        self.input_count = self.output_count = 0
 
     def enter(self, args: tuple) -> tuple:
         """The arguments, their tensors watched."""
         self.input_count = len(args)
-        args, self.inputs_watched = _watch(args, self._on_grad_input)
-        return args
+        watched, places, node = _watched(args)
+        if node is not None:
+            self.inputs = places
+            node.register_hook(self._on_grad_input)
+        return watched
 
     def leave(self, result: Any) -> Any:
         """The result, its tensors watched."""
@@ -244,25 +235,30 @@ class GradientHooks:
                 stacklevel=4,
             )
             return result
-        if isinstance(result, tuple):
-            return _watch(result, self._on_grad_output)[0]
-        return _watch((result,), self._on_grad_output)[0][0]
+        several = isinstance(result, tuple)
+        self.output_count = len(result) if several else 1
+        watched, self.outputs, node = _watched(result if several else (result,))
+        if node is not None:
+            node.register_prehook(self._on_grad_output)
+        return watched if several else watched[0]
 
-    def _on_grad_output(self, grads: tuple) -> tuple:
+    def _on_grad_output(self, arrived: tuple) -> tuple:
+        grads: Any = _padded(arrived, self.outputs, self.output_count)
         for hook in self.before:
             grads = _replaced(hook(self.module, grads), grads, "Backward pre hook", "grad_output")
         self.grad_output = grads
-        if not self.inputs_watched:
+        if self.inputs is None:
             self._call_without_grad_input()
-        return grads
+        return tuple(grads[place] for place in self.outputs)
 
-    def _on_grad_input(self, grads: tuple) -> tuple:
-        # No gradient came through the output: the inputs were reached by another way, not through this module.
-        if self.grad_output is not None:
-            for hook in self.after:
-                grads = _replaced(hook(self.module, grads, self.grad_output), grads, "Backward hook", "grad_input")
-            self.grad_output = None
-        return grads
+    def _on_grad_input(self, arrived: tuple, _: tuple) -> tuple | None:
+        if self.grad_output is None or self.inputs is None:
+            return None  # the inputs were reached by another way, not through this module
+        grads: Any = _padded(arrived, self.inputs, self.input_count)
+        for hook in self.after:
+            grads = _replaced(hook(self.module, grads, self.grad_output), grads, "Backward hook", "grad_input")
+        self.grad_output = None
+        return tuple(grads[place] for place in self.inputs)
 
     def _call_without_grad_input(self) -> None:
         warnings.warn(
@@ -272,7 +268,7 @@ class GradientHooks:
         )
         for hook in self.after:
             returned = hook(self.module, (None,) * self.input_count, self.grad_output)
-            if returned is not None and any(grad is not None for grad in returned):
+            if returned is not None and not (isinstance(returned, tuple) and all(grad is None for grad in returned)):
                 raise RuntimeError(
                     "Backward hook for Modules where no input requires gradient should always return None or None "
                     "for all gradients."
@@ -280,11 +276,10 @@ class GradientHooks:
         self.grad_output = None
 
 
-def _replaced(returned: Any, grads: tuple, hook_kind: str, name: str) -> tuple:
-    """What a backward hook returned in place of `grads`, checked; `grads` when it returned None."""
+def _replaced(returned: Any, grads: Any, hook_kind: str, name: str) -> Any:
+    """What a backward hook returned in place of `grads`, which is to be as long; `grads` when it returned None."""
     if returned is None:
         return grads
-    returned = returned if isinstance(returned, tuple) else (returned,)
     if len(returned) != len(grads):
         raise RuntimeError(
             f"{hook_kind} returned an invalid number of {name}, got {len(returned)}, but expected {len(grads)}"
@@ -292,33 +287,36 @@ def _replaced(returned: Any, grads: tuple, hook_kind: str, name: str) -> tuple:
     return returned
 
 
-def _watch(values: tuple, react: Callable[[tuple], tuple]) -> tuple[tuple, bool]:
-    """`values` with its tensors passed through an identity whose backward asks `react`, and whether that was needed.
+def _padded(grads: tuple, places: tuple[int, ...], count: int) -> tuple:
+    """The gradients in their places among so many, of which the others are None."""
+    at = dict(zip(places, grads, strict=True))
+    return tuple(at.get(place) for place in range(count))
 
-    `react` takes and returns one gradient (or None) for each of `values`.
-    """
-    from ..autograd.function import Function
 
-    places = [place for place, value in enumerate(values) if isinstance(value, Tensor)]
+class BackwardHookFunction(Function):
+    """An identity in the graph, whose node tells of the gradients that pass."""
+
+    @staticmethod
+    def forward(ctx: Any, *tensors: Tensor) -> tuple:
+        """The tensors themselves."""
+        ctx.mark_non_differentiable(*(tensor for tensor in tensors if not tensor.requires_grad))
+        return tensors
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple:
+        """The gradients themselves."""
+        return grads
+
+
+def _watched(values: tuple) -> tuple[tuple, tuple[int, ...], Any]:
+    """`values` with the tensors among them behind an identity, their places, and its node if one was recorded."""
+    places = tuple(place for place, value in enumerate(values) if isinstance(value, Tensor))
     if not (is_grad_enabled() and any(values[place].requires_grad for place in places)):
-        return values, False
-
-    class BackwardHookFunction(Function):
-        @staticmethod
-        def forward(ctx: Any, *tensors: Tensor) -> tuple:
-            ctx.mark_non_differentiable(*(tensor for tensor in tensors if not tensor.requires_grad))
-            return tensors
-
-        @staticmethod
-        def backward(ctx: Any, *grads: Tensor) -> tuple:
-            padded: list = [None] * len(values)
-            for place, grad in zip(places, grads, strict=True):
-                padded[place] = grad
-            answered = react(tuple(padded))
-            return tuple(answered[place] for place in places)
-
+        return values, places, None
+    shown = BackwardHookFunction.apply(*(values[place] for place in places))
     watched = list(values)
-    for place, tensor in zip(places, BackwardHookFunction.apply(*(values[place] for place in places)), strict=True):
+    for place, tensor in zip(places, shown, strict=True):
         watched[place] = tensor
     kind = type(values)
-    return (tuple(watched) if kind is tuple else kind(*watched)), True
+    node = next(tensor.grad_fn for tensor in shown if tensor.grad_fn is not None)
+    return tuple(watched) if kind is tuple else kind(*watched), places, node
