@@ -143,6 +143,8 @@ has no attribute
 got 2 tensors and 1 gradients
 is not iterable
 is modifying its input in place
+Trying to backward outside of the 'allow_mutation_on_saved_tensors' context
+allow_mutation_on_saved_tensors contexts cannot be nested
 Backward hook returned an invalid number of grad_input
 Backward pre hook returned an invalid number of grad_output
 Backward hook for Modules where no input requires gradient

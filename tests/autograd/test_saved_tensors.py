@@ -241,6 +241,65 @@ def hooks_on_one_tensor_of_a_custom_function(torch):
     yield fails(lambda: y.grad_fn._raw_saved_tensors)
 
 
+# Changes in place
+
+
+def changed_by_setitem(b):
+    b[0] = 5
+
+
+CHANGES = {
+    "in_place": (lambda b: b * b, lambda b: b.sin_()),
+    "result": (lambda b: b.exp(), lambda b: b.zero_()),
+    "pow": (lambda b: b**2, lambda b: b.mul_(3)),
+    "part": (lambda b: b * b, changed_by_setitem),
+    "view": (lambda b: b[0:1] * b[0:1], lambda b: b.zero_()),
+    "detached": (lambda b: b * b * b, lambda b: b.detach().zero_()),
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_changes_allowed(case):
+    operation, change = CHANGES[case]
+
+    def program(torch):
+        with torch.autograd.graph.allow_mutation_on_saved_tensors():
+            a = torch.tensor([1.0, 2.0], requires_grad=True)
+            b = a * 1
+            out = operation(b)
+            change(b)
+            if case != "view":
+                out.detach().zero_()
+            (g,) = torch.autograd.grad(out.sum(), a, create_graph=True)
+            yield g.detach()
+            yield fails(lambda: torch.autograd.grad(g.sum(), a)) if case == "pow" else None
+
+    assert_same(program)
+
+
+@programs
+def changes_allowed_of_leaves_and_custom_functions(torch):
+    a = torch.tensor([1.0, 2.0], requires_grad=True)
+    with torch.autograd.graph.allow_mutation_on_saved_tensors():
+        out = product(torch).apply(a, a * 2, 3).sum() + (a * a).sum()
+        with torch.no_grad():
+            a.add_(1)
+        out.backward()
+        yield a.grad
+
+
+@programs
+def changes_allowed_inside_only(torch):
+    allow = torch.autograd.graph.allow_mutation_on_saved_tensors
+    a = torch.tensor([1.0, 2.0], requires_grad=True)
+    with allow():
+        out = (a * a).sum()
+    yield fails(lambda: out.backward())
+    with allow():
+        yield fails(lambda: out.backward())
+        yield fails(lambda: allow().__enter__())
+
+
 # What a node shows of what it keeps
 
 

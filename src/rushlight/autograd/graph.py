@@ -13,11 +13,17 @@ from . import engine
 from .edges import GradientEdge, Node, get_gradient_edge
 from .hooks import RemovableHandle, holder_of
 from .node import changed_at, current_frame, user_place
-from .saved_tensors import disable_saved_tensors_hooks, save_on_cpu, saved_tensors_hooks
+from .saved_tensors import (
+    allow_mutation_on_saved_tensors,
+    disable_saved_tensors_hooks,
+    save_on_cpu,
+    saved_tensors_hooks,
+)
 
 __all__ = [
     "GradientEdge",
     "Node",
+    "allow_mutation_on_saved_tensors",
     "disable_saved_tensors_hooks",
     "get_gradient_edge",
     "increment_version",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 disabled: ContextVar[str | None] = ContextVar("disabled", default=None)
 """Why hooks on what is saved must not be used, if they must not."""
@@ -93,3 +94,73 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
         yield
     finally:
         disabled.reset(token)
+
+
+class Copy:
+    """Stands in the graph for the copy of a saved tensor."""
+
+
+class AllowMutationOnSavedContext:
+    """The copies of what was saved inside of `allow_mutation_on_saved_tensors`."""
+
+    def __init__(self) -> None:
+        self.copies: WeakKeyDictionary[Copy, tuple] = WeakKeyDictionary()  # with the array that was copied
+        self._by_source: WeakValueDictionary[tuple, Copy] = WeakValueDictionary()  # that array and its version
+
+    def pack(self, tensor: Any) -> Copy:
+        """Copy a tensor, if this has not been done since its last change."""
+        source = id(tensor.array), tensor._version
+        copy = self._by_source.get(source)
+        if copy is None:
+            copy = self._by_source[source] = Copy()
+            self.copies[copy] = tensor.detach().clone(), tensor.array
+        return copy
+
+    def unpack(self, copy: Copy) -> Any:
+        """The copy."""
+        if copy not in self.copies:
+            raise AssertionError(
+                "Trying to backward outside of the 'allow_mutation_on_saved_tensors' context in which the graph was "
+                "originally recorded."
+            )
+        return self.copies[copy][0]
+
+    def clear(self) -> None:
+        """Let go of the copies."""
+        self.copies.clear()
+        self._by_source.clear()
+
+
+allowing_mutation: ContextVar[bool] = ContextVar("allowing_mutation", default=False)
+
+
+@contextmanager
+def allow_mutation_on_saved_tensors() -> Iterator[AllowMutationOnSavedContext]:
+    """Inside, tensors that are needed for backward may be changed in place: backward uses what they were.
+
+    What is saved is copied at once. Forward and backward must both be inside.
+
+    Raises:
+        RuntimeError: one of these contexts is inside of another.
+        AssertionError: in a backward outside.
+
+    >>> import rushlight as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with torch.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x * 1
+    ...     loss = (y * y).sum()
+    ...     _ = y.zero_()
+    ...     loss.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    if allowing_mutation.get():
+        raise RuntimeError("allow_mutation_on_saved_tensors contexts cannot be nested")
+    context = AllowMutationOnSavedContext()
+    token = allowing_mutation.set(True)
+    try:
+        with saved_tensors_hooks(context.pack, context.unpack):
+            yield context
+    finally:
+        allowing_mutation.reset(token)
+        context.clear()
