@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 
 import rushlight
 
-from .both import assert_equal, fails, plain
+from .both import assert_equal, fails
 
 POINTS = {
     "vector": lambda lib: lib.tensor([0.5, -1.0, 2.0], dtype=lib.float64),
@@ -79,8 +80,17 @@ def outcome(library, name, function, point, options, vector=None):
 def shown(value):
     """Values and flags, without the names of nodes: rules of derivatives may be written in several ways."""
     if isinstance(value, (tuple, list)):
-        return [shown(part) for part in value]
-    return {key: part for key, part in plain(value).items() if key != "grad_fn"}
+        return {type(value).__name__: [shown(part) for part in value]}
+    return {"dtype": str(value.dtype), "requires_grad": value.requires_grad, "is_leaf": value.is_leaf} | {
+        "values": values(value)
+    }
+
+
+def values(tensor):
+    """A copy of the values, also of PyTorch's lazily conjugated tensors and of its zeros without memory."""
+    if isinstance(tensor, torch.Tensor):
+        tensor = torch.zeros(tensor.shape, dtype=tensor.dtype) if tensor._is_zerotensor() else tensor.resolve_conj()
+    return np.array(tensor.detach().numpy())
 
 
 def tensors(value):
@@ -93,11 +103,13 @@ def gradient(library, found, point):
     if not leaves or not recorded:
         return None
     weighted = sum((x * library.arange(1, x.numel() + 1, dtype=x.dtype).reshape(x.shape)).sum() for x in recorded)
-    return [x if x is None else x.tolist() for x in library.autograd.grad(weighted, leaves, allow_unused=True)]
+    return [x if x is None else values(x) for x in library.autograd.grad(weighted, leaves, allow_unused=True)]
 
 
 def assert_same_outcome(*arguments):
     expected, got = outcome(torch, *arguments), outcome(rushlight, *arguments)
+    if "INTERNAL ASSERT" in str(expected):
+        return
     if isinstance(expected, Exception):
         assert type(got).__name__ == type(expected).__name__, f"{got!r} instead of {expected!r}"
         assert first_words(expected) in str(got).replace("rushlight", "torch"), f"{got!r} instead of {expected!r}"
@@ -107,7 +119,9 @@ def assert_same_outcome(*arguments):
 
 def first_words(error):
     """The first sentence of PyTorch's message, up to what is a matter of style."""
-    return re.split(r"[.:,] |is ?only|'numpy", str(error).replace("torch.Size(", "Size("))[0].rstrip(".")
+    return re.split(r"[.:,] |is ?only|'numpy", str(error).split("given to None ")[-1].split(" but the given")[0])[
+        0
+    ].rstrip(".")
 
 
 def ones_like(library, point):
@@ -160,3 +174,28 @@ def test_refused_strategies(name):
         {"vectorize": True, "strict": True},
     ):
         assert_same_outcome(name, "cube_sum", "vector", options)
+
+
+HAS_ZERO_TIMES_THE_INPUT = [
+    ("linear", "jacobian", "forward-mode"),
+    ("linear_sum", "jacobian", "forward-mode"),
+    ("no_grad_part", "jacobian", "forward-mode"),
+    ("quadratic_sum", "hessian", "forward-mode"),
+]
+"""Where what PyTorch gives requires grad although it is constant."""
+
+
+@pytest.mark.parametrize("vectorize", [True, False], ids=["vectorized", "looped"])
+@pytest.mark.parametrize("strategy", ["forward-mode", "reverse-mode"])
+@pytest.mark.parametrize("create_graph", [False, True], ids=["plain", "create_graph"])
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("name", ["jacobian", "hessian"])
+def test_strategies(name, point, create_graph, strategy, vectorize):
+    named = "strategy" if name == "jacobian" else "outer_jacobian_strategy"
+    if point == "empty":
+        pytest.skip("PyTorch's vmap takes no batch of length 0")
+    for function in FUNCTIONS:
+        if (function, name, strategy) in HAS_ZERO_TIMES_THE_INPUT:
+            continue
+        options = {named: strategy, "create_graph": create_graph, "vectorize": vectorize}
+        assert_same_outcome(name, function, point, options)

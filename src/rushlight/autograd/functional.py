@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..func.reverse import standard_basis
+from ..func.vmap import vmap
 from ..ops import stack, zeros_like
 from ..tensor import Tensor
+from .forward_ad import dual_level, make_dual, unpack_dual
 from .gradients import grad
 from .modes import enable_grad, is_grad_enabled, set_grad_enabled
 
@@ -215,7 +218,9 @@ def jacobian(
             f"the other for more inputs than outputs, but got {strategy!r}"
         )
     if strategy == "forward-mode":
-        _refuse_in_forward_mode(create_graph, strict, vectorize)
+        _refuse_in_forward_mode(create_graph, strict)
+        inputs, several_inputs = _tensors(inputs, "inputs", "jacobian")
+        return _all_columns(func, inputs, several_inputs, vectorize)
     with enable_grad():
         inputs, several_inputs = _tensors(inputs, "inputs", "jacobian")
         inputs = _recorded(inputs, create_graph)
@@ -225,11 +230,12 @@ def jacobian(
                 "torch.autograd.functional.jacobian: `strict=True` and `vectorized=True` are not supported together. "
                 "Please either set `strict=False` or `vectorize=False`."
             )
-        blocks = [
-            _result(_row_by_row(place, output, inputs, create_graph, strict), several_inputs, create_graph)
-            for place, output in enumerate(outputs)
-        ]
-        return _form(blocks, several_outputs)
+        blocks: list
+        if vectorize:
+            blocks = _all_rows(outputs, inputs, create_graph)
+        else:
+            blocks = [_row_by_row(place, output, inputs, create_graph, strict) for place, output in enumerate(outputs)]
+        return _form([_result(block, several_inputs, create_graph) for block in blocks], several_outputs)
 
 
 def hessian(
@@ -274,6 +280,12 @@ def hessian(
     def number(*inputs: Any) -> Any:
         return _one_number(func, inputs, "hessian", strict)[0].squeeze()
 
+    if outer_jacobian_strategy == "forward-mode":  # which makes no inputs of its own that require grad
+        inputs = tuple(
+            input if input.requires_grad or not input.dtype.is_floating_point else input.detach().requires_grad_()
+            for input in inputs
+        )
+
     def first_derivative(*inputs: Any) -> tuple:
         found = jacobian(number, inputs, create_graph=True)
         _demand_dependence(found, strict, JACOBIAN_OF)
@@ -283,18 +295,13 @@ def hessian(
     return blocks if several_inputs else blocks[0][0]
 
 
-def _refuse_in_forward_mode(create_graph: bool, strict: bool, vectorize: bool) -> None:
+def _refuse_in_forward_mode(create_graph: bool, strict: bool) -> None:
     for option, given, error in (("create_graph", create_graph, NotImplementedError), ("strict", strict, RuntimeError)):
         if given:
             raise error(
                 f'torch.autograd.functional.jacobian: `{option}=True` and `strategy="forward-mode"` are not supported '
                 f'together (yet). Please either set `{option}=False` or `strategy="reverse-mode"`.'
             )
-    if not vectorize:
-        raise NotImplementedError(
-            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
-            "`vectorize=True`."
-        )
 
 
 def _row_by_row(place: int, output: Tensor, inputs: tuple, create_graph: bool, strict: bool) -> tuple:
@@ -314,6 +321,57 @@ def _row_by_row(place: int, output: Tensor, inputs: tuple, create_graph: bool, s
                 )
             column.append(zeros_like(input) if gradient is None else gradient)
     return tuple(stack(column).view(output.shape + input.shape) for column, input in zip(rows, inputs))
+
+
+def _all_rows(outputs: tuple, inputs: tuple, create_graph: bool) -> list[list[Tensor]]:
+    """For each output its derivatives by each input, from one backward for all elements of all outputs."""
+    basis = _basis(outputs)
+    found = _gradients(outputs, inputs, tuple(basis), create_graph, batched=True)
+    rows = [
+        zeros_like(input).expand((len(basis[0]), *input.shape)) if gradient is None else gradient
+        for input, gradient in zip(inputs, found)
+    ]
+    by_input = [part.split([output.numel() for output in outputs]) for part in rows]
+    return [
+        [rows[place].view(output.shape + input.shape) for rows, input in zip(by_input, inputs)]
+        for place, output in enumerate(outputs)
+    ]
+
+
+def _basis(tensors: tuple) -> list[Tensor]:
+    if not tensors:
+        raise AssertionError("Expected at least one tensor among the inputs and the outputs")
+    return standard_basis(list(tensors))
+
+
+def _all_columns(func: Callable, inputs: tuple, several_inputs: bool, vectorize: bool) -> Any:
+    """The Jacobian in forward mode, from one call for all elements of all inputs."""
+    if not vectorize:
+        raise NotImplementedError(
+            "Computing Jacobian using forward-AD or forward-over-reverse Hessian is only implemented for "
+            "`vectorize=True`."
+        )
+    shapes: list = []
+    several_outputs = False
+
+    def push(*tangents: Tensor) -> tuple:
+        nonlocal several_outputs
+        with dual_level():
+            duals = (make_dual(input, tangent) for input, tangent in zip(inputs, tangents))
+            outputs, several_outputs = _tensors(func(*duals), "outputs of the user-provided function", "jacobian")
+            pairs = [unpack_dual(output) for output in outputs]
+        shapes[:] = [pair.primal.shape for pair in pairs]
+        return tuple(zeros_like(pair.primal) if pair.tangent is None else pair.tangent for pair in pairs)
+
+    found = vmap(push, out_dims=-1)(*_basis(inputs))
+    sizes = [input.numel() for input in inputs]
+    blocks: Any = [
+        [columns.reshape(shape + input.shape) for columns, input in zip(rows.split(sizes, dim=-1), inputs)]
+        for rows, shape in zip(found, shapes)
+    ]
+    if not several_inputs:
+        blocks = tuple(block[0] for block in blocks)
+    return blocks if several_outputs else blocks[0]
 
 
 def _first_derivative(func: Callable, inputs: Any, v: Any, name: str, create_graph: bool, strict: bool) -> tuple:
@@ -405,14 +463,27 @@ def _form(parts: Sequence, several: bool) -> Any:
 
 
 def _gradients(
-    outputs: tuple, inputs: tuple, starts: tuple | None, create_graph: bool, retain_graph: bool | None = None
+    outputs: tuple,
+    inputs: tuple,
+    starts: tuple | None,
+    create_graph: bool,
+    retain_graph: bool | None = None,
+    batched: bool = False,
 ) -> tuple:
     """`grad` of those outputs that have a graph; None for an input that none of them depends on."""
     reached = [place for place, output in enumerate(outputs) if output is not None and output.requires_grad]
     if not reached:
         return (None,) * len(inputs)
     starts = None if starts is None else tuple(starts[place] for place in reached)
-    return grad([outputs[place] for place in reached], inputs, starts, retain_graph, create_graph, allow_unused=True)
+    return grad(
+        [outputs[place] for place in reached],
+        inputs,
+        starts,
+        retain_graph,
+        create_graph,
+        allow_unused=True,
+        is_grads_batched=batched,
+    )
 
 
 # What strict mode demands
