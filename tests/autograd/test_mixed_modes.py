@@ -107,3 +107,16 @@ def vjp_of_grad(torch):
     x, t = leaves(torch)
     _, pull = func(torch).vjp(func(torch).grad(number), x)
     yield shown(torch, pull(t)[0], x, t)
+
+
+@programs
+def changes_in_place(torch):
+    x, t = leaves(torch)
+
+    def changing(x):
+        return ((x * 1).mul_(x).mul_(x).exp_() * x.clone().sin_()).sum()
+
+    yield shown(torch, func(torch).jvp(changing, (x,), (t,))[1], x, t)
+    yield shown(torch, func(torch).jacfwd(changing)(x), x)
+    yield shown(torch, func(torch).grad(changing)(x), x)
+    yield shown(torch, func(torch).hessian(changing)(x), x)

@@ -486,6 +486,8 @@ class Op:
         if level is None:
             value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
         else:
+            if mode:
+                args = tuple(_before_change(target) if arg is target else arg for arg in args)
             value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
         if self.overlap == "nowhere":
             check_apart(target, others, same=False)
@@ -557,6 +559,13 @@ class Op:
         for target, result in zip(targets, results, strict=True):
             write_out(target, asarray(result))
         return self.returns(targets) if len(targets) > 1 else targets[0]
+
+
+def _before_change(target: Tensor) -> Tensor:
+    """A copy of what is about to be changed, for the levels below to save for backward."""
+    from .convert import clone
+
+    return clone(target)
 
 
 def _into_layered(level: Any, out: Any, result: Any) -> Any:
