@@ -498,8 +498,8 @@ class Op:
             if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
                 original = copied(target)
             node = self.record(values, edges, (target,), frame, original, self.inplace_node)
-        elif mode and not self.name.startswith("logical_"):  # which leave the history as it is, as in PyTorch
-            node = self._cut(target, others, frame)
+        elif mode and (level is None or level.records(target)) and not self.name.startswith("logical_"):
+            node = self._cut(target, others, frame)  # logical ones leave the history as it is, as in PyTorch
         if level is None:
             np.copyto(target.array, value, casting="unsafe")
             bump(target, f"{self.name}_", frame)
