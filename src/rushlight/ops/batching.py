@@ -64,6 +64,13 @@ class Batched(Layered):
     def inner(self) -> Tensor:
         return self.value
 
+    @property
+    def differs(self) -> bool:
+        return self.mapped
+
+    def held(self) -> Tensor:
+        return self.value
+
     def bare(self) -> Batched:
         return batched(self.level, self.value, self.mapped)
 

@@ -37,7 +37,7 @@ def _suffix_sums(g: Any, dim: int) -> Any:
     return _reversed(_cumsum(_reversed(g, dim), dim), dim) if raw(g).ndim else g
 
 
-@op("CumsumBackward0", input=lambda g, dim: _suffix_sums(g, dim))
+@op("CumsumBackward0", batch="dim", input=lambda g, dim: _suffix_sums(g, dim))
 def _cumsum(input, dim):
     return _accumulated(np.add, input, dim)
 
@@ -76,6 +76,7 @@ def _cumprod_by_doubling(input: Any, dim: int) -> Any:
 
 @op(
     "CumprodBackward0",
+    batch="dim",
     composite=_cumprod_by_doubling,
     input=lambda g, input, result, dim: _cumprod_gradient(g, input, result, dim),
 )
@@ -105,9 +106,10 @@ def _running_extreme(name: str, ufunc: np.ufunc, joined: str) -> Any:
     """
     return op(
         f"{name.capitalize()}Backward0",
+        batch="dim",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
-        input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape, False),
+        input=lambda g, indices, input_shape, dim: put(g, indices, dim, input_shape, False),
     )(compute)
 
 
@@ -121,7 +123,7 @@ def _outward(g: Any, before: Any, after: Any, dim: int, behind: bool) -> Any:
 
 
 @op(
-    "WeighedBackward0", real_rules=True,
+    "WeighedBackward0", real_rules=True, batch="dim",
     weights=_outward,
     before=lambda g, weights, before, after, dim, behind: _outward(g, before, after, dim, behind) * weights,
     after=lambda g, result: g * result,
@@ -153,7 +155,7 @@ def _logcumsumexp_gradient(g: Any, input: Any, input_dtype: np.dtype, result: An
     return _weighed(g, -result, input, axis(dim, raw(g).ndim), True)
 
 
-@op("LogcumsumexpBackward0", real_rules=True, input=_logcumsumexp_gradient)
+@op("LogcumsumexpBackward0", real_rules=True, batch="dim", input=_logcumsumexp_gradient)
 def _logcumsumexp(input, dim):
     line = axis(dim, input.ndim)
     if not input.ndim:

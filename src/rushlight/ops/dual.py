@@ -35,6 +35,9 @@ class Dual(Layered):
     def inner(self) -> Tensor:
         return self.primal
 
+    def held(self) -> Tensor:
+        return self.primal
+
     def bare(self) -> Dual:
         return dual(self.level, self.primal, self.tangent)
 

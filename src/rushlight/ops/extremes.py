@@ -9,12 +9,17 @@ import numpy as np
 
 from ..kernels import lines, order
 from ..tensor import Tensor, wrap
-from .axes import axes, axis, numpy_names
+from .axes import axes, axis, moved, numpy_names
+from .convert import to_dtype
 from .define import op
+from .levels import Layered
 from .pick import pick, put_selected
 from .promotion import raw
 from .reduce import add, along, called, kept, maximum, minimum, require_real, to_out, unreduced, widened, written
+from .reduce import sum as add_up
+from .rounding import ceil, floor, round
 from .sorting import sort
+from .views import reshape
 
 __all__ = [
     "amax", "amin", "aminmax", "argmax", "argmin", "kthvalue", "max", "median", "min", "mode", "nanmedian",
@@ -51,11 +56,11 @@ def require_same_type(input: Any, out: Any) -> None:
 
 def even_weights(value: Any, result: Any, dim: Any = None) -> Any:
     """One over the number of elements that equal the reduced ``result``, at those elements, and zero elsewhere."""
-    x, y = raw(value), raw(result)
-    here = (x == y) | ((x != x) & (y != y))
-    weights = here / add.reduce(here, along(dim, x.ndim), None, None, True)
-    weights = np.asarray(weights, x.real.dtype)
-    return weights if x is value else wrap(weights)
+    here = (value == result) | ((value != value) & (result != result))
+    if isinstance(value, Tensor):
+        here = to_dtype(here, value.array.real.dtype)
+        return here / add_up(here, dim, True)
+    return np.asarray(here / add.reduce(here, along(dim, value.ndim), None, None, True), value.real.dtype)
 
 
 def _shared(g: Any, input: Any, result: Any, dim: Any = None, keepdim: bool = False) -> Any:
@@ -74,12 +79,17 @@ def _extreme(ufunc: Any, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> n
 def _extremes(ufunc: np.ufunc, name: str) -> tuple[Any, Any]:
     """The extreme element of all, as of ``max(input)``, and along axes, as of ``amax``."""
 
-    @op(f"{name.capitalize()}Backward1", input=lambda g, input, result: _shared(g, input, result))
+    @op(
+        f"{name.capitalize()}Backward1",
+        input=lambda g, input, result: _shared(g, input, result),
+        batch=lambda batch, input: of_axes(batch.flat(input), 1, False),
+    )
     def of_all(input):
         return _extreme(ufunc, name, input, None, False)
 
     @op(
         f"A{name}Backward0",
+        batch="dim",
         input=lambda g, input, result, dim, keepdim: _shared(g, input, result, dim, keepdim),
     )
     def of_axes(input, dim, keepdim):
@@ -116,6 +126,7 @@ def amin(input: Any, dim: Any = (), keepdim: bool = False, *, out: Any = None) -
 
 @op(
     "AminmaxBackward0",
+    batch="dim",
     outputs=("min", "max"),
     input=lambda g, input, min, max, dim, keepdim: (
         _shared(g[0], input, min, dim, keepdim) + _shared(g[1], input, max, dim, keepdim)
@@ -147,6 +158,7 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
 
     @op(
         f"{name.capitalize()}Backward0",
+        batch="dim",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
         input=lambda g, indices, input_shape, dim, keepdim: put_selected(g, indices, input_shape, dim, keepdim),
@@ -191,6 +203,14 @@ max = _line_end("max", np.maximum, np.argmax, "largest")
 min = _line_end("min", np.minimum, np.argmin, "smallest")
 
 
+def _place_batch(batch: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    whole, ndim = batch.front(input), input.array.ndim
+    if dim is not None and ndim:
+        return batch.perform((whole, moved(dim, ndim), keepdim), {})
+    out = batch.perform((batch.flat(input), 1, False), {})
+    return reshape(out, (batch.size, *(1,) * ndim)) if keepdim else out
+
+
 def _place(name: str, position: Any, joined: str) -> Any:
     def compute(input, dim=None, keepdim=False):
         require_real(name, input)
@@ -204,7 +224,7 @@ def _place(name: str, position: Any, joined: str) -> Any:
 
     compute.__name__ = compute.__qualname__ = name
     compute.__doc__ = f"The index of the {joined} element, of all or along the axis ``dim``; the first of equals."
-    return numpy_names(op()(compute))
+    return numpy_names(op(batch=_place_batch)(compute))
 
 
 argmax = _place("argmax", np.argmax, "largest")
@@ -220,6 +240,7 @@ def _by_rank(name: str, kernel: Any) -> Any:
 
     @op(
         node,
+        batch="dim",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
         input=lambda g, indices, input_shape, dim, keepdim: put_selected(g, indices, input_shape, dim, keepdim),
@@ -273,8 +294,12 @@ def mode(input: Any, dim: int = -1, keepdim: bool = False, *, out: Any = None) -
     return _mode(input, dim, keepdim, None, **to_out(out))
 
 
-def _whole_median(name: str, skip_nan: bool) -> Any:
-    @op(f"{name.capitalize()}Backward0", input=lambda g, input, result: _shared(g, input, result))
+def _whole_median(name: str, skip_nan: bool, along_axis: Any) -> Any:
+    @op(
+        f"{name.capitalize()}Backward0",
+        input=lambda g, input, result: _shared(g, input, result),
+        batch=lambda batch, input: along_axis(batch.flat(input), 1, False, None)[0],
+    )
     def compute(input):
         require_real(name, input)
         if not input.size:
@@ -295,7 +320,7 @@ def _median_function(name: str, whole: Any, along_axis: Any, doc: str) -> Any:
 
 
 median = _median_function(
-    "median", _whole_median("median", False), _median_along,
+    "median", _whole_median("median", False, _median_along), _median_along,
     """The middle element, the lower of two; with an axis ``dim`` that of each line, and its index.
 
     NaN makes the result NaN.
@@ -306,14 +331,14 @@ median = _median_function(
     """,
 )  # fmt: skip
 nanmedian = _median_function(
-    "nanmedian", _whole_median("nanmedian", True), _nanmedian_along,
+    "nanmedian", _whole_median("nanmedian", True, _nanmedian_along), _nanmedian_along,
     "The middle element of those that are not NaN, as of `median`.",
 )  # fmt: skip
 
 
 # Quantiles
 
-ROUNDED: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
+ROUNDED = {"lower": floor, "higher": ceil, "nearest": round}
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
@@ -327,7 +352,7 @@ def _check_quantile(name: str, x: np.ndarray, q: Any, interpolation: str) -> Non
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor")
         if raw(q).dtype != x.dtype:
             raise RuntimeError(f"{name}() q tensor must be same dtype as the input tensor")
-    if not np.all((np.asarray(raw(q)) >= 0) & (np.asarray(raw(q)) <= 1)):
+    if not isinstance(q, Layered) and not np.all((np.asarray(raw(q)) >= 0) & (np.asarray(raw(q)) <= 1)):
         raise RuntimeError(f"{name}() q values must be in the range [0, 1]")
     if interpolation not in INTERPOLATIONS:
         raise RuntimeError(
@@ -336,33 +361,37 @@ def _check_quantile(name: str, x: np.ndarray, q: Any, interpolation: str) -> Non
 
 
 def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, interpolation: str, skip_nan: bool) -> Any:
-    from . import floor, lerp
+    from . import lerp
 
     x = raw(input)
     _check_quantile(name, x, q, interpolation)
     points = q if isinstance(q, Tensor) else wrap(np.asarray(q, x.dtype))
     whole = dim is None or not x.ndim
     ordered = sort(input.reshape(-1) if whole else input.movedim(axis(dim, x.ndim), -1), -1).values
-    ranks = _ranks(raw(ordered), points.reshape(-1), skip_nan)
+    ranks = _ranks(ordered.detach(), points.reshape(-1), skip_nan)
+    places = ranks.detach()
     if interpolation in ROUNDED:
-        found = pick(ordered, ROUNDED[interpolation](ranks.array).astype(np.int64), -1)
+        found = _at(ordered, ROUNDED[interpolation](places))
     else:
-        low, high = (end(ranks.array).astype(np.int64) for end in (np.floor, np.ceil))
-        weight = ranks - floor(ranks.detach()) if interpolation == "linear" else 0.5
-        found = lerp(pick(ordered, low, -1), pick(ordered, high, -1), weight)
+        weight = ranks - floor(places) if interpolation == "linear" else 0.5
+        found = lerp(_at(ordered, floor(places)), _at(ordered, ceil(places)), weight)
     found = found.movedim(-1, 0) if points.ndim else found.squeeze(-1)
     return found.reshape((*points.shape, *kept(x.shape, dim))) if keepdim else found
 
 
-def _ranks(ordered: np.ndarray, points: Tensor, skip_nan: bool) -> Tensor:
+def _at(ordered: Any, ranks: Tensor) -> Any:
+    return pick(ordered, to_dtype(ranks, np.dtype("int64")), -1)
+
+
+def _ranks(ordered: Tensor, points: Tensor, skip_nan: bool) -> Tensor:
     """The places in sorted lines that fractions stand for; that of a NaN where it counts."""
     from . import where
 
     last = ordered.shape[-1] - 1
-    missing = np.isnan(ordered).sum(-1, keepdims=True)
+    missing = add_up(ordered != ordered, -1, True)
     if skip_nan:
-        return points * wrap(np.maximum(last - missing, 0).astype(ordered.dtype))
-    return where(wrap(missing > 0), float(last), points * float(last))
+        return points * to_dtype((last - missing).clip(0), ordered.array.dtype)
+    return where(missing > 0, float(last), points * float(last))
 
 
 @numpy_names

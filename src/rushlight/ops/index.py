@@ -20,12 +20,12 @@ from ..tensor import Tensor, wrap
 from .define import inplace, op
 from .filling import fill_
 from .inplace import copy_
-from .levels import is_open, top_level
+from .levels import Layered, is_open, known, top_level
 from .nodes import Positions
 from .place import zeros_as
 from .promotion import as_type, fit, raw
 from .showing import shown
-from .views import alias, expand, select, slice_along, unsqueeze, view_as_shape
+from .views import alias, expand, inverse, movedim, permute, reshape, select, slice_along, unsqueeze, view_as_shape
 from .writing import bump, check_apart, check_history, check_single, check_writable
 
 __all__ = ["index_put"]
@@ -89,7 +89,7 @@ def contains(self: Tensor, element: Any) -> bool:
     """Whether some element equals a number or one of a tensor's elements."""
     if not isinstance(element, (Tensor, int, float, complex)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool((self.array == raw(element)).any())
+    return bool(self.eq(element).any())
 
 
 def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
@@ -225,8 +225,10 @@ def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
     return tuple(basic), _watched(positions, items)
 
 
-def _watched(positions: Any, items: Any) -> Positions:
+def _watched(positions: Any, items: Any) -> tuple:
     """Positions that remember the tensors among the items of an index: those must not change before backward."""
+    if any(isinstance(position, Layered) for position in positions):
+        return tuple(positions)
     watched = Positions(positions)
     watched.tensors = tuple(item for item in items if isinstance(item, Tensor))
     return watched
@@ -258,9 +260,9 @@ def _resolve(item: Any) -> Any:
     if kind is bool or kind is np.bool_:
         return np.asarray(item)
     if isinstance(item, Tensor):
-        if is_open(item) and item.array.dtype.kind in "iu":
+        if is_open(item) and item.array.dtype.kind in "iu" and item.array.dtype != np.uint8:
             return item
-        array = item.array
+        array = known(item, "indexing with a boolean mask")
     elif isinstance(item, (ndarray, list, tuple, range)):
         array = np.asarray(_untensored(item)) if len(item) else np.empty(0, np.int64)
     elif isinstance(item, str):
@@ -317,8 +319,80 @@ def _check_positions(shape: tuple, positions: tuple) -> tuple:
     return tuple(WHOLE if p is None else p for p in positions)
 
 
+class Arrangement:
+    """How vmap indexes: the axes that have positions come first, behind the batch axis, so that they stay together.
+
+    Attributes:
+        order: of the axes of an element of the batch.
+        start: where the axes of the result that stand for the positions begin; ``rank`` of them.
+        others: the number of axes without positions.
+    """
+
+    def __init__(self, batch: Any, shape: tuple, positions: tuple) -> None:
+        if len(positions) > len(shape):
+            _check_positions(shape, positions)
+        chosen = [dim for dim, p in enumerate(positions) if p is not None]
+        rest = [dim for dim in range(len(shape)) if dim not in chosen]
+        self.batch, self.order, self.others = batch, chosen + rest, len(rest)
+        self.start = chosen[0] if chosen == list(range(chosen[0], chosen[-1] + 1)) else 0
+        self.given = [positions[dim] for dim in chosen]
+        self.rank = max(raw(p).ndim for p in self.given)
+        self.differ = batch.any_mapped(self.given)
+
+    def positions(self, numbered: bool) -> tuple:
+        """The positions, with those of the elements of the batch before them if these are to be ``numbered``."""
+        if not self.differ:
+            found = [self.batch.level.lowered(p) for p in self.given]
+            lead: list = [None]
+        else:
+            found = [self.batch.aligned(p, self.rank) for p in self.given]
+            lead = [np.arange(self.batch.size).reshape(-1, *(1,) * self.rank)]
+        plain = [raw(p).copy() if not isinstance(p, Layered) else p for p in found]
+        return (*lead, *plain) if numbered else tuple(plain)
+
+    def arranged(self, whole: Any, lead: int) -> Any:
+        """A tensor with its axes in order, ``lead`` batch axes before them."""
+        if self.order == sorted(self.order):
+            return whole
+        return permute(whole, (*range(lead), *(dim + lead for dim in self.order)))
+
+    def back(self, whole: Any) -> Any:
+        """A batch whose axes are in order with them where they were."""
+        return whole if self.order == sorted(self.order) else permute(whole, inverse((0, *(d + 1 for d in self.order))))
+
+    def result(self, out: Any) -> Any:
+        """What was read, its axes where indexing puts them."""
+        block = range(1, 1 + self.rank)
+        return movedim(out, tuple(block), tuple(i + self.start for i in block)) if self.start and self.rank else out
+
+    def values(self, values: Any) -> Any:
+        """Values to be written, their axes in the order of what is written to."""
+        rank, shape = self.rank + self.others, values.array.shape
+        lead = int(self.batch.is_mapped(values))
+        shape = (1,) * (rank - len(shape)) + shape[max(len(shape) - rank, 0) :]
+        inner = self.batch.level.lowered(values)
+        inner = reshape(inner, (self.batch.size, *shape) if lead else shape)
+        block = range(lead, lead + self.rank)
+        return movedim(inner, tuple(i + self.start for i in block), tuple(block)) if self.start and self.rank else inner
+
+
+def _index_batch(batch: Any, input: Any, positions: tuple) -> Any:
+    arrangement = Arrangement(batch, input.array.shape, positions)
+    is_mapped = batch.is_mapped(input)
+    whole = arrangement.arranged(batch.level.lowered(input), int(is_mapped))
+    return arrangement.result(_index(whole, arrangement.positions(is_mapped)))
+
+
+def _index_put_batch(batch: Any, input: Any, positions: tuple, values: Any, accumulate: bool = False) -> Any:
+    arrangement = Arrangement(batch, input.array.shape, positions)
+    whole = arrangement.arranged(batch.front(input), 1)
+    values = arrangement.values(values if isinstance(values, Tensor) else wrap(np.asarray(values)))
+    return arrangement.back(_index_put(whole, arrangement.positions(True), values, accumulate))
+
+
 @op(
     "IndexBackward0",
+    batch=_index_batch,
     input=lambda g, input_shape, positions: _index_put(zeros_as(g, input_shape), positions, g, True),
 )
 def _index(input, positions):
@@ -465,6 +539,7 @@ def _without_leading_ones(shape: tuple) -> tuple:
     "IndexPutBackward0",
     overlap="anywhere",
     idempotent=True,
+    batch=_index_put_batch,
     input=lambda g, positions, accumulate: g if accumulate else _index_put(g, positions, zeros_as(g, ()), False),
     values=lambda g, positions, values_shape, values_dtype: fit(_index(g, positions), values_shape, values_dtype),
 )
@@ -491,8 +566,10 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
     positions: list = []
     for item in indices:
         array = None if item is None else np.asarray(raw(item))
-        if array is not None and array.dtype.kind in "bu" and array.dtype.itemsize == 1:
-            mask = array.astype(bool)
+        if isinstance(item, Layered) and array is not None and array.dtype.itemsize > 1:
+            positions.append(item)
+        elif array is not None and array.dtype.kind in "bu" and array.dtype.itemsize == 1:
+            mask = (known(item, "indexing with a boolean mask") if isinstance(item, Tensor) else array).astype(bool)
             _check_mask(mask, raw(input).shape, len(positions), len(positions))
             positions += mask.nonzero()
         elif array is not None and array.dtype.kind not in "i":

@@ -62,6 +62,15 @@ class Layered(Tensor):
         """The tensor of a lower level that has its values."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it holds")
 
+    @property
+    def differs(self) -> bool:
+        """Whether it has other values for each element of a batch, of which its array shows the first."""
+        return False
+
+    def held(self) -> Tensor:
+        """The tensor of a lower level that has its values."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it holds")
+
     def bare(self) -> Layered:
         """The same values, without history at this level."""
         raise NotImplementedError(f"{type(self).__name__} has no bare form")
@@ -137,6 +146,23 @@ def top_level(arguments: Any) -> Any:
         if level is not None and (found is None or level.number > found.number):
             found = level
     return found
+
+
+def known(tensor: Tensor, what: str) -> np.ndarray:
+    """The array of a tensor whose values decide what ``what`` does.
+
+    Raises:
+        RuntimeError: it has other values for each element of a batch.
+    """
+    inner: Any = tensor
+    while isinstance(inner, Layered):
+        if inner.differs:
+            raise RuntimeError(
+                "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over "
+                f"{what}."
+            )
+        inner = inner.held()
+    return tensor.array
 
 
 def mapped(change: Callable, value: Any) -> Any:

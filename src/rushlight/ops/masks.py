@@ -8,7 +8,11 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor, wrap
+from .along import gather, scatter_add
+from .batching_rules import dynamic
+from .convert import clone, to_dtype
 from .define import inplace, op
+from .levels import Layered, known
 from .place import place, zeros_as
 from .promotion import as_type, fit, raw
 from .views import expand, mismatch, reshape, slice_along
@@ -56,16 +60,26 @@ def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
 @op(
     "MaskedFillBackward0",
     idempotent=True,
+    batch="elementwise",
     input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
 )
 def _fill_with(input, mask, value):
     return _filled(input, mask, value)
 
 
+def _fill_batch(batch: Any, input: Any, mask: Any, value: Any) -> Any:
+    rank = max(input.array.ndim, mask.array.ndim)
+    tensor, mask = batch.aligned(input, rank), batch.aligned(mask, rank)
+    if not batch.is_mapped(value) or value.array.ndim:
+        return _fill_with_tensor(tensor, mask, batch.level.lowered(value))
+    return mask.where(mask, to_dtype(batch.aligned(value, rank), input.array.dtype), tensor)
+
+
 @op(
     "MaskedFillBackward1",
     overlap="anywhere",
     idempotent=True,
+    batch=_fill_batch,
     input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
     value=lambda g, mask, value_dtype: fit(masked_total(g, mask), (), value_dtype),
 )
@@ -83,7 +97,7 @@ def masked_total(g: Any, mask: Any) -> Any:
     """The sum over where the mask is set."""
     from .reduce import sum
 
-    return sum(masked_select(g, mask))
+    return sum(masked_fill(g, mask == 0, 0) if isinstance(g, Tensor) else masked_select(g, mask))
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -111,8 +125,25 @@ def _masked_select_backward(g: Any, shape: tuple, mask: Any) -> Any:
     return _sum_to(masked_scatter(zeros_as(g, common), wide, g), shape)
 
 
+def _select_batch(batch: Any, input: Any, mask: Any) -> Any:
+    if batch.is_mapped(mask):
+        raise RuntimeError(
+            "vmap: Attempted to vmap over `mask` in torch.masked_select(self, mask) We cannot support this because for "
+            "each batch this would return a differently shaped Tensor."
+        )
+    from .index import _index
+
+    chosen = known(batch.level.lowered(mask), "masked_select")
+    shape = np.broadcast_shapes(input.array.shape, chosen.shape)
+    whole = expand(batch.aligned(input, len(shape)), (batch.size, *shape))
+    if not shape:
+        whole, shape = reshape(whole, (batch.size, 1)), (1,)
+    return _index(whole, (None, *np.broadcast_to(chosen, shape).nonzero()))
+
+
 @op(
     "MaskedSelectBackward0",
+    batch=_select_batch,
     input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask),
     apart=True,
 )
@@ -132,9 +163,26 @@ def masked_select(input, mask):
     return input[mask]
 
 
+def _in_order(mask: Any, size: int) -> Any:
+    """For each place of a mask, flat, which of ``size`` elements goes there if it is set."""
+    return (to_dtype(mask, np.dtype("int64")).cumsum(-1) - 1).clip(0, size - 1)
+
+
+def _scatter_batch(batch: Any, input: Any, mask: Any, source: Any) -> Any:
+    shape = np.broadcast_shapes(input.array.shape, raw(mask).shape)
+    mask = mask if isinstance(mask, Tensor) else wrap(np.array(mask))
+    wide, chosen = (expand(batch.aligned(x, len(shape)), (batch.size, *shape)) for x in (input, mask))
+    if not source.array.size:
+        return clone(wide)
+    flat = reshape(chosen, (batch.size, -1 if wide.array.size else 0))
+    values = gather(batch.flat(source), 1, _in_order(flat, source.array.size))
+    return reshape(values, wide.array.shape).where(chosen, wide)
+
+
 @op(
     "MaskedScatterBackward0",
     overlap="anywhere",
+    batch=_scatter_batch,
     input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
     source=lambda g, mask, source_shape: _masked_scatter_backward(g, mask, source_shape),
 )
@@ -165,14 +213,18 @@ def masked_scatter(input, mask, source):
 
 def _masked_scatter_backward(g: Any, mask: Any, shape: tuple) -> Any:
     common = np.broadcast_shapes(raw(g).shape, raw(mask).shape)
-    part = masked_select(expand(g, common), mask)
     size = int(np.prod(shape))
+    if isinstance(mask, Layered) and size:
+        flat = reshape(expand(mask, common), (-1,))
+        kept = masked_fill(reshape(expand(g, common), (-1,)), flat == 0, 0)
+        return reshape(scatter_add(zeros_as(g, (size,)), 0, _in_order(flat, size), kept), shape)
+    part = masked_select(expand(g, common), mask)
     if raw(part).size != size:
         part = place(part, (size,), slice_along, 0, 0, raw(part).size)
     return reshape(part, shape)
 
 
-@op(None)
+@op(None, batch=dynamic)
 def _nonzero(input):
     positions = np.atleast_1d(input).nonzero()
     return np.array(positions).T if input.ndim else np.empty((int(input != 0), 0), np.int64)
@@ -187,7 +239,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
             [3]])
     """
     if as_tuple:
-        return tuple(wrap(position.copy()) for position in np.atleast_1d(input.array).nonzero())
+        return tuple(wrap(position.copy()) for position in np.atleast_1d(known(input, "nonzero")).nonzero())
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 
@@ -212,8 +264,8 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     if any(n < 0 for n in shape):
         raise ValueError(f"'shape' cannot have negative values, but got {tuple(shape)}")
-    positions, rest = [], indices.array.astype(np.int64)
+    positions, rest = [], to_dtype(indices, np.dtype("int64"))
     for n in reversed(shape):
-        positions.append(wrap(np.asarray(rest % max(n, 1))))
+        positions.append(rest % max(n, 1))
         rest = rest // max(n, 1)
     return tuple(reversed(positions))

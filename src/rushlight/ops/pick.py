@@ -7,12 +7,35 @@ from typing import Any
 import numpy as np
 
 from ..kernels import lines
+from ..tensor import Tensor, wrap
+from .axes import moved
+from .convert import clone
 from .define import op
-from .promotion import raw
+from .reduce import sum as add_up
 from .reduce import unreduced
 
 
-@op("GatherBackward0", input=lambda g, input_shape, indices, dim: _put_back(g, indices, dim, input_shape))
+def _pick_batch(batch: Any, input: Any, indices: Any, dim: int) -> Any:
+    if not input.array.ndim:
+        return clone(batch.front(input))
+    return pick(batch.front(input), _indices(batch, indices), moved(dim, input.array.ndim))
+
+
+def _put_batch(batch: Any, g: Any, indices: Any, dim: int, shape: tuple, distinct: bool = True) -> Any:
+    if not shape:
+        return add_up(batch.flat(g), 1)
+    return put(batch.front(g), _indices(batch, indices), moved(dim, len(shape)), (batch.size, *shape), distinct)
+
+
+def _indices(batch: Any, indices: Any) -> Any:
+    return batch.front(indices if isinstance(indices, Tensor) else wrap(np.asarray(indices)))
+
+
+@op(
+    "GatherBackward0",
+    batch=_pick_batch,
+    input=lambda g, input_shape, indices, dim: _put_back(g, indices, dim, input_shape),
+)
 def pick(input: Any, indices: Any, dim: int) -> Any:
     """The elements at ``indices``, an array, along an axis."""
     return lines.taken(input, indices, dim) if input.ndim else input.copy()
@@ -22,7 +45,7 @@ def _put_back(g: Any, indices: Any, dim: int, shape: tuple) -> Any:
     return put(g, indices, dim, shape, False)
 
 
-@op("ScatterAddBackward0", g=lambda g, indices, dim: pick(g, indices, dim))
+@op("ScatterAddBackward0", batch=_put_batch, g=lambda g, indices, dim: pick(g, indices, dim))
 def put(g: Any, indices: Any, dim: int, shape: tuple, distinct: bool = True) -> Any:
     """Zeros with values added at ``indices`` along an axis: the gradient of `pick`."""
     if not shape:
@@ -32,4 +55,4 @@ def put(g: Any, indices: Any, dim: int, shape: tuple, distinct: bool = True) -> 
 
 def put_selected(g: Any, indices: Any, shape: tuple, dim: int, keepdim: bool) -> Any:
     """The gradient of a reduction that selects the element at ``indices`` of each line."""
-    return put(unreduced(g, shape, dim, keepdim), unreduced(raw(indices), shape, dim, keepdim), dim, shape)
+    return put(unreduced(g, shape, dim, keepdim), unreduced(indices, shape, dim, keepdim), dim, shape)

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
+from .along import scatter
 from .axes import axis, numpy_names
 from .define import op
+from .extremes import argmax
 from .fast import parametric
+from .place import zeros_as
 from .powers import exp
 from .promotion import is_half, raw
 from .reduce import add, called, converted, maximum, to_out, widened
@@ -41,7 +44,7 @@ def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:
     return weighted - result * add_up(weighted, dim, True)
 
 
-@op("SoftmaxBackward0", input=_softmax_gradient)
+@op("SoftmaxBackward0", batch="dim", input=_softmax_gradient)
 def _softmax(input, dim):
     e = np.asarray(_shifted(input, dim, "softmax"))
     np.exp(e, e)
@@ -57,7 +60,7 @@ def _log_softmax_gradient(g: Any, result: Any, dim: int) -> Any:
     return g - exp(result) * add_up(g, dim, True)
 
 
-@op("LogSoftmaxBackward0", input=_log_softmax_gradient)
+@op("LogSoftmaxBackward0", batch="dim", input=_log_softmax_gradient)
 def _log_softmax(input, dim):
     shifted = np.asarray(_shifted(input, dim, "log_softmax"))
     if shifted.ndim and shifted.size:
@@ -136,8 +139,6 @@ def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: floa
     soft = softmax((logits + noise) / tau, dim)
     if not hard:
         return soft
-    one_hot = np.zeros_like(soft.array)
-    np.put_along_axis(one_hot, np.argmax(soft.array, dim, keepdims=True), 1, dim)
-    from ..tensor import wrap
-
-    return wrap(one_hot) - soft.detach() + soft
+    place = argmax(soft.detach(), dim, True)
+    one_hot = scatter(zeros_as(soft, soft.array.shape), dim, place, 1.0)
+    return one_hot - soft.detach() + soft

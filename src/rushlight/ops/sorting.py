@@ -11,9 +11,10 @@ from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axis, numpy_names
 from .define import op
+from .levels import known
 from .pick import put
-from .promotion import raw
 from .reduce import called, require_real, to_out, widened, written
+from .views import reshape, unsqueeze
 
 __all__ = [
     "argsort", "bucketize", "isin", "msort", "searchsorted", "sort", "topk", "unique", "unique_consecutive",
@@ -32,9 +33,10 @@ def _sorting(x: np.ndarray, dim: int, descending: bool) -> np.ndarray:
 def _sorter(node: str) -> Any:
     @op(
         node,
+        batch="dim",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
-        input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape),
+        input=lambda g, indices, input_shape, dim: put(g, indices, dim, input_shape),
     )
     def sort(input, dim, descending):
         indices = _sorting(input, dim, descending)
@@ -64,7 +66,7 @@ def msort(input: Any, *, out: Any = None) -> Any:
     return written(sort(input, 0).values, out)
 
 
-@op()
+@op(batch="dim")
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that put the elements in order along an axis."""
     return _sorting(input, dim, descending)
@@ -72,9 +74,10 @@ def argsort(input, dim=-1, descending=False, stable=False):
 
 @op(
     "TopkBackward0",
+    batch="dim",
     outputs=("values", "indices"),
     nondifferentiable=("indices",),
-    input=lambda g, indices, input_shape, dim: put(g, raw(indices), dim, input_shape),
+    input=lambda g, indices, input_shape, dim: put(g, indices, dim, input_shape),
 )
 def topk(input, k, dim=-1, largest=True, sorted=True):
     """The ``k`` largest elements along an axis, or the smallest, best first, and their indices.
@@ -122,7 +125,7 @@ def unique(
     >>> torch.unique(torch.tensor([2, 1, 2]), return_counts=True)
     (tensor([1, 2]), tensor([1, 2]))
     """
-    x = input.array
+    x = known(input, "unique")
     if dim is not None:
         return _unique_slices(input, axis(dim, x.ndim), True, (return_inverse, return_counts))
     require_real("unique", x)
@@ -145,7 +148,7 @@ def unique_consecutive(
     tensor([1, 2, 1])
     """
     wanted = (return_inverse, return_counts)
-    x = input.array
+    x = known(input, "unique_consecutive")
     if dim is not None:
         return _unique_slices(input, axis(dim, x.ndim), False, wanted)
     flat = x.reshape(-1)
@@ -186,7 +189,31 @@ def _search(boundaries: np.ndarray, values: Any, out_int32: bool, right: bool) -
     return np.asarray(found, np.int32 if out_int32 else np.int64)
 
 
-@op()
+def _search_batch(batch: Any, sorted_sequence: Any, input: Any, *, sorter: Any = None, **options: Any) -> Any:
+    ndim = sorted_sequence.array.ndim
+    input = input if isinstance(input, Tensor) else wrap(np.asarray(input))
+    alike = ndim == 1 and not batch.any_mapped((sorted_sequence, sorter))
+    sequence, sorter = map(batch.level.lowered if alike else batch.front, (sorted_sequence, sorter))
+    values = batch.flat(input) if ndim == 1 and not alike else batch.front(input)
+    found = searchsorted(sequence, values, sorter=sorter, **options)
+    return reshape(found, (batch.size, *input.array.shape)) if ndim == 1 else found
+
+
+def _bucketize_batch(batch: Any, input: Any, boundaries: Any, **options: Any) -> Any:
+    return _search_batch(batch, boundaries, input, **options)
+
+
+def _isin_batch(batch: Any, elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False):
+    if not batch.is_mapped(test_elements):
+        lowered = batch.level.lowered(test_elements)
+        return isin(batch.front(elements), lowered, assume_unique=assume_unique, invert=invert)
+    elements = elements if isinstance(elements, Tensor) else wrap(np.asarray(elements))
+    each = reshape(batch.front(elements), (batch.size, elements.array.size, 1))
+    found = (each == unsqueeze(batch.flat(test_elements), 1)).any(-1)
+    return reshape(found == (not invert), (batch.size, *elements.array.shape))
+
+
+@op(batch=_search_batch)
 def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None):
     """Where each element would have to be put in to keep the lines of ``sorted_sequence`` in order.
 
@@ -232,7 +259,7 @@ def searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=N
     return _search(sorted_sequence, values, out_int32, right or side == "right")
 
 
-@op()
+@op(batch=_bucketize_batch)
 def bucketize(input, boundaries, *, out_int32=False, right=False):
     """The number of the interval between ``boundaries``, in increasing order, that each element lies in.
 
@@ -245,7 +272,7 @@ def bucketize(input, boundaries, *, out_int32=False, right=False):
     return _search(boundaries, input, out_int32, right)
 
 
-@op()
+@op(batch=_isin_batch)
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """Whether each element is among ``test_elements``.
 
