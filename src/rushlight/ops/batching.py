@@ -146,6 +146,10 @@ class BatchLevel(Level):
         with below(self):
             copy_(self.lowered(target), batch.front(result) if self.is_mapped(target) else self.lowered(result))
 
+    def reshape(self, target: Any, show: Any, _change: Any) -> None:
+        shown = show(target.bare())
+        target.array, target.value = shown.array, shown.value
+
 
 class Batch:
     """One operation on tensors of a batch level, and what its batching rule may ask for."""
@@ -188,6 +192,12 @@ class Batch:
             return inner
         shape = inner.array.shape
         return reshape(inner, (shape[0], *(1,) * (rank + 1 - len(shape)), *shape[1:]))
+
+    def ruled(self, operation: Any, *args: Any, **kwargs: Any) -> Any:
+        """What the batching rule of another operation makes of these arguments."""
+        spec = operation.op
+        batch = Batch(self.level, lambda args, kwargs: operation(*args, **kwargs), spec, args, kwargs)
+        return rule_of(spec)(batch, *args, **kwargs)
 
     def element(self, value: Any, index: int) -> Any:
         """A tensor's part in one element of the batch."""

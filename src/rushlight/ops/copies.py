@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from ..layouts import contiguous_format
 from ..tensor import Tensor
 from . import views
+from .convert import clone
 from .define import op
 from .promotion import raw
 from .showing import in_order
 from .splitting import split_with_sizes, unbind
 from .strided import Geometry, as_strided_within
-from .writing import write_out
 
 __all__ = [
     "alias_copy", "as_strided_copy", "detach_copy", "diagonal_copy", "expand_copy", "narrow_copy", "permute_copy",
@@ -32,9 +33,13 @@ def copying(name: str, view: Callable) -> Callable:
         return np.array(compute(input, *parameters), order="C")
 
     copied.__name__ = name
+
+    def in_batch(batch: Any, input: Any, parameters: tuple) -> Any:
+        return clone(batch.ruled(view, input, *parameters), memory_format=contiguous_format)
+
     rule = node.rule
     backward = lambda g, input_shape, parameters: rule(g, input_shape, *parameters)  # noqa: E731
-    operation = op(f"{node.__name__}_copy", input=backward)(copied)
+    operation = op(f"{node.__name__}_copy", input=backward, batch=in_batch)(copied)
 
     def call(input: Any, *parameters: Any, out: Tensor | None = None, **options: Any) -> Any:
         if options:
@@ -108,7 +113,7 @@ def _each(parts: tuple, out: Any) -> Any:
     if out is None:
         return tuple(alias_copy(part) for part in parts)
     for target, part in zip(out, parts, strict=True):
-        write_out(target, part.array)
+        alias_copy(part, out=target)
     return None
 
 

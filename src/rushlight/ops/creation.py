@@ -14,6 +14,7 @@ from ..autograd.origin import CUT, born, detached
 from ..layouts import strided
 from ..tensor import Tensor, alias, record_from, wrap
 from .convert import to_dtype
+from .levels import Layered, known
 from .promotion import as_type
 from .writing import write_out
 
@@ -34,7 +35,7 @@ def to_array(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
         TypeError, RuntimeError: something in them is not a number.
     """
     if isinstance(data, Tensor):
-        data = data.array
+        data = known(data, "torch.tensor")
     elif isinstance(data, (list, tuple)):
         data = _plain(data)
     elif not isinstance(data, (np.ndarray, np.generic)) and hasattr(data, "__array__"):
@@ -422,6 +423,17 @@ def _like(input: Tensor, dtype: Any, format: Any) -> np.ndarray:
     return np.empty_like(input.array, target, order="C" if repeated else "K", subok=False)
 
 
+def alike(of: Tensor, made: Tensor) -> Tensor:
+    """A tensor with its values, of the levels of transformations that another is of: it can be written into there."""
+    if not isinstance(of, Layered):
+        return made
+    from .convert import detach
+    from .inplace import at_levels_of
+
+    out = detach(at_levels_of(of, made))
+    return record_from(out) if made.requires_grad else out
+
+
 def like(name: str, value: int | None, doc: str) -> Any:
     """A creation function of another tensor's shape: ``zeros_like``, ``ones_like`` or ``empty_like``."""
 
@@ -435,7 +447,7 @@ def like(name: str, value: int | None, doc: str) -> Any:
         array = _like(input, dtype, memory_format)
         if value is not None:
             array.fill(value)
-        return finish(array, device, requires_grad)
+        return alike(input, finish(array, device, requires_grad))
 
     create.__name__ = create.__qualname__ = name
     create.__doc__ = doc
@@ -448,12 +460,13 @@ empty_like = like("empty_like", None, "An uninitialised tensor of another tensor
 
 
 def full_like(
-    input: Tensor, fill_value: Any, *, dtype: Any = None, memory_format: Any = None, **options: Any
-) -> Tensor:
+    input: Tensor, fill_value: Any, *, dtype: Any = None, layout: Any = None, device: Any = None,
+    requires_grad: bool = False, pin_memory: bool = False, memory_format: Any = None,
+) -> Tensor:  # fmt: skip
     """One number in every place of another tensor's shape, in its type."""
-    out = empty_like(input, dtype=dtype, memory_format=memory_format, **options)
-    out.array[...] = as_type(np.array(_number("full_like", fill_value, 2)), out.array.dtype)
-    return out
+    array = _like(input, check_dtype("full_like", dtype), memory_format)
+    array[...] = as_type(np.array(_number("full_like", fill_value, 2)), array.dtype)
+    return alike(input, finish(array, device, requires_grad))
 
 
 def empty_strided(
@@ -494,7 +507,7 @@ def new_of(name: str, create: Any) -> Any:
     """A method such as ``new_zeros``: a creation function with this tensor's type as default."""
 
     def method(self: Tensor, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
-        return create(*size, dtype=self.dtype if dtype is None else dtype, **options)
+        return alike(self, create(*size, dtype=self.dtype if dtype is None else dtype, **options))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`torch.{name[4:]}` with this tensor's type."

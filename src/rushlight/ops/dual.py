@@ -193,7 +193,7 @@ class ForwardLevel(Level):
             copy_(target.primal, primal)
             self.write_tangent(target, tangent)
 
-    def reshape(self, target: Any, change: Any) -> None:
+    def reshape(self, target: Any, _show: Any, change: Any) -> None:
         with below(self):
             if target.tangent is not None:
                 target.tangent = self.shown_alike(target).view_as(target.tangent)

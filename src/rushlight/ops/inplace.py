@@ -47,13 +47,13 @@ class CopySlices(Node):
         check_single(part.array)
         parts = inner.run_recorded(clone(part))
         if isinstance(parts[0], Layered):
-            result = laid_out(_at_levels_of(parts[0], g), whole)
+            result = laid_out(at_levels_of(parts[0], g), whole)
             part = show(result)
         copy_(part, wrap(np.zeros_like(part.array)) if parts[0] is None else parts[0])
         return (result, *parts[1:])
 
 
-def _at_levels_of(like: Tensor, tensor: Tensor) -> Tensor:
+def at_levels_of(like: Tensor, tensor: Tensor) -> Tensor:
     """A tensor with its own values, of the levels of transformations that another is of."""
     return tensor.where(wrap(np.array(True)), to_dtype(like.sum(), tensor.array.dtype))
 

@@ -35,8 +35,8 @@ class Level:
         """Put the values of one tensor into another, one of which is of this level."""
         raise NotImplementedError(f"{type(self).__name__} does not write")
 
-    def reshape(self, target: Any, change: Callable) -> None:
-        """Change the shape of a tensor of this level in place, by a change of the shapes of what it holds."""
+    def reshape(self, target: Any, show: Callable, change: Callable) -> None:
+        """Change the shape of a tensor of this level in place, as a view of it or by changes of what it holds."""
         raise NotImplementedError(f"{type(self).__name__} does not change shapes in place")
 
     def records(self, tensor: Tensor) -> bool:

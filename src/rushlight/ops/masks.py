@@ -72,7 +72,7 @@ def _fill_batch(batch: Any, input: Any, mask: Any, value: Any) -> Any:
     tensor, mask = batch.aligned(input, rank), batch.aligned(mask, rank)
     if not batch.is_mapped(value) or value.array.ndim:
         return _fill_with_tensor(tensor, mask, batch.level.lowered(value))
-    return mask.where(mask, to_dtype(batch.aligned(value, rank), input.array.dtype), tensor)
+    return to_dtype(batch.aligned(value, rank), input.array.dtype).where(mask, tensor)
 
 
 @op(
@@ -230,6 +230,12 @@ def _nonzero(input):
     return np.array(positions).T if input.ndim else np.empty((int(input != 0), 0), np.int64)
 
 
+@op()
+def argwhere(input):
+    """The positions of the elements that are not zero, one row each."""
+    return _nonzero.op.compute(input)
+
+
 def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None) -> Any:
     """The positions of the elements that are not zero: one row each, or one tensor for each axis.
 
@@ -241,11 +247,6 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
     if as_tuple:
         return tuple(wrap(position.copy()) for position in np.atleast_1d(known(input, "nonzero")).nonzero())
     return _nonzero(input) if out is None else _nonzero(input, out=out)
-
-
-def argwhere(input: Tensor) -> Tensor:
-    """The positions of the elements that are not zero, one row each."""
-    return _nonzero(input)
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import wrap
-from .axes import axes, axis
+from .along import index_add, index_select
+from .axes import axes, axis, moved
 from .define import op
 from .extremes import amax, amin, even_weights
 from .promotion import conj, raw
@@ -65,6 +66,7 @@ def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim
 
 @op(
     "LinalgVectorNormBackward0",
+    batch="dim",
     input=lambda g, input, result, ord, dim, keepdim: (
         fitted(norm_gradient(g, input, result, ord, dim, keepdim), input) if ord else None
     ),
@@ -219,8 +221,15 @@ def _difference_norm(difference: Any, p: float, dim: Any = None, keepdim: bool =
     return _vector_norm(difference, p, dim, keepdim)
 
 
+def _dist_batch(batch: Any, input: Any, other: Any, p: float = 2) -> Any:
+    rank = max(input.array.ndim, other.array.ndim)
+    difference = batch.aligned(input, rank) - batch.aligned(other, rank)
+    return _vector_norm(difference.reshape((batch.size, -1)) if rank else difference.unsqueeze(1), p, 1, False)
+
+
 @op(
     "DistBackward0",
+    batch=_dist_batch,
     input=lambda g, input, other, result, p: fitted(norm_gradient(g, input - other, result, p, None, False), input),
     other=lambda g, input, other, result, p: -fitted(norm_gradient(g, input - other, result, p, None, False), other),
 )
@@ -258,7 +267,17 @@ def _cdist_gradient(g: Any, x1: Any, x2: Any, result: Any, p: float, needs: tupl
     )
 
 
-@op("CdistBackward0", **{"x1, x2": lambda g, x1, x2, result, p, needs: _cdist_gradient(g, x1, x2, result, p, needs)})
+def _cdist_batch(batch: Any, x1: Any, x2: Any, *options: Any, **named: Any) -> Any:
+    _check_points("cdist", 2, x1, x2)
+    rank = max(x1.array.ndim, x2.array.ndim)
+    return batch.perform((batch.aligned(x1, rank), batch.aligned(x2, rank), *options), named)
+
+
+@op(
+    "CdistBackward0",
+    batch=_cdist_batch,
+    **{"x1, x2": lambda g, x1, x2, result, p, needs: _cdist_gradient(g, x1, x2, result, p, needs)},
+)
 def cdist(x1, x2, p=2.0, compute_mode=None):
     """The distance of every row of ``x1``, shape (..., P, M), to every row of ``x2``, (..., R, M): shape (..., P, R).
 
@@ -310,8 +329,6 @@ def pdist(input: Any, p: float = 2) -> Any:
 
 
 def _pdist_gradient(g: Any, input: Any, result: Any, p: float) -> Any:
-    from . import index_add, index_select
-
     first, second = np.triu_indices(input.shape[0], 1)
     if raw(input) is not input:
         first, second = wrap(first), wrap(second)
@@ -321,7 +338,13 @@ def _pdist_gradient(g: Any, input: Any, result: Any, p: float) -> Any:
     return index_add(index_add(zero, 0, first, grad), 0, second, -grad)
 
 
-@op("PdistBackward0", input=lambda g, input, result, p: _pdist_gradient(g, input, result, p))
+def _pdist_batch(batch: Any, input: Any, p: float) -> Any:
+    pairs = map(wrap, np.triu_indices(input.shape[0], 1))
+    first, second = (index_select(batch.front(input), 1, rows) for rows in pairs)
+    return _vector_norm(first - second, p, 2, False)
+
+
+@op("PdistBackward0", batch=_pdist_batch, input=lambda g, input, result, p: _pdist_gradient(g, input, result, p))
 def _pdist(input, p):
     first, second = np.triu_indices(input.shape[0], 1)
     return norm_of(input[first] - input[second], p, -1, False)
@@ -383,7 +406,17 @@ def _renorm_gradient(g: Any, input: Any, p: float, dim: int, maxnorm: float) -> 
     return g * _scales(lengths, maxnorm) + norm_gradient(shrink, input, lengths, p, others, True)
 
 
-@op("RenormBackward0", input=lambda g, input, p, dim, maxnorm: _renorm_gradient(g, input, p, dim, maxnorm))
+def _renorm_batch(batch: Any, input: Any, p: float, dim: int, maxnorm: float) -> Any:
+    renorm.op.compute(np.empty(input.array.shape, input.array.dtype), p, dim, maxnorm)
+    others = moved(_others(input.ndim, dim), input.ndim)
+    return batch.front(input) * _scales(_vector_norm(batch.front(input), p, others, True), maxnorm)
+
+
+@op(
+    "RenormBackward0",
+    batch=_renorm_batch,
+    input=lambda g, input, p, dim, maxnorm: _renorm_gradient(g, input, p, dim, maxnorm),
+)
 def renorm(input, p, dim, maxnorm):
     """The slices along ``dim`` scaled so that none has a larger norm than ``maxnorm``.
 

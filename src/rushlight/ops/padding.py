@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
+from .batching_rules import leading, merged, refuse_scalars
 from .define import op
 from .place import zeros_as
 from .promotion import raw
@@ -23,7 +24,12 @@ def _pairs(pad: tuple, ndim: int) -> list[tuple[int, int]]:
     return [(0, 0)] * (ndim - len(given)) + given[::-1]
 
 
-@op("ConstantPadNdBackward0", input=lambda g, pad: constant_pad_nd(g, tuple(-n for n in pad)))
+def _pad_batch(batch: Any, input: Any, pad: Any, value: Any = 0) -> Any:
+    refuse_scalars(batch, len(pad) // 2, (input, pad, value), {})
+    return constant_pad_nd(batch.front(input), pad, value)
+
+
+@op("ConstantPadNdBackward0", batch=_pad_batch, input=lambda g, pad: constant_pad_nd(g, tuple(-n for n in pad)))
 def constant_pad_nd(input, pad, value=0):
     """The tensor with ``value`` put around, or with borders cut off where ``pad`` is negative.
 
@@ -85,7 +91,7 @@ def _sum_padded(g: Any, shape: tuple, pad: tuple, mode: str) -> Any:
 
 
 def _border(name: str, mode: str) -> Callable:
-    @op(name, input=lambda g, input_shape, pad: _sum_padded(g, input_shape, pad, mode))
+    @op(name, batch="leading", input=lambda g, input_shape, pad: _sum_padded(g, input_shape, pad, mode))
     def padded(input, pad):
         return _pad_by_positions(input, pad, mode)
 
@@ -217,8 +223,15 @@ def _col2im(
     return out[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
 
 
+def _patches(ndim: int) -> Callable:
+    """The batching rule of what takes batches of tensors of ``ndim`` axes, or one of them."""
+    one = leading(ndim)
+    return lambda batch, input, *numbers: (one if input.array.ndim <= ndim else merged)(batch, input, *numbers)
+
+
 @op(
     "Im2ColBackward0",
+    batch=_patches(3),
     input=lambda g, input_shape, kernel, dilation, padding, stride: _fold(
         g, input_shape[-2:], kernel, dilation, padding, stride),
 )  # fmt: skip
@@ -235,6 +248,7 @@ def _unfold(input, kernel, dilation, padding, stride):
 
 @op(
     "Col2ImBackward0",
+    batch=_patches(2),
     input=lambda g, kernel, dilation, padding, stride: _unfold(g, kernel, dilation, padding, stride),
 )
 def _fold(input, output_size, kernel, dilation, padding, stride):

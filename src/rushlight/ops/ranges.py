@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
+from .compare import where
+from .convert import to_dtype
 from .creation import check_dtype, finish
+from .levels import Layered
 from .promotion import as_type
 
 __all__ = ["arange", "eye", "linspace", "logspace", "range", "tril_indices", "triu_indices"]
@@ -100,6 +103,8 @@ def linspace(
     >>> torch.linspace(0, 1, 3)
     tensor([0.0000, 0.5000, 1.0000])
     """
+    if isinstance(start, Layered) or isinstance(end, Layered):
+        return _between(start, end, steps, _range_dtype(start, end, dtype, out).numpy)
     array = _spaced("linspace", start, end, steps, dtype, out)
     return finish(array, device, requires_grad, out)
 
@@ -132,6 +137,18 @@ def _spaced(name: str, start: Any, end: Any, steps: int, dtype: Any, out: Any) -
     return as_type(values.astype(work, copy=False), kind)
 
 
+def _between(start: Any, end: Any, steps: int, kind: np.dtype) -> Tensor:
+    """`_spaced` in operations on tensors, for end points that stand for several."""
+    whole = kind.kind in "biu"
+    work = np.dtype(np.float64) if whole else kind
+    ends = (value.detach() if isinstance(value, Tensor) else wrap(np.array(value)) for value in (start, end))
+    first, last = (to_dtype(to_dtype(value, kind) if whole else value, work) for value in ends)
+    step = (last - first) / max(steps - 1, 1)
+    places = np.arange(steps)
+    before = where(wrap(places < steps // 2), first + step * wrap(places), last - step * wrap(steps - 1 - places))
+    return to_dtype(before if steps > 1 else first.expand(steps), kind)
+
+
 def _end_point(name: str, which: str, value: Any) -> Any:
     if isinstance(value, Tensor) and value.array.ndim:
         raise RuntimeError(
@@ -162,9 +179,13 @@ def logspace(
     >>> torch.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
-    start, end = _end_point("logspace", "start", start), _end_point("logspace", "end", end)
+    layered = isinstance(start, Layered) or isinstance(end, Layered)
+    if not layered:
+        start, end = _end_point("logspace", "start", start), _end_point("logspace", "end", end)
     target = _range_dtype(start, end, dtype, out)
     work = target if target.category > dtypes.INTEGRAL and target.itemsize > 2 else dtypes.float64
+    if layered:
+        return to_dtype(base ** _between(start, end, steps, work.numpy), target.numpy)
     if target.category == dtypes.INTEGRAL:
         start, end = int(start), int(end)
     powers = _spaced("logspace", start, end, steps, work, None)

@@ -27,7 +27,8 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         check_history(self, name)
         edge, before, view = edge_of(self), self.array, self._view
         if is_open(self):
-            self.level.reshape(self, lambda part: method(part, *parameters))
+            show = lambda tensor: operation(tensor, *parameters)  # noqa: E731
+            self.level.reshape(self, show, lambda part: method(part, *parameters))
         else:
             self.array = compute(before, *parameters)
         bump(self, name, current_frame(1))

@@ -14,6 +14,7 @@ from .batching_rules import leading, merged, refuse_scalars
 from .convert import clone, contiguous
 from .define import op
 from .join import cat
+from .levels import is_open
 from .place import place, zeros_as
 from .promotion import as_type, raw
 from .views import diagonal, expand, flatten, reshape, select, sequence, slice_along, unsqueeze
@@ -194,9 +195,8 @@ def repeat_interleave(
     tensor([1, 1, 2, 2])
     """
     if repeats is None:
-        counts = _counts(input)
-        return wrap(np.repeat(np.arange(counts.size), counts))
-    if isinstance(repeats, Tensor) and repeats.array.size == 1 and repeats.array.ndim <= 1:
+        return _repeated(input)
+    if isinstance(repeats, Tensor) and repeats.array.size == 1 and repeats.array.ndim <= 1 and not is_open(repeats):
         _counts(repeats)
         repeats = int(repeats)
     if dim is None:
@@ -211,7 +211,7 @@ def repeat_interleave(
                 f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
                 f"input.size(0) = {input.array.shape[at]}"
             )
-        return index_select(input, at, wrap(np.repeat(np.arange(counts.size), counts)))
+        return index_select(input, at, _repeated(repeats))
     if repeats < 0:
         raise RuntimeError("repeats has to be positive")
     shape = input.array.shape
@@ -225,8 +225,15 @@ def _plain_order() -> Any:
     return contiguous_format
 
 
-def _counts(repeats: Tensor) -> np.ndarray:
-    array = repeats.detach().numpy()
+@op()
+def _repeated(repeats):
+    """Each position as often as a vector says."""
+    counts = _counts(repeats)
+    return np.repeat(np.arange(counts.size), counts)
+
+
+def _counts(repeats: Any) -> np.ndarray:
+    array = raw(repeats)
     if array.ndim > 1:
         raise RuntimeError("repeat_interleave only accept 1D vector as repeat")
     if array.dtype.name not in ("int32", "int64"):

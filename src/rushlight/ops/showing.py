@@ -87,6 +87,7 @@ def viewing(name: str, rule: Callable, batch: Any = None) -> Callable:
                 return compute(input, *parameters)
             raise TypeError(f"{compute.__name__}(): argument 'input' (position 1) must be Tensor, not {kind.__name__}")
 
+        call.op = spec  # type: ignore[attr-defined]
         call.node = cls  # type: ignore[attr-defined]
         call.compute = compute  # type: ignore[attr-defined]
         return call

@@ -10,6 +10,7 @@ from .. import dtypes
 from ..tensor import Tensor
 from .convert import to_dtype
 from .define import op
+from .levels import Layered, known
 from .promotion import raw
 from .reduce import called, mean, widened
 from .reduce import sum as add_up
@@ -120,7 +121,8 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Any = No
     from ..tensor import wrap
     from .returns import named
 
-    points = input.array.reshape(-1, input.array.shape[-1])
+    array = known(input, "histogramdd")
+    points = array.reshape(-1, array.shape[-1])
     dims = points.shape[1]
     bins = [bins] * dims if isinstance(bins, int) else list(bins)
     if len(bins) != dims:
@@ -130,10 +132,10 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Any = No
         )
     ranges = [None] * dims if range is None else list(zip(range[::2], range[1::2], strict=True))
     edges = [
-        raw(b).reshape(-1) if isinstance(b, Tensor) else _edges(column, b, span)
+        known(b, "histogramdd").reshape(-1) if isinstance(b, Tensor) else _edges(column, b, span)
         for b, span, column in zip(bins, ranges, points.T, strict=True)
     ]
-    hist = _dense(points, edges, raw(weight), density)
+    hist = _dense(points, edges, weight if weight is None else known(weight, "histogramdd"), density)
     return named("histogramdd", ("hist", "bin_edges"))((wrap(hist), tuple(map(wrap, edges))))
 
 
@@ -189,7 +191,7 @@ def cov(input: Tensor, *, correction: int = 1, fweights: Any = None, aweights: A
     count = x.shape[1]
     weights = _weights(count, fweights, aweights)
     total = count if weights is None else add_up(weights)
-    if weights is not None and count and not bool(raw(total)):
+    if weights is not None and count and not isinstance(total, Layered) and not bool(raw(total)):
         raise RuntimeError("cov(): weights sum to zero, can't be normalized")
     if raw(x).dtype.kind in "iu":
         x = to_dtype(x, dtypes.get_default_dtype().numpy)
@@ -228,7 +230,7 @@ def _weights(count: int, fweights: Any, aweights: Any) -> Any:
                 f"cov(): expected {name} to have the same numel as there are observations in the input but got "
                 f"{raw(given).size} != {count}"
             )
-        if count and raw(given).min() < 0:
+        if count and not isinstance(given, Layered) and raw(given).min() < 0:
             raise RuntimeError(f"cov(): {name} cannot be negative")
     if fweights is None or aweights is None:
         return aweights if fweights is None else fweights
