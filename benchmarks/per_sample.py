@@ -49,11 +49,13 @@ MODELS = {"MLP 64-128-10": mlp, "CNN of two convolutions": cnn}
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print the tables; one thread each, because those of small products wait for each other on a busy machine."""
     import torch
 
     import rushlight
 
+    for library in (torch, rushlight):
+        library.set_num_threads(1)
     beside = [compare(n, per_sample(rushlight, m, False), per_sample(torch, m, False)) for n, m in MODELS.items()]
     report(f"Per-sample gradients by vmap, batch {BATCH}", beside)
     for name, library in (("Rushlight", rushlight), ("PyTorch", torch)):
