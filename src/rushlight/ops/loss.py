@@ -9,8 +9,10 @@ import numpy as np
 
 from .. import dtypes, ops
 from ..autograd.modes import no_grad
+from ..tensor import Tensor
 from .activation import logsigmoid
 from .define import op
+from .levels import everything
 from .products import cased
 from .promotion import as_type, float32, is_half, raw
 
@@ -42,6 +44,23 @@ def reduction_of(size_average: bool | None, reduce: bool | None, reduction: str)
 def reduced(loss: Any, reduction: str) -> Any:
     """The mean or the sum of the losses, or the losses."""
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def reduced_for_each(losses: Any, reduction: str) -> Any:
+    """The losses of each element of a batch, which is their first axis, reduced."""
+    if reduction == "none":
+        return losses
+    rows = losses.reshape(losses.shape[0], losses.array[:1].size)
+    return rows.mean(1) if reduction == "mean" else rows.sum(1)
+
+
+def for_each(batch: Any, *args: Any) -> Any:
+    """The batching rule of a loss of pairs of elements: all losses at once, reduced for each element of the batch."""
+    place = batch.spec.names.index("reduction")
+    rank = max(x.array.ndim for x in args if isinstance(x, Tensor))
+    values = [batch.aligned(x, rank) if isinstance(x, Tensor) else x for x in args]
+    values[place] = "none"
+    return reduced_for_each(batch.perform(tuple(values), {}), args[place])
 
 
 def share(input: Any, reduction: str) -> float:
@@ -88,6 +107,7 @@ def _promoted_pair(input: Any, target: Any) -> tuple[Any, Any]:
     "MseLossBackward0",
     input=lambda g, input, target, reduction: (input - target) * (g * (2 * share(input, reduction))),
     target=lambda g, input, target, reduction: (target - input) * (g * (2 * share(input, reduction))),
+    batch=for_each,
 )
 def _mse(input, target, reduction):
     _floating("mse_cpu", input)
@@ -142,6 +162,7 @@ def _near_and_far(name: str, near, far, slope, kernel: str):
         name,
         input=lambda g, input, target, reduction, width: slope(input - target, width) * (g * share(input, reduction)),
         target=lambda g, input, target, reduction, width: slope(target - input, width) * (g * share(input, reduction)),
+        batch=for_each,
     )
     def loss(input, target, reduction, width):
         _floating(kernel, input)
@@ -210,6 +231,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
     target=lambda g, input, weight, reduction: _scaled(
         ops.clamp(ops.log(1 - input), min=-100.0) - ops.clamp(ops.log(input), min=-100.0), g, weight, input, reduction
     ),
+    batch=for_each,
 )
 def _bce(input, target, weight, reduction):
     _floating("binary_cross_entropy", input)
@@ -263,6 +285,7 @@ def _logit_target_slope(input, pos_weight):
     target=lambda g, input, weight, pos_weight, reduction: _scaled(
         _logit_target_slope(input, pos_weight), g, weight, input, reduction
     ),
+    batch=for_each,
 )
 def _bce_with_logits(input, target, weight, pos_weight, reduction):
     dtype = input.dtype
@@ -339,7 +362,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         if var < 0:
             raise ValueError("var has negative entry/entries")
         var = var * ops.ones_like(input)
-    elif (raw(var) < 0).any():
+    elif (everything(var) < 0).any():
         raise ValueError("var has negative entry/entries")
     if var.shape != input.shape:
         if input.shape[:-1] == var.shape:

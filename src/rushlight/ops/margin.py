@@ -6,9 +6,10 @@ import numpy as np
 
 from .. import ops
 from ..autograd.modes import is_grad_enabled
+from ..tensor import Tensor
 from .activation import logsigmoid
 from .define import op
-from .loss import reduced, reduction_of, share
+from .loss import for_each, reduced, reduced_for_each, reduction_of, share
 from .norms import pairwise_distance
 from .products import cased
 from .promotion import raw
@@ -113,6 +114,7 @@ def _triplet(anchor, positive, negative, distance, margin, swap, reduction):
 @op(
     "SoftMarginLossBackward0",
     input=lambda g, input, target, reduction: -target * ops.sigmoid(-target * input) * (g * share(input, reduction)),
+    batch=for_each,
 )
 def _soft_margin(input, target, reduction):
     losses = np.logaddexp(0, -target * input)
@@ -145,11 +147,34 @@ def _mask_rule(g, slopes, reduction):
     return slopes * (g / rows if reduction == "mean" and rows else g)
 
 
+def _rows_for_each(several):
+    """vmap: the losses of the rows of all elements at once; a row's target is one class, or ``several``."""
+
+    def rule(batch, input, target, *args):
+        place = batch.spec.names.index("reduction") - 2
+        weight = next((x for x in args if isinstance(x, Tensor)), None)
+        rest = [None if x is weight else x for x in args]
+        rest[place] = "none"
+        rows = batch.front(input)
+        rows = rows.reshape(-1, *rows.shape[max(input.ndim, 1) :]) if input.ndim else rows.unsqueeze(1)
+        right = batch.front(target).reshape(rows.shape if several else rows.shape[:1])
+        losses, slopes = batch.perform((rows, right, *rest), {})
+        losses = losses.reshape(batch.size, *(input.shape[:-1] if several else target.shape))
+        slopes = slopes.reshape(batch.size, -1, slopes.shape[-1])
+        if weight is not None:
+            factors = batch.front(weight).gather(1, right.reshape(batch.size, -1))
+            losses, slopes = losses * factors.reshape(losses.shape), slopes * factors.unsqueeze(-1)
+        return reduced_for_each(losses, args[place]), slopes
+
+    return rule
+
+
 @op(
     "MultiMarginLossBackward0",
     input=lambda g, slopes, reduction, input_shape: _mask_rule(g, slopes, reduction).reshape(input_shape),
     outputs=("result", "slopes"),
     nondifferentiable=("slopes",),
+    batch=_rows_for_each(several=False),
 )
 def _multi_margin(input, target, p, margin, weight, reduction):
     rows = input if input.ndim == 2 else input.reshape(1, -1)
@@ -207,6 +232,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
     input=lambda g, slopes, reduction, input_shape: _mask_rule(g, slopes, reduction).reshape(input_shape),
     outputs=("result", "slopes"),
     nondifferentiable=("slopes",),
+    batch=_rows_for_each(several=True),
 )
 def _multilabel_margin(input, target, reduction):
     rows, labels = input.reshape(-1, input.shape[-1]), target.reshape(-1, input.shape[-1])
