@@ -19,7 +19,7 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
     if a.ndim > 2 or b.ndim > 2:
         if a.ndim > 1 and b.ndim > 1 and a.shape[-1] == b.shape[-2] == 1:
-            return np.multiply(a, b)  # columns times rows: four times faster than products of matrices
+            return np.multiply(a, b, order="C")  # columns times rows: four times faster than products of matrices
         a, b = _for_blas(a), _for_blas(b)
     return np.matmul(a, b)
 

@@ -12,6 +12,7 @@ from ..kernels.matrix import product
 from ..tensor import wrap
 from .define import op
 from .dropouts import dropout
+from .levels import everything
 from .padding import pad
 from .products import _input_of_product, _other_of_product, cased, linear, summed_to
 from .promotion import is_half, raw
@@ -23,7 +24,7 @@ def _bias_of(mask: Any) -> Any:
     """A boolean mask as what is added to the scores; any other as it is."""
     if raw(mask).dtype != bool:
         return mask
-    return wrap(np.where(raw(mask), 0.0, -np.inf).astype(np.float32))
+    return ops.where(mask, 0.0, -math.inf)
 
 
 def _causal(queries: int, keys: int) -> np.ndarray:
@@ -40,8 +41,8 @@ def _composite(query, key, value, bias, scale):
 def _softmax_of_scores(scores: Any) -> Any:
     """Softmax along the last axis; rows without a finite score give zeros."""
     weights = ops.softmax(scores, -1)
-    empty = np.isneginf(raw(scores)).all(-1, keepdims=True)
-    return ops.where(wrap(empty), 0.0, weights) if empty.any() else weights
+    empty = (scores == -math.inf).all(-1, keepdim=True)
+    return ops.where(empty, 0.0, weights) if everything(empty).any() else weights
 
 
 def _attention_back(g, query, key, value, bias, scale, weights, needs):
@@ -58,12 +59,19 @@ def _attention_back(g, query, key, value, bias, scale, weights, needs):
     )
 
 
+def _attended_for_each(batch, query, key, value, bias, scale):
+    """vmap: the batch is one more of the leading axes."""
+    bias = bias if bias is None else batch.aligned(bias, query.ndim)
+    return batch.perform((*map(batch.front, (query, key, value)), bias, scale), {})
+
+
 @op(
     "ScaledDotProductFlashAttentionForCpuBackward0",
     **{"query, key, value, bias": _attention_back},
     outputs=("result", "weights"),
     nondifferentiable=("weights",),
     composite=_composite,
+    batch=_attended_for_each,
 )
 def _attention(query, key, value, bias, scale):
     scores = product(query * np.asarray(scale, query.dtype), key.mT)
@@ -270,7 +278,7 @@ def _as_bias(mask: Any, like: Any) -> Any:
     """A mask that is True where a key must not be seen, as what is added to the scores."""
     if mask is None or mask.dtype is not dtypes.bool:
         return mask
-    return wrap(np.where(raw(mask), -np.inf, 0.0).astype(raw(like).dtype))
+    return ops.where(mask, -math.inf, 0.0).to(like.dtype)
 
 
 def _one_more_key(mask: Any) -> Any:

@@ -10,17 +10,56 @@ from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels.scatter import add_rows
 from ..tensor import Tensor, wrap
+from .compare import where
 from .define import op
+from .levels import everything, top_level
 from .place import zeros_as
 from .promotion import raw
 
 __all__: list[str] = []
 
 
+def _check_rows(indices: np.ndarray, rows: int) -> None:
+    if indices.size and (indices.min() < 0 or indices.max() >= rows):
+        raise IndexError("index out of range in self")
+
+
+def _in_one_table(batch, indices, rows):
+    """vmap: numbers of rows in the tables of all elements, one below the other."""
+    first = wrap(np.arange(batch.size) * rows).reshape(-1, *(1,) * indices.ndim)
+    return batch.front(indices) + first
+
+
+def _rows_for_each(batch, weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    if not batch.is_mapped(weight) and not scale_grad_by_freq:
+        return batch.perform((*map(batch.level.lowered, (weight, indices)), padding_idx), {})
+    _check_rows(everything(indices), weight.shape[0])
+    table = batch.front(weight).flatten(0, 1)
+    rows = batch.perform((table, _in_one_table(batch, indices, weight.shape[0]), -1, scale_grad_by_freq), {})
+    return rows if padding_idx < 0 else where((batch.front(indices) == padding_idx).unsqueeze(-1), rows.detach(), rows)
+
+
+def _added_for_each(batch, g, shape, indices, padding_idx, scale):
+    g = batch.front(g)
+    if padding_idx >= 0:
+        g = where((batch.front(indices) == padding_idx).unsqueeze(-1), 0, g)
+    scale = scale if scale is None else batch.front(scale).flatten()
+    whole = (batch.size * shape[0], shape[1])
+    return batch.perform((g, whole, _in_one_table(batch, indices, shape[0]), -1, scale), {}).unflatten(
+        0, (-1, shape[0])
+    )
+
+
+def _counted_for_each(batch, indices, rows, dtype):
+    counts = batch.perform((_in_one_table(batch, indices, rows), batch.size * rows, dtype), {})
+    return counts.unflatten(0, (-1, rows))
+
+
 @op(
     "EmbeddingBackward0",
     weight=lambda g, weight_shape, indices, padding_idx, scale_grad_by_freq: _embedding_backward(
         g, weight_shape, indices, padding_idx, scale_grad_by_freq),
+    batch=_rows_for_each,
 )  # fmt: skip
 def rows_of(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
     """The rows of a table that ``indices`` names; those of ``padding_idx`` pass no gradient."""
@@ -31,14 +70,14 @@ def rows_of(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=Fa
             f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"torch.{dtypes.CASED[dtypes.of(indices.dtype)]}Tensor instead (while checking arguments for embedding)"
         )
-    if indices.size and (indices.min() < 0 or indices.max() >= weight.shape[0]):
-        raise IndexError("index out of range in self")
+    _check_rows(indices, weight.shape[0])
     return weight.take(indices, 0)
 
 
 @op(
     "EmbeddingDenseBackwardBackward0",
-    g=lambda g, indices, padding_idx, scale: rows_of(_weighted(g, indices, padding_idx, scale), indices, padding_idx),
+    g=lambda g, indices, padding_idx, scale: rows_of(_weighted(g, padding_idx, scale), indices, padding_idx),
+    batch=_added_for_each,
 )
 def _add_rows(g, shape, indices, padding_idx, scale):
     out = np.zeros(shape, g.dtype)
@@ -50,21 +89,26 @@ def _add_rows(g, shape, indices, padding_idx, scale):
     return out / scale[:, None] if scale is not None else out
 
 
-def _weighted(g: Any, indices: Any, padding_idx: int, scale: Any) -> Any:
+def _weighted(g: Any, padding_idx: int, scale: Any) -> Any:
     """The second derivative's cotangent: rows divided by their counts, that of the padding zero."""
-    factor = np.ones(raw(g).shape[0], raw(g).dtype) if scale is None else 1 / np.asarray(raw(scale))
-    if padding_idx >= 0:
-        factor[padding_idx] = 0
-    return g * (factor[:, None] if raw(g) is g else wrap(factor[:, None]))
+    g = g if scale is None else g / scale[:, None]
+    if padding_idx < 0:
+        return g
+    factor = np.ones((g.shape[0], 1), raw(g).dtype)
+    factor[padding_idx] = 0
+    return g * (factor if raw(g) is g else wrap(factor))
+
+
+@op(batch=_counted_for_each)
+def _frequencies(indices, rows, dtype):
+    """How often each row is named, 1 where it is not."""
+    return np.maximum(np.bincount(indices.reshape(-1), minlength=rows), 1).astype(dtype)
 
 
 def _embedding_backward(g: Any, shape: tuple, indices: Any, padding_idx: int, by_frequency: bool) -> Any:
-    scale = None
-    if by_frequency:
-        counts = np.bincount(raw(indices).reshape(-1), minlength=shape[0])
-        scale = np.maximum(counts, 1).astype(raw(g).dtype)
     if not raw(g).size:
         return zeros_as(g, shape)
+    scale = _frequencies(indices, shape[0], raw(g).dtype) if by_frequency else None
     return _add_rows(g, shape, indices, padding_idx, scale)
 
 
@@ -99,15 +143,21 @@ def embedding(
         padding_idx %= rows
     if max_norm is not None:
         with no_grad():
-            renormalise(weight, input.array, max_norm, norm_type)
+            renormalise(weight, input, max_norm, norm_type)
     return rows_of(weight, input, padding_idx, scale_grad_by_freq, sparse)
 
 
-def renormalise(weight: Tensor, indices: np.ndarray, max_norm: float, norm_type: float) -> None:
+def renormalise(weight: Tensor, indices: Tensor, max_norm: float, norm_type: float) -> None:
     """Scale the named rows of a larger norm down to ``max_norm``."""
     from .index import setitem
+    from .norms import vector_norm
 
-    named = np.unique(indices)
+    if top_level((weight, indices)) is not None:
+        norms = vector_norm(weight, norm_type, 1, True)
+        named = one_hot(indices.reshape(-1), weight.shape[0]).any(0).unsqueeze(-1)
+        weight.copy_(where(named & (norms > max_norm), weight * (max_norm / (norms + 1e-7)), weight))
+        return
+    named = np.unique(indices.array)
     rows = weight.array[named]
     norms = np.linalg.norm(rows, norm_type, axis=1, keepdims=True)
     scaled = np.where(norms > max_norm, rows * (max_norm / (norms + 1e-7)), rows)
@@ -125,19 +175,24 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     tensor([[1, 0, 0],
             [0, 0, 1]])
     """
-    classes = tensor.array
-    if classes.dtype != np.int64:
+    if tensor.array.dtype != np.int64:
         raise RuntimeError("one_hot is only applicable to index tensor of type LongTensor.")
+    classes = everything(tensor)
     if not classes.size:
         if num_classes <= 0:
             raise RuntimeError("Can not infer total number of classes from empty tensor.")
-        return wrap(np.empty((*classes.shape, num_classes), np.int64))
+        return _one_hot(tensor, num_classes)
     if classes.min() < 0:
         raise RuntimeError("Class values must be non-negative.")
     if num_classes == -1:
-        num_classes = int(classes.max()) + 1
+        num_classes = int(tensor.max()) + 1
     elif num_classes < 1:
         raise RuntimeError("num_classes should be positive")
     elif classes.max() >= num_classes:
         raise RuntimeError("Class values must be smaller than num_classes.")
-    return wrap((classes[..., None] == np.arange(num_classes)).astype(np.int64))
+    return _one_hot(tensor, num_classes)
+
+
+@op(batch="elementwise")
+def _one_hot(input, classes):
+    return (input[..., None] == np.arange(classes)).astype(np.int64)
