@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
 from .. import dtypes, ops
 from ..autograd.modes import no_grad
 from ..tensor import Tensor, wrap
+from .define import op
 from .embeddings import renormalise, rows_of
+from .levels import everything
 
 __all__: list[str] = []
 
@@ -53,23 +56,19 @@ def embedding_bag(
         raise ValueError(f"weight has to be a 2D Tensor, but got Tensor of dimension {weight.dim()}")
     starts = _starts(input, offsets, include_last_offset)
     _check_mode(mode, scale_grad_by_freq, sparse, per_sample_weights)
-    indices = input.array.reshape(-1)
+    indices = input.reshape(-1)
     if max_norm is not None:
         with no_grad():
             renormalise(weight, indices, max_norm, norm_type)
-    bags = np.searchsorted(starts, np.arange(indices.size), "right") - 1
-    factors = None if per_sample_weights is None else per_sample_weights.reshape(-1)
-    if padding_idx is not None:
-        counted = np.flatnonzero(indices != padding_idx % weight.shape[0])
-        indices, bags = indices[counted], bags[counted]
-        factors = None if factors is None else factors.index_select(0, wrap(counted))
-    rows = rows_of(weight, wrap(indices), scale_grad_by_freq=scale_grad_by_freq)
-    if factors is not None:
-        rows = rows * factors.unsqueeze(-1)
-    return _reduced(rows, bags, len(starts), mode)
+    bags = ops.searchsorted(starts, wrap(np.arange(indices.shape[0])), right=True) - 1
+    rows = rows_of(weight, indices, scale_grad_by_freq=scale_grad_by_freq)
+    if per_sample_weights is not None:
+        rows = rows * per_sample_weights.reshape(-1).unsqueeze(-1)
+    counted = None if padding_idx is None else indices != padding_idx % weight.shape[0]
+    return _reduced(rows, bags, counted, starts.shape[0], mode)
 
 
-def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> np.ndarray:
+def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> Tensor:
     """Where each bag begins in the row of all numbers."""
     if input.dim() == 2:
         if offsets is not None:
@@ -77,24 +76,25 @@ def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) ->
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch of fixed length "
                 f"sequences. However, found offsets of type {type(offsets)}"
             )
-        return np.arange(input.shape[0]) * input.shape[1]
+        return wrap(np.arange(input.shape[0]) * input.shape[1])
     if input.dim() != 1:
         raise ValueError(f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.dim()}")
     if offsets is None:
         raise ValueError("offsets has to be a 1D Tensor but got None")
     if offsets.dim() != 1:
         raise ValueError("offsets has to be a 1D Tensor")
-    starts = offsets.array
-    if starts.size and starts[0] != 0:
+    starts = everything(offsets)
+    if starts.size and starts[..., 0].any():
         raise RuntimeError(
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from position 0. However, "
-            f"got {starts[0]}"
+            f"got {starts[..., 0].max()}"
         )
-    if starts.size and starts[-1] > input.numel():
+    if starts.size and starts[..., -1].max() > input.numel():
         raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of {starts[-1]}"
+            f"offsets[-1] can not be greater than input's length {input.numel()} but got offsets[-1] of "
+            f"{starts[..., -1].max()}"
         )
-    return starts[:-1] if include_last_offset else starts
+    return offsets[:-1] if include_last_offset else offsets
 
 
 def _check_mode(mode: str, scale_grad_by_freq: bool, sparse: bool, per_sample_weights: Tensor | None) -> None:
@@ -111,15 +111,37 @@ def _check_mode(mode: str, scale_grad_by_freq: bool, sparse: bool, per_sample_we
         )
 
 
-def _reduced(rows: Tensor, bags: np.ndarray, count: int, mode: str) -> Tensor:
-    """The rows of each bag reduced; those of one bag follow each other."""
-    sizes = np.bincount(bags, minlength=count)
-    if mode == "max" and bags.size:
-        largest = np.zeros((count, rows.shape[1]), np.int64)
-        for bag, stop in enumerate(np.cumsum(sizes)):
-            if sizes[bag]:
-                start = stop - sizes[bag]
-                largest[bag] = start + rows.array[start:stop].argmax(0)
-        return rows.gather(0, wrap(largest)).masked_fill(wrap(sizes == 0).unsqueeze(-1), 0)
-    sums = ops.zeros(count, rows.shape[1], dtype=rows.dtype).index_add(0, wrap(bags), rows)
-    return sums / wrap(np.maximum(sizes, 1).astype(rows.array.dtype)).unsqueeze(-1) if mode == "mean" else sums
+def _reduced(rows: Tensor, bags: Tensor, counted: Tensor | None, count: int, mode: str) -> Tensor:
+    """The rows of each bag reduced, of those that are counted; the rows of one bag follow each other."""
+    ones = ops.ones(rows.shape[0], dtype=rows.dtype) if counted is None else counted.to(rows.dtype)
+    sizes = ops.zeros(count, dtype=rows.dtype).index_add(0, bags, ones)
+    if mode == "max" and rows.numel():
+        largest = _largest(rows.detach(), bags, counted, count)
+        return rows.gather(0, largest).masked_fill((sizes == 0).unsqueeze(-1), 0)
+    if counted is not None:
+        rows = ops.where(counted.unsqueeze(-1), rows, 0)
+    sums = ops.zeros(count, rows.shape[1], dtype=rows.dtype).index_add(0, bags, rows)
+    return sums / sizes.clamp(min=1).unsqueeze(-1) if mode == "mean" else sums
+
+
+def _largest_for_each(batch: Any, rows: Any, bags: Any, counted: Any, count: int) -> Any:
+    """vmap: the bags of all elements one after the other."""
+    rows, bags = batch.front(rows), batch.front(bags)
+    size, length = rows.shape[:2]
+    after = wrap(np.arange(size)[:, None])
+    flat = None if counted is None else batch.front(counted).flatten()
+    places = batch.perform((rows.flatten(0, 1), (bags + after * count).flatten(), flat, size * count), {})
+    return places.unflatten(0, (size, count)) - (after * length).unsqueeze(-1)
+
+
+@op(batch=_largest_for_each)
+def _largest(rows, bags, counted, count):
+    """The places of each bag's largest elements, those of its first row if none is counted."""
+    if counted is not None:
+        rows = np.where(counted[:, None], rows, -np.inf)
+    starts = np.searchsorted(bags, np.arange(count + 1))
+    places = np.minimum(starts[:-1, None], len(rows) - 1).repeat(rows.shape[1], 1)
+    for bag, (start, stop) in enumerate(zip(starts[:-1], starts[1:])):
+        if start < stop:
+            places[bag] = start + rows[start:stop].argmax(0)
+    return places
