@@ -14,5 +14,5 @@ def test_programs(capsys):
     names: dict = {}
     exec("\n".join(programs), names)
     promised = re.findall(r"^print\(.*\) +# (.*)$", text, re.MULTILINE)
-    assert len(promised) == 2 and capsys.readouterr().out.splitlines() == promised
+    assert len(promised) == 5 and capsys.readouterr().out.splitlines() == promised
     assert names["loss"].item() < 1e-3
