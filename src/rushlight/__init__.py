@@ -16,7 +16,7 @@ from typing import Any as _Any
 
 from . import methods as _methods
 from . import missing as _missing
-from .autograd.anomaly_mode import is_anomaly_check_nan_enabled, is_anomaly_enabled
+from .autograd.anomalies import is_anomaly_check_nan_enabled, is_anomaly_enabled
 from .autograd.modes import (
     enable_grad,
     inference_mode,
@@ -42,8 +42,8 @@ _warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"rushlight\.
 newaxis = None
 
 _MODULES = (
-    "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "func", "jit", "linalg", "nn", "optim", "random",
-    "serialization", "special", "testing", "utils",
+    "accelerator", "amp", "autograd", "backends", "compiler", "cuda", "func", "jit", "linalg", "nn", "optim",
+    "profiler", "random", "serialization", "special", "testing", "utils",
 )  # fmt: skip
 _HOMES = {
     "func": "vmap",

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..missing import refuse as _refuse
 from . import graph
-from .anomaly_mode import detect_anomaly, set_detect_anomaly
 from .gradcheck import gradcheck, gradgradcheck
 from .gradients import backward, grad
 from .modes import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -29,15 +28,18 @@ __all__ = [
     "inference_mode",
     "no_grad",
     "once_differentiable",
+    "profiler",
     "set_detect_anomaly",
     "set_grad_enabled",
     "set_multithreading_enabled",
 ]
 
-_MODULES = ("forward_ad", "function", "functional", "grad_mode")
+_MODULES = ("anomaly_mode", "forward_ad", "function", "functional", "grad_mode", "profiler", "profiler_util")
 _HOMES = {
     "Function": "function",
     "once_differentiable": "function",
+    "detect_anomaly": "anomaly_mode",
+    "set_detect_anomaly": "anomaly_mode",
     "is_multithreading_enabled": "grad_mode",
     "set_multithreading_enabled": "grad_mode",
 }

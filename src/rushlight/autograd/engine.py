@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .anomaly_mode import is_anomaly_enabled, report
+from .anomalies import is_anomaly_enabled, report
 from .modes import IN_BACKWARD, as_recording, recording
 from .nesting import nested
 from .node import Bundle, Node, explained, freed_by, name_line
@@ -32,6 +32,10 @@ FREED = (
     "retain_graph=True if you need to backward through the graph a second time or if you need to access saved tensors "
     "after calling backward."
 )
+
+
+watchers: list[Callable] = []
+"""Contexts of the nodes of each backward: anomaly detection and profiles look on from there."""
 
 
 def run(

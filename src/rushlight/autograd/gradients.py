@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from .. import dtypes
 from .. import tensor as tensors
-from . import anomaly_mode, engine
+from . import engine
 from .edges import GradientEdge, end_of
 from .hooks import holder_of
 from .modes import open_levels
@@ -173,8 +174,10 @@ def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: lis
         "make": functools.partial(_remembered, origin),
         "capture": capture,
     }
-    if anomaly_mode.is_anomaly_enabled():
-        with anomaly_mode.watching(engine.reachable(roots)):
+    if engine.watchers:
+        with ExitStack() as stack:
+            for watching in engine.watchers:
+                stack.enter_context(watching(engine.reachable(roots)))
             return engine.run(roots, starts, **options)
     return engine.run(roots, starts, **options)
 
