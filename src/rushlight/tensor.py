@@ -64,6 +64,11 @@ class Moved(int):
         moved.moves[id(old)] = weakref.ref(old), array
         return moved
 
+    def __add__(self, changes: int) -> Moved:
+        later = int.__new__(Moved, int(self) + changes)
+        later.moves = self.moves
+        return later
+
     def follow(self, array: ndarray) -> ndarray:
         """What a saved array has become."""
         while (move := self.moves.get(id(array))) is not None and move[0]() is array:
@@ -420,7 +425,7 @@ class Tensor(Attached):
         """Keep ``.grad`` of this tensor in backward although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError(explained("can't retain_grad on Tensor that has requires_grad=False", *story(self)))
-        if not self.is_leaf:
+        if self.node is not None:
             hooks.retain(self, edge_of(self))
 
     @property

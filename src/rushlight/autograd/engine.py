@@ -294,11 +294,11 @@ def finish_whole(
 
 def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: Any, make: Callable) -> None:
     """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
-    if not leaf.leaf:  # requires_grad may have been switched off since
-        return
     hooks = leaf._hooks
     if hooks is not None:
         g = nested(hooks.call_before if captured is None else hooks.call_on_tensors, g, on_tensors, make)
+    if not leaf.leaf:  # requires_grad may have been switched off since
+        return
     if captured is None:
         if g is not None:
             accumulate(leaf, g, on_tensors, make)

@@ -10,6 +10,8 @@ def add_rows(out: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
     if out.ndim == 1 or not values.size:
         np.add.at(out, rows, values)
         return
+    if rows.min() < 0:
+        rows = rows % out.shape[0]  # the same row may be counted from either end
     order = np.argsort(rows, kind="stable")
     in_order = rows[order]
     starts = np.flatnonzero(np.concatenate(([True], in_order[1:] != in_order[:-1])))

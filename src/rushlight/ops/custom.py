@@ -51,7 +51,7 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool, counte
             else:
                 output = _unrecorded(output, given, changed, node)
             if output._view is not None and not (given and changed):
-                output._view.made = View.CUSTOM
+                output._view.made = node.shows = View.CUSTOM
         else:
             node.outputs.append(None)
             node.differentiable.append(False)
@@ -59,7 +59,7 @@ def link(node: Any, inputs: list[Tensor], outputs: tuple, recorded: bool, counte
     if recorded and sum(node.differentiable) > 1:
         for output in linked:
             if isinstance(output, Tensor) and output._view is not None:
-                output._view.made = View.MULTI_OUTPUT
+                output._view.made = node.shows = View.MULTI_OUTPUT
     if not all(_among(tensor, outputs) for tensor in dirty):
         raise RuntimeError(
             "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "

@@ -122,6 +122,8 @@ class Op:
             base = MultiBackward if self.several else ElementwiseBackward if self.fits else Backward
             joint = len(rules) == 1 and ("," in next(iter(rules)) or sequence in rules)
             attributes = {"rules": tuple(rules.values()), "joint": joint, "__slots__": ()}
+            if view and self.several:
+                attributes["shows"] = View.MULTI_OUTPUT
             if composite is not None:
                 attributes["composite"] = staticmethod(composite)
                 attributes |= {"arguments": self.differentiable, "parameters": self.names}

@@ -426,8 +426,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         return _recorded_setitem(self, items, value)
     check_writable(self, "index_put_", False, idempotent=True)
     basic, positions = _separate(self.array.shape, items)
-    if positions is not None and given and not _is_fill(items, value):
-        _check_same_type(self, value)
+    typed = positions is not None and given and not _is_fill(items, value) and self.array.dtype != value.array.dtype
     _check_steps(basic)
     try:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
@@ -435,6 +434,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         raise _out_of_range(self.array.shape, basic) from None
     if positions is None and given:
         check_single(part)
+    if typed:
+        write(np.array(part), positions, value.array)  # a shape that does not fit comes first
+        _check_same_type(self, value)
     write(part, positions, value.array)
     bump(self, "setitem", current_frame(1))
     return None
@@ -514,10 +516,12 @@ def as_same_type(value: Tensor, like: Tensor) -> Tensor:
 
 def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
     basic, positions = _separate(self.array.shape, items)
-    part = self if all(item is Ellipsis or item == WHOLE for item in basic) else _basic(self, basic, 4)
+    part = self if _is_whole(self.array.shape, basic) else _basic(self, basic, 4)
     if positions is not None:
         if _is_fill(items, value):
             value = as_same_type(value, part)
+        if part.array.dtype != value.array.dtype:
+            write(np.array(part.array), positions, value.array)  # a shape that does not fit comes first
         _check_same_type(part, value)
         shape = _without_leading_ones(value.array.shape)
         index_put_in(part, positions, value if shape == value.array.shape else view_as_shape(value, shape))
@@ -529,6 +533,13 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
     else:
         value = view_as_shape(value, _without_leading_ones(value.array.shape))
         copy_(part, value if value.array.shape == part.array.shape else expand(value, part.array.shape))
+
+
+def _is_whole(shape: tuple, items: tuple) -> bool:
+    """Whether an index of slices and Ellipsis leaves nothing out."""
+    slices = [item for item in items if type(item) is slice]
+    alone = all(item is Ellipsis or type(item) is slice for item in items) and len(slices) <= len(shape)
+    return alone and all(step[0] is Alias for step in _steps(shape, items))
 
 
 def _without_leading_ones(shape: tuple) -> tuple:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node, Slot, current_frame, explained, here, last_change, made_by
+from ..autograd.node import Node, Slot, current_frame, explained, here, last_change, made_by, nowhere
 from ..autograd.origin import sentence
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone, to_dtype
@@ -16,6 +16,7 @@ from .levels import Layered
 from .nodes import make_node
 from .place import zeros_as
 from .promotion import as_type, broadcast_error, fit
+from .showing import ShowingBackward
 from .strided import Geometry, as_strided_within, laid_out
 from .writing import bump, check_single, needs_record, set_history, unrecorded
 
@@ -141,24 +142,42 @@ UNRECORDED = {
 }
 
 
+def unusable(place: Any) -> str | None:
+    """What makes the history of a saved view unusable, whose base has been changed in place; None if nothing does."""
+    end = place
+    while isinstance(end, ShowingBackward):
+        (end,) = end.edges
+    source, index = (end.edges[0], end.index) if type(end) is Slot else (end, 0)
+    made = View.NO_GRAD if end is nowhere else source.shows if isinstance(source, Node) else View.DEFAULT
+    if made == View.DEFAULT:
+        return None
+    node = None if place is nowhere else source if place is end else place
+    return described(made, node, index, "its base or another view of its base has been modified inplace")
+
+
+def described(made: int, node: Any, index: int, what: str) -> str:
+    """PyTorch's words for what must not be done to the output of a node, a view of this kind."""
+    mode, change = UNRECORDED[View.INFERENCE if made == View.INFERENCE else View.NO_GRAD]
+    start = f"A view was created in {mode}"
+    if node is not None:
+        start = f"Output {index} of {node.name().partition('Backward')[0]} is a view"
+        if made in UNRECORDED:
+            start += f" of a view which was created in {mode}"
+    if node is None or made in UNRECORDED:
+        what = what.replace("modified inplace", change)
+    return f"{start} and {what}. {REASONS[made]}"
+
+
 def refuse(target: Tensor, what: str, name: str = "") -> None:
     """The error for an in-place operation on a view that cannot take one."""
     made = target._view.made  # type: ignore[union-attr]
     node = target.node
-    mode, change = UNRECORDED[View.INFERENCE if made == View.INFERENCE else View.NO_GRAD]
-    start = f"A view was created in {mode}"
-    if node is not None:
-        made_of = (node.edges[0] if type(node) is Slot else node).name().partition("Backward")[0]
-        start = f"Output {target.output_nr} of {made_of} is a view"
-        if made in UNRECORDED:
-            start += f" of a view which was created in {mode}"
     past = what.endswith("has been modified inplace")
-    if node is None or made in UNRECORDED:
-        what = what.replace("modified inplace", change)
+    words = described(made, node.edges[0] if type(node) is Slot else node, target.output_nr, what)
     view = sentence(target.origin) if node is None and hasattr(target, "origin") else node and made_by(node)
     raise RuntimeError(
         explained(
-            f"{start} and {what}. {REASONS[made]}",
+            words,
             f"The view: {view}" if view else "",
             f"The change: {last_change(target.version) if past else f'{name} at {here()}'}",
         )

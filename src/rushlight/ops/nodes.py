@@ -324,11 +324,18 @@ def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
     now = cell[0]
     if type(now) is Moved and int(now) == int(then):
         return array if type(place) is int else now.follow(array)
+    if type(now) is Moved and type(place) is not int:
+        now.follow(array)  # an error if it was detached in place
     raise changed(node, array, cell, int(then), place)
 
 
 def changed(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> RuntimeError:
     """The error for a saved value that an in-place operation has overwritten."""
+    from .inplace import unusable
+
+    words = None if type(place) is int else unusable(place)
+    if words is not None:
+        return RuntimeError(explained(words, f"It is needed by the gradient of {made_by(node)}"))
     now = int(cell[0])
     maker = node if type(place) is int else place
     index = maker.index if type(maker) is Slot else 0
