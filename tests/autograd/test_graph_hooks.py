@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
+
+import rushlight
 
 from .both import Programs, assert_same, fails, name
 
@@ -367,3 +372,21 @@ def what_concerns_other_devices(torch):
     yield graph.set_override_stale_capture_stream(False)
     for budget in (0.5, 2.0, True, "half"):
         yield fails(lambda budget=budget: graph.region_activation_memory_budget(budget))
+
+
+def test_hooks_keep_no_graph_alive():
+    torch = rushlight
+    gc.collect()
+    gc.disable()
+    try:
+        x = torch.ones(2, requires_grad=True)
+        y = x.exp()
+        torch.autograd.graph.register_multi_grad_hook([x, y], print, mode="all")
+        handle = y.register_hook(lambda g: handle.remove())
+        y.grad_fn.register_prehook(lambda g: None)
+        y.retain_grad()
+        references = weakref.ref(y), weakref.ref(y.grad_fn), weakref.ref(x)
+        del x, y
+        assert [reference() for reference in references] == [None, None, None]
+    finally:
+        gc.enable()

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from . import engine
 from .edges import GradientEdge, Node, get_gradient_edge
@@ -119,13 +119,15 @@ class _OnAll:
         if not all(tensor.requires_grad for tensor in tensors):
             raise AssertionError("Expected gradient function to be set: a tensor does not require grad")
         self.fn = fn
-        self.ends = [holder_of(edge_of(tensor))[0] for tensor in tensors]
+        # Weak, as this hook is kept by these ends.
+        self.ends = [ref(holder_of(edge_of(tensor))[0]) for tensor in tensors]
         self.found: WeakKeyDictionary[engine.Task, dict[int, Any]] = WeakKeyDictionary()
         self.lock = Lock()
 
     def __call__(self, place: int, gradient: Any) -> None:
         task: Any = engine.running.get()
-        if task.captured is not None and any(end in task.targets and hasattr(end, "leaf") for end in self.ends):
+        ends = [end() for end in self.ends]
+        if task.captured is not None and any(end in task.targets and hasattr(end, "leaf") for end in ends):
             raise RuntimeError(
                 "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
                 "This is currently not supported: call backward(inputs=...), or hooks on tensors that are no leaves."
@@ -133,10 +135,10 @@ class _OnAll:
         with self.lock:
             found = self.found.setdefault(task, {})
             found[place] = gradient
-            whole = len(found) == sum(map(task.will_run, self.ends))
+            whole = len(found) == sum(map(task.will_run, ends))
         if whole:
             del self.found[task]
-            self.fn([found.get(other) for other in range(len(self.ends))])
+            self.fn([found.get(other) for other in range(len(ends))])
 
 
 # Streams, captures and compiled regions, of which there are none

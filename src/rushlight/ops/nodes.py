@@ -387,7 +387,7 @@ def through_composite(node: Backward, g: Any) -> tuple:
     proxies = {}
     create_graph = bool(recording.get())
     with recorded():
-        for name, edge in zip(node.arguments, node.edges):  # type: ignore[attr-defined]
+        for name, edge in zip(node.arguments, node.edges):
             if edge is not None:
                 proxies[name] = kept[name] = alias(kept[name])
         result = node.composite(**{n: value for n, value in kept.items() if n in node.parameters})  # type: ignore
@@ -402,4 +402,4 @@ def through_composite(node: Backward, g: Any) -> tuple:
         make=wrap_grad,
         boundary=True,
     )
-    return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)  # type: ignore[attr-defined]
+    return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)
