@@ -369,8 +369,13 @@ class Tensor(Attached):
             raise RuntimeError("can't assign Variable as its own grad")
         if value.array.shape != self.array.shape:
             raise RuntimeError(
-                f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
-                f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size"
+                explained(
+                    f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
+                    f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size",
+                    f"The tensor: {made(self)}",
+                    f"The gradient: {made(value)}",
+                    f"It is assigned at {here()}",
+                )
             )
         if value.array.dtype != self.array.dtype:
             raise RuntimeError(

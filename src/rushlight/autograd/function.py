@@ -15,6 +15,7 @@ from .engine import FREED
 from .modes import IN_FORWARD, asked, no_grad, open_levels, recording, transforming
 from .nesting import nested
 from .node import Bundle, Node, current_frame, explained, freed_by, next_number, user_place
+from .origin import CONSTANT, remember
 
 __all__ = [
     "BackwardCFunction",
@@ -361,6 +362,10 @@ def linked(node: BackwardCFunction, tensors: list, output: Any, recorded: bool, 
     """What forward has returned, with its place in the graph; see `link`."""
     single = not isinstance(output, tuple)
     outputs = link(node, tensors, (output,) if single else output, recorded, counted)
+    for out in outputs:
+        if isinstance(out, Tensor) and not out.requires_grad:
+            why = CONSTANT if recorded else recording.get() and True
+            remember(out, node._forward_cls.__name__, why, current_frame(1), tensors)
     return outputs[0] if single else outputs
 
 

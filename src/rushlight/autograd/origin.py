@@ -7,6 +7,7 @@ slot unset and pay nothing. No tensor is kept alive, and of a chain that grows t
 
 from __future__ import annotations
 
+from re import sub
 from typing import Any
 
 from .modes import Unrecorded
@@ -46,7 +47,15 @@ def remember(result: Any, what: str, why: Any, frame: Any, input: Any = None, ot
         depth = max([origin[5] for origin in sources], default=0)
     if depth == DEEPEST or len(sources) > MOST_ENDS:
         sources, depth = ends(sources), 0
-    result.origin = what, why, code, instruction, sources, depth + 1
+    result.origin = what, True, code, instruction, sources, depth + 1
+
+
+def tracked(values: Any) -> bool:
+    """Whether any tensor among values and in their lists requires grad."""
+    return any(
+        tracked(value) if type(value) is list or type(value) is tuple else getattr(value, "requires_grad", False)
+        for value in values
+    )
 
 
 def origins(values: Any) -> tuple:
@@ -149,12 +158,12 @@ def sentence(origin: tuple) -> str:
 
 def place(origin: tuple) -> str:
     """The operation, if it was one, and the line."""
-    return f"{name(origin[0])} at {where(origin[2], origin[3])}".lstrip()
+    return f"{name_of(origin[0])} at {where(origin[2], origin[3])}".lstrip()
 
 
-def name(what: str) -> str:
-    """An operation's own name, from that or from its node's."""
-    return what.partition("Backward")[0].lower()
+def name_of(what: str) -> str:
+    """An operation's own name, from that or from its node's: masked_fill from MaskedFillBackward0."""
+    return sub("(?<!^)(?=[A-Z])", "_", what.partition("Backward")[0]).lower() if "Backward" in what else what
 
 
 def _reason(origin: tuple) -> Any:

@@ -268,7 +268,6 @@ def _index_fill_tensor(input, dim, index, value):
     return _index_fill.op.compute(input, dim, index, value)
 
 
-_index_fill_tensor.op.name = "index_fill"  # in errors
 _index_fill_in, _index_fill_tensor_in = inplace(_index_fill), inplace(_index_fill_tensor)
 
 

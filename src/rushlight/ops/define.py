@@ -23,7 +23,7 @@ import numpy as np
 
 from ..autograd.modes import recording
 from ..autograd.node import current_frame, explained, user_place, where
-from ..autograd.origin import CONSTANT, made, remember
+from ..autograd.origin import CONSTANT, made, name_of, remember, tracked
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
 from .levels import open_levels, top_level
 from .nodes import (
@@ -118,6 +118,7 @@ class Op:
         self.several = outputs is None or len([n for n in outputs if n not in nondifferentiable]) > 1
         if outputs is not None and len(outputs) > 1:
             self.returns = named_returns(self.name, outputs)
+        self._node: tuple = (self.name,)
         if rules:
             base = MultiBackward if self.several else ElementwiseBackward if self.fits else Backward
             joint = len(rules) == 1 and ("," in next(iter(rules)) or sequence in rules)
@@ -141,6 +142,11 @@ class Op:
         """The class of the nodes, made at the first: many operations of a program are never recorded."""
         name, bases, attributes = self._node
         return type(name, bases, attributes)
+
+    @property
+    def inplace_name(self) -> str:
+        """What errors call the in-place form."""
+        return f"{name_of(self._node[0])}_"
 
     # The operation on Tensors
 
@@ -202,9 +208,10 @@ class Op:
 
     def _remember(self, out: Tensor, edges: tuple | None, args: Any, frame: Any) -> None:
         """Let a result that is not recorded remember why."""
-        mode = recording.get()
-        constant = mode and (edges is not None or not self.places)
-        remember(out, self.name, CONSTANT if constant else mode and True, frame, args)
+        why = recording.get() and True
+        if why and (edges is not None or (not self.places and tracked(args))):
+            why = CONSTANT
+        remember(out, self._node[0], why, frame, args)
 
     def _at_level(self, level: Any, args: tuple, kwargs: dict, frame: Any) -> Any:
         """The operation on tensors of an open transformation, recorded at that level if anything there needs it."""
@@ -478,10 +485,10 @@ class Op:
         mode = recording.get()
         if mode:
             values = self.values(args, kwargs)
-            check_writable(target, f"{self.name}_", self.wanted(values), self.idempotent)
+            check_writable(target, self.inplace_name, self.wanted(values), self.idempotent)
             edges = self.edges(values if level is None else level.recorded(values))
         else:
-            check_writable(target, f"{self.name}_", False, self.idempotent)
+            check_writable(target, self.inplace_name, False, self.idempotent)
         others = _tensors((*args[1:], *kwargs.values()))
         if self.overlap == "same":
             check_apart(target, others)
@@ -504,7 +511,7 @@ class Op:
             node = self._cut(target, others, frame)  # logical ones leave the history as it is, as in PyTorch
         if level is None:
             np.copyto(target.array, value, casting="unsafe")
-            bump(target, f"{self.name}_", frame)
+            bump(target, self.inplace_name, frame)
         else:
             level.write(target, value)
         if node is not None:

@@ -54,7 +54,6 @@ NUMBER = {"input": lambda g, input_shape: zeros_as(g, input_shape), "batch": "le
 TENSOR = {
     "input": NUMBER["input"], "value": lambda g, value_dtype: _total(g, value_dtype), "batch": _fill_batch,
 }  # fmt: skip
-_fill_number.__name__ = _fill_tensor.__name__ = "fill"  # in errors
 _number, _tensor = op("FillBackward0", **NUMBER)(_fill_number), op("FillBackward1", **TENSOR)(_fill_tensor)
 _number_in, _tensor_in = (
     inplace(op("FillBackward2", idempotent=True, **NUMBER)(_fill_number)),

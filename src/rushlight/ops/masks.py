@@ -110,7 +110,6 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     return (_fill_with_tensor if isinstance(value, Tensor) else _fill_with)(input, mask, value)
 
 
-_fill_with.op.name = _fill_with_tensor.op.name = "masked_fill"  # in errors
 _fill_with_in, _fill_with_tensor_in = inplace(_fill_with), inplace(_fill_with_tensor)
 
 
