@@ -64,7 +64,6 @@ ones(2, 3).kthvalue(4)
 ones(2, 3)[2]
 ones(2, 3)[0, 3]
 ones(2, 3)[0, 0, 0]
-ones(2, 3)[ones(4).long() * 2]
 ones(2, 3)[ones(3) > 0]
 ones(2, 3).gather(1, ones(3, 1).long())
 ones(2, 3).index_select(0, ones(1).long() * 2)
