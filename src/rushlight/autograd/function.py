@@ -182,7 +182,7 @@ class BackwardCFunction(Node, FunctionCtx):
 
     def run(self, g: Any) -> tuple:
         parts = checked(self, nested(self.apply, *arrived(self, g, False)))
-        return tuple(None if part is None else part.array for part in parts)
+        return tuple([None if part is None else part.array for part in parts])
 
     def run_recorded(self, g: Any) -> tuple:
         return checked(self, nested(self.apply, *arrived(self, g, True)))
@@ -370,18 +370,20 @@ def linked(node: BackwardCFunction, tensors: list, output: Any, recorded: bool, 
 
 
 class in_forward:
-    """Nothing is recorded in a ``with`` block."""
+    """Within a ``with`` block nothing is recorded, and transformations see nothing either."""
 
     __slots__ = ("before",)
 
     def __enter__(self) -> None:
-        self.before = recording.get(), asked.get()
+        self.before = recording.get(), asked.get(), transforming.get()
         recording.set(IN_FORWARD)
         asked.set(False)
+        transforming.set(False)
 
     def __exit__(self, *exception: object) -> None:
         recording.set(self.before[0])
         asked.set(self.before[1])
+        transforming.set(self.before[2])
 
 
 def _with_defaults(forward: Callable, args: tuple, kwargs: dict) -> tuple[tuple, dict]:

@@ -267,8 +267,10 @@ def checked(node: Any, parts: Any) -> tuple:
                 f"expected Variable or None (got {_typename(part)}) as gradient {position} of function {node.name()}"
             )
     return tuple(
-        part if part is None or edge is None else _fitted(node, index, part, *meta)
-        for index, (part, edge, meta) in enumerate(zip(gradients, node.edges, node.inputs))
+        [
+            part if part is None or edge is None else _fitted(node, index, part, *meta)
+            for index, (part, edge, meta) in enumerate(zip(gradients, node.edges, node.inputs))
+        ]
     )
 
 
