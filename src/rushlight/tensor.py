@@ -690,6 +690,13 @@ def storage_of(array: ndarray) -> ndarray:
     return array
 
 
+def flat(storage: ndarray) -> ndarray:
+    """The memory of an array that owns it, which is dense in some order of its axes, along one axis."""
+    if not storage.flags.c_contiguous:
+        storage = storage.transpose(sorted(range(storage.ndim), key=lambda dim: -storage.strides[dim]))
+    return storage.reshape(-1)
+
+
 def strides_of(array: ndarray) -> tuple[int, ...]:
     """The strides in elements, with PyTorch's values for axes of length 0 and 1."""
     size = array.itemsize

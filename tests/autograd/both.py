@@ -47,6 +47,12 @@ chunk_size should be None or greater than 0
 output dynamic shape
 indexing with a boolean mask
 Dimension out of range
+Attempted to vmap over `mask` in torch.masked_select
+inplace arithmetic(self, *extra_args) is not possible
+is invalid for input of size
+maximum size for tensor at dimension
+split_size can only be 0 if dimension size is 0
+out of range for tensor of size
 to return a scalar Tensor, got tensor with
 to return a Tensor, got <class
 positional inputs

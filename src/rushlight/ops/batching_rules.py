@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .levels import mapped
+from .levels import DYNAMIC, dynamic, mapped
 from .promotion import raw
 
 
@@ -26,12 +26,9 @@ def refuse_scalars(batch: Any, rank: int, args: tuple, kwargs: dict) -> None:
         spec.evaluate([raw(value) for value in args], {key: raw(value) for key, value in kwargs.items()})
 
 
-def dynamic(batch: Any, *args: Any, **kwargs: Any) -> Any:
+def refused(batch: Any, *args: Any, **kwargs: Any) -> Any:
     """The rule of operations whose results have a shape that depends on values."""
-    raise RuntimeError(
-        "vmap: We do not support batching operators that can output dynamic shape. Attempted to vmap over "
-        f"{batch.spec.name}, whose result may have another shape for each element of the batch."
-    )
+    raise dynamic(f"{DYNAMIC} {batch.spec.name}")
 
 
 def merged(batch: Any, *args: Any, **kwargs: Any) -> Any:

@@ -14,6 +14,7 @@ from ..tensor import Parameter, Tensor, edge_of, wrap
 from .define import Op, op
 from .fast import OPERANDS
 from .forms import NUMBERS, invalid, operator, requiring, requiring_one
+from .levels import DYNAMIC, known
 from .nodes import Saved, make_node
 from .promotion import broadcast_error
 
@@ -215,7 +216,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     if type(condition) is np.ndarray or type(condition) is np.bool_:  # bare arrays, as in a derivative rule
         return np.where(condition, input, other)
     if input is None and other is None:
-        return tuple(wrap(index) for index in np.nonzero(np.atleast_1d(condition.array)))
+        return tuple(wrap(index) for index in np.nonzero(np.atleast_1d(known(condition, f"{DYNAMIC} where"))))
     if out is not None:
         return _where_promoted(condition, input, other, out=out)
     a, b = getattr(input, "array", None), getattr(other, "array", None)

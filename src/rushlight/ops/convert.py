@@ -11,7 +11,7 @@ from .. import devices, dtypes
 from ..autograd.modes import inferring
 from ..autograd.origin import detached
 from ..layouts import contiguous_format, dense_copy, layout, memory_format, preserve_format, strided
-from ..tensor import Moved, Tensor, alias, inference_cell, storage_of, strides_of
+from ..tensor import Moved, Tensor, alias, flat, inference_cell, storage_of, strides_of
 from .define import op
 from .levels import Layered
 from .promotion import as_type, raw
@@ -263,7 +263,7 @@ class UntypedStorage:
         return devices.cpu
 
     def _bytes(self) -> np.ndarray:
-        return self._owner.reshape(-1, order="A").view(np.uint8)
+        return flat(self._owner).view(np.uint8)
 
     def __getitem__(self, index: int) -> int:
         return int(self._bytes()[index])
@@ -323,7 +323,7 @@ def resize_(input: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
     if any(n < 0 for n in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     count = int(np.prod(shape, dtype=np.int64))
-    storage = storage_of(input.array).reshape(-1, order="A").view(input.array.dtype)
+    storage = flat(storage_of(input.array)).view(input.array.dtype)
     start = input.storage_offset()
     if start + count > storage.size:
         grown = np.zeros(start + count, storage.dtype)
@@ -348,7 +348,7 @@ def set_(input: Tensor, source: Any = None, storage_offset: int = 0, size: Any =
     if source is None:
         input.array = np.empty(0, input.array.dtype)
     elif isinstance(source, UntypedStorage):
-        whole = source._owner.reshape(-1, order="A").view(np.uint8).view(input.array.dtype)
+        whole = flat(source._owner).view(np.uint8).view(input.array.dtype)
         shape = (whole.size,) if size is None else tuple(size)
         steps = strides_of(np.empty(shape, np.int8)) if stride is None else tuple(stride)
         input.array = as_strided(whole, shape, steps, storage_offset)

@@ -35,7 +35,7 @@ def to_array(data: Any, dtype: dtypes.dtype | None) -> np.ndarray:
         TypeError, RuntimeError: something in them is not a number.
     """
     if isinstance(data, Tensor):
-        data = known(data, "torch.tensor")
+        data = known(data, "support torch.tensor of a batched tensor: use clone()")
     elif isinstance(data, (list, tuple)):
         data = _plain(data)
     elif not isinstance(data, (np.ndarray, np.generic)) and hasattr(data, "__array__"):

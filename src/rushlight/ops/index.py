@@ -33,6 +33,7 @@ __all__ = ["index_put"]
 ndarray = np.ndarray
 Select, Slice, Unsqueeze, Alias = select.node, slice_along.node, unsqueeze.node, alias.node
 WHOLE = slice(None)
+MASKED = "support dynamic shape. Attempting to batch over indexing with a boolean mask"
 BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 
@@ -89,7 +90,7 @@ def contains(self: Tensor, element: Any) -> bool:
     """Whether some element equals a number or one of a tensor's elements."""
     if not isinstance(element, (Tensor, int, float, complex)):
         raise RuntimeError(f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}.")
-    return bool(self.eq(element).any())
+    return bool(self.eq(element).any().item())
 
 
 def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
@@ -262,7 +263,7 @@ def _resolve(item: Any) -> Any:
     if isinstance(item, Tensor):
         if is_open(item) and item.array.dtype.kind in "iu" and item.array.dtype != np.uint8:
             return item
-        array = known(item, "indexing with a boolean mask")
+        array = known(item, MASKED)
     elif isinstance(item, (ndarray, list, tuple, range)):
         array = np.asarray(_untensored(item)) if len(item) else np.empty(0, np.int64)
     elif isinstance(item, str):
@@ -580,7 +581,7 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
         if isinstance(item, Layered) and array is not None and array.dtype.itemsize > 1:
             positions.append(item)
         elif array is not None and array.dtype.kind in "bu" and array.dtype.itemsize == 1:
-            mask = (known(item, "indexing with a boolean mask") if isinstance(item, Tensor) else array).astype(bool)
+            mask = (known(item, MASKED) if isinstance(item, Tensor) else array).astype(bool)
             _check_mask(mask, raw(input).shape, len(positions), len(positions))
             positions += mask.nonzero()
         elif array is not None and array.dtype.kind not in "i":

@@ -148,8 +148,16 @@ def top_level(arguments: Any) -> Any:
     return found
 
 
-def known(tensor: Tensor, what: str) -> np.ndarray:
-    """The array of a tensor whose values decide what ``what`` does.
+DYNAMIC = "output dynamic shape. Attempted to vmap over"
+
+
+def dynamic(what: str) -> RuntimeError:
+    """vmap's error for an operation whose results have a shape that depends on values."""
+    return RuntimeError(f"vmap: We do not support batching operators that can {what}.")
+
+
+def known(tensor: Any, what: str) -> np.ndarray:
+    """The array of a tensor, or an array itself, whose values decide on the shape of a result; ``what`` has them.
 
     Raises:
         RuntimeError: it has other values for each element of a batch.
@@ -157,12 +165,9 @@ def known(tensor: Tensor, what: str) -> np.ndarray:
     inner: Any = tensor
     while isinstance(inner, Layered):
         if inner.differs:
-            raise RuntimeError(
-                "vmap: We do not support batching operators that can support dynamic shape. Attempting to batch over "
-                f"{what}."
-            )
+            raise dynamic(what)
         inner = inner.held()
-    return tensor.array
+    return tensor.array if isinstance(tensor, Tensor) else tensor
 
 
 def mapped(change: Callable, value: Any) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 from .. import dtypes
 from ..tensor import Tensor, wrap
 from .along import gather, scatter_add
-from .batching_rules import dynamic
+from .batching_rules import refused
 from .convert import clone, to_dtype
 from .define import inplace, op
-from .levels import Layered, known
+from .levels import DYNAMIC, Layered, known
 from .place import place, zeros_as
 from .promotion import as_type, fit, raw
 from .views import expand, mismatch, reshape, slice_along
@@ -132,7 +132,7 @@ def _select_batch(batch: Any, input: Any, mask: Any) -> Any:
         )
     from .index import _index
 
-    chosen = known(batch.level.lowered(mask), "masked_select")
+    chosen = known(batch.level.lowered(mask), f"{DYNAMIC} masked_select")
     shape = np.broadcast_shapes(input.array.shape, chosen.shape)
     whole = expand(batch.aligned(input, len(shape)), (batch.size, *shape))
     if not shape:
@@ -223,7 +223,7 @@ def _masked_scatter_backward(g: Any, mask: Any, shape: tuple) -> Any:
     return reshape(part, shape)
 
 
-@op(None, batch=dynamic)
+@op(None, batch=refused)
 def _nonzero(input):
     positions = np.atleast_1d(input).nonzero()
     return np.array(positions).T if input.ndim else np.empty((int(input != 0), 0), np.int64)
@@ -244,7 +244,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False, out: Tensor | None = None)
             [3]])
     """
     if as_tuple:
-        return tuple(wrap(position.copy()) for position in np.atleast_1d(known(input, "nonzero")).nonzero())
+        return tuple(wrap(position.copy()) for position in np.atleast_1d(known(input, f"{DYNAMIC} nonzero")).nonzero())
     return _nonzero(input) if out is None else _nonzero(input, out=out)
 
 

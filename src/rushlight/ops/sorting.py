@@ -11,7 +11,7 @@ from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axis, numpy_names
 from .define import op
-from .levels import known
+from .levels import DYNAMIC, known
 from .pick import put
 from .reduce import called, require_real, to_out, widened, written
 from .views import reshape, unsqueeze
@@ -125,7 +125,7 @@ def unique(
     >>> torch.unique(torch.tensor([2, 1, 2]), return_counts=True)
     (tensor([1, 2]), tensor([1, 2]))
     """
-    x = known(input, "unique")
+    x = known(input, f"{DYNAMIC} unique")
     if dim is not None:
         return _unique_slices(input, axis(dim, x.ndim), True, (return_inverse, return_counts))
     require_real("unique", x)
@@ -148,7 +148,7 @@ def unique_consecutive(
     tensor([1, 2, 1])
     """
     wanted = (return_inverse, return_counts)
-    x = known(input, "unique_consecutive")
+    x = known(input, f"{DYNAMIC} unique_consecutive")
     if dim is not None:
         return _unique_slices(input, axis(dim, x.ndim), False, wanted)
     flat = x.reshape(-1)

@@ -10,7 +10,7 @@ from .. import dtypes
 from ..tensor import Tensor
 from .convert import to_dtype
 from .define import op
-from .levels import Layered, known
+from .levels import DYNAMIC, Layered, known
 from .promotion import raw
 from .reduce import called, mean, widened
 from .reduce import sum as add_up
@@ -121,7 +121,7 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Any = No
     from ..tensor import wrap
     from .returns import named
 
-    array = known(input, "histogramdd")
+    array = known(input, f"{DYNAMIC} histogramdd")
     points = array.reshape(-1, array.shape[-1])
     dims = points.shape[1]
     bins = [bins] * dims if isinstance(bins, int) else list(bins)
@@ -132,10 +132,10 @@ def histogramdd(input: Tensor, bins: Any, *, range: Any = None, weight: Any = No
         )
     ranges = [None] * dims if range is None else list(zip(range[::2], range[1::2], strict=True))
     edges = [
-        known(b, "histogramdd").reshape(-1) if isinstance(b, Tensor) else _edges(column, b, span)
+        known(b, f"{DYNAMIC} histogramdd").reshape(-1) if isinstance(b, Tensor) else _edges(column, b, span)
         for b, span, column in zip(bins, ranges, points.T, strict=True)
     ]
-    hist = _dense(points, edges, weight if weight is None else known(weight, "histogramdd"), density)
+    hist = _dense(points, edges, weight if weight is None else known(weight, f"{DYNAMIC} histogramdd"), density)
     return named("histogramdd", ("hist", "bin_edges"))((wrap(hist), tuple(map(wrap, edges))))
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..tensor import Tensor, address, storage_of, strides_of, wrap
+from ..tensor import Tensor, address, flat, storage_of, strides_of, wrap
 from .define import op
 from .promotion import raw
 from .showing import viewing
@@ -112,8 +112,7 @@ def as_strided_within(input, target, seen):
     """`as_strided` by geometries: of the view and of the tensor it is taken from."""
     if 0 in target.size:
         return np.empty(target.size, input.dtype)
-    storage = storage_of(input)
-    storage = storage.reshape(-1, order="A").view(input.dtype)
+    storage = flat(storage_of(input)).view(input.dtype)
     if target.extent() > storage.size or target.offset < 0:
         raise RuntimeError(
             f"setStorage: sizes {list(target.size)}, strides {list(target.stride)}, storage offset {target.offset}, "

@@ -208,7 +208,7 @@ def view_as_shape(input, *size):
         ) from None
 
 
-_reshape_alias = viewing("ReshapeAliasBackward0", view_as_shape.node.rule)(view_as_shape.compute)
+_reshape_alias = viewing("ReshapeAliasBackward0", view_as_shape.node.rule, _view_batch)(view_as_shape.compute)
 
 
 def view(input: Tensor, *size: Any, dtype: dtypes.dtype | None = None) -> Tensor:
