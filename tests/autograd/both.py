@@ -149,6 +149,8 @@ has no attribute
 got 2 tensors and 1 gradients
 is not iterable
 is modifying its input in place
+materialize_grads cannot be used when the given input is a GradientEdge
+Iterable[Tensor] as input
 Trying to backward outside of the 'allow_mutation_on_saved_tensors' context
 allow_mutation_on_saved_tensors contexts cannot be nested
 Backward hook returned an invalid number of grad_input

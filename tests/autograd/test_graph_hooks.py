@@ -280,6 +280,24 @@ def edges_as_targets(torch):
 
 
 @programs
+def edges_that_are_not_reached(torch):
+    graph = torch.autograd.graph
+    y, edge = (vector(torch) * 2).sum(), graph.get_gradient_edge(vector(torch))
+    yield fails(lambda: torch.autograd.grad(y, [edge], retain_graph=True))
+    yield torch.autograd.grad(y, [edge], allow_unused=True, retain_graph=True)
+    yield fails(lambda: torch.autograd.grad(y, [edge], materialize_grads=True))
+    yield fails(lambda: graph.increment_version(3))
+
+
+@programs
+def edges_and_tensors_together(torch):
+    x = vector(torch)
+    edge = torch.autograd.graph.get_gradient_edge(x * 2)
+    torch.autograd.backward([edge, x * 3], [torch.ones(2), torch.ones(2)])
+    yield x.grad
+
+
+@programs
 def edges_of_several_outputs(torch):
     graph = torch.autograd.graph
     x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)

@@ -130,7 +130,9 @@ def grad(
         if type(gradient) is Bundle:
             gradient = gradient.get(index)
         if gradient is None and materialize_grads:
-            gradient = tensors.wrap(tensors.np.zeros(*_meta(tensor))).requires_grad_(create_graph)
+            if isinstance(tensor, GradientEdge):
+                raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+            gradient = tensors.wrap(tensors.np.zeros_like(tensor.array)).requires_grad_(create_graph)
         elif gradient is None and not allow_unused:
             raise RuntimeError(
                 explained(

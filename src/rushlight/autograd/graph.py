@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, ref
@@ -39,6 +39,9 @@ __all__ = [
 def increment_version(tensor: Any) -> None:
     """Count a change of one or more tensors that autograd cannot see, so that values saved before it are not used.
 
+    Raises:
+        RuntimeError: it is something else.
+
     >>> import rushlight as torch
     >>> x = torch.zeros(2)
     >>> torch.autograd.graph.increment_version(x)
@@ -47,7 +50,10 @@ def increment_version(tensor: Any) -> None:
     """
     from ..tensor import Tensor, inference_cell
 
-    for one in (tensor,) if isinstance(tensor, Tensor) else tensor:
+    given = (tensor,) if isinstance(tensor, Tensor) else tuple(tensor) if isinstance(tensor, Iterable) else (None,)
+    if not all(isinstance(one, Tensor) for one in given):
+        raise RuntimeError("increment_version expects a tensor or an Iterable[Tensor] as input")
+    for one in given:
         if one.version is not inference_cell:
             one.version[0] += 1
             changed_at(one.version, "increment_version", *user_place(current_frame(1)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any
 from weakref import WeakKeyDictionary, ref
 
@@ -71,18 +72,17 @@ class GraphExecGroup:
         RuntimeError: one of these contexts is inside of another.
     """
 
-    current: GraphExecGroup | None = None
-
     def __enter__(self) -> GraphExecGroup:
-        if GraphExecGroup.current is not None:
-            raise RuntimeError(
-                f"GraphExecGroup contexts cannot be nested. Already inside group {GraphExecGroup.current}"
-            )
-        GraphExecGroup.current = self
+        if group.get() is not None:
+            raise RuntimeError(f"GraphExecGroup contexts cannot be nested. Already inside group {group.get()}")
+        group.set(self)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        GraphExecGroup.current = None
+        group.set(None)
+
+
+group: ContextVar[GraphExecGroup | None] = ContextVar("group", default=None)
 
 
 def metadata(tensor: Tensor) -> dict:
@@ -211,14 +211,14 @@ class Region:
             raise CheckpointError(self.traces.report(str(error))) from error
 
     def _unpack(self, holder: Holder) -> Tensor:
-        backward = GraphExecGroup.current or engine.running.get() or Access()
+        backward = group.get() or engine.running.get() or Access()
         if backward not in self.runs:
             self._run(backward)
         tensor = holder.recomputed.get(backward)
         if tensor is None:
             overlap = (
                 ""
-                if GraphExecGroup.current is None
+                if group.get() is None
                 else "Performing two backward calls that overlap (i.e. require the same saved activation in order to "
                 "compute gradients) is not allowed while under the torch.utils.checkpoint.GraphExecGroup context. "
             )
