@@ -19,7 +19,7 @@ from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, positional, restore
 from .promotion import broadcast_error, float32, float64
 from .sizes import KINDS, with_shapes
-from .writing import bump, needs_record, unrecorded
+from .writing import needs_record, unrecorded
 
 ndarray = np.ndarray
 
@@ -402,6 +402,7 @@ def whole(operation: Callable, derivative: Callable) -> Callable:
 
 def written(spec: Op, value: Callable) -> Callable:
     """The in-place form of an operation of two arguments; where nothing is recorded it needs no temporary."""
+    called = f"{spec.name}_"
 
     def call(self: Tensor, other: Any) -> Tensor:
         if unrecorded(self):
@@ -423,11 +424,19 @@ def written(spec: Op, value: Callable) -> Callable:
                     b = other.array
                 if b is not None and (b.shape == a.shape or b.ndim == 0):
                     value(a, b, a)
-                    bump(self, call.__name__, current_frame(1))
+                    frame = current_frame(1)
+                    code = frame.f_code
+                    changed = (called, code, frame.f_lasti) if code is latest.code else (called, *place(frame, code))
+                    cell = self.version
+                    cell[0] += 1
+                    if len(cell) > 1:
+                        cell[1] = changed
+                    else:
+                        cell.append(changed)
                     return self
         return spec.inplace((self, other), {}, current_frame(1))
 
-    call.__name__ = call.__qualname__ = f"{spec.name}_"
+    call.__name__ = call.__qualname__ = called
     call.__doc__ = f"`{spec.name}` in place."
     return call
 
