@@ -15,16 +15,15 @@ from .dropouts import dropout
 from .levels import everything
 from .padding import pad
 from .products import _input_of_product, _other_of_product, cased, linear, summed_to
-from .promotion import is_half, raw
+from .promotion import float32, is_half, raw
 
 __all__: list[str] = []
 
 
-def _bias_of(mask: Any) -> Any:
-    """A boolean mask as what is added to the scores; any other as it is."""
-    if raw(mask).dtype != bool:
-        return mask
-    return ops.where(mask, 0.0, -math.inf)
+@op(batch="elementwise")
+def _bias_of(input, seen, dtype):
+    """What is added to the scores: 0 where a mask says that a key is seen, else minus infinity."""
+    return np.where(input == seen, dtype.type(0), dtype.type(-np.inf))
 
 
 def _causal(queries: int, keys: int) -> np.ndarray:
@@ -112,7 +111,9 @@ def scaled_dot_product_attention(
         key = key.repeat_interleave(heads // key.shape[-3], -3)
         value = value.repeat_interleave(heads // value.shape[-3], -3)
     scale = 1 / math.sqrt(query.shape[-1]) if scale is None and query.shape[-1] else 1.0 if scale is None else scale
-    bias = None if attn_mask is None else _bias_of(attn_mask)
+    bias = attn_mask
+    if bias is not None and bias.dtype is dtypes.bool:
+        bias = _bias_of(bias, True, float32)
     if is_causal:
         bias = wrap(_causal(query.shape[-2], key.shape[-2]))
     dtype = query.dtype
@@ -278,7 +279,7 @@ def _as_bias(mask: Any, like: Any) -> Any:
     """A mask that is True where a key must not be seen, as what is added to the scores."""
     if mask is None or mask.dtype is not dtypes.bool:
         return mask
-    return ops.where(mask, -math.inf, 0.0).to(like.dtype)
+    return _bias_of(mask, False, float32).to(like.dtype)
 
 
 def _one_more_key(mask: Any) -> Any:

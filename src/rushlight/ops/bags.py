@@ -60,12 +60,12 @@ def embedding_bag(
     if max_norm is not None:
         with no_grad():
             renormalise(weight, indices, max_norm, norm_type)
-    bags = ops.searchsorted(starts, wrap(np.arange(indices.shape[0])), right=True) - 1
+    padding = -1 if padding_idx is None else padding_idx % weight.shape[0]
+    bags, sizes = _bags(indices, starts, padding, weight.array.dtype)
     rows = rows_of(weight, indices, scale_grad_by_freq=scale_grad_by_freq)
     if per_sample_weights is not None:
         rows = rows * per_sample_weights.reshape(-1).unsqueeze(-1)
-    counted = None if padding_idx is None else indices != padding_idx % weight.shape[0]
-    return _reduced(rows, bags, counted, starts.shape[0], mode)
+    return _reduced(rows, bags, sizes, mode, padding >= 0)
 
 
 def _starts(input: Tensor, offsets: Tensor | None, include_last_offset: bool) -> Tensor:
@@ -111,37 +111,53 @@ def _check_mode(mode: str, scale_grad_by_freq: bool, sparse: bool, per_sample_we
         )
 
 
-def _reduced(rows: Tensor, bags: Tensor, counted: Tensor | None, count: int, mode: str) -> Tensor:
-    """The rows of each bag reduced, of those that are counted; the rows of one bag follow each other."""
-    ones = ops.ones(rows.shape[0], dtype=rows.dtype) if counted is None else counted.to(rows.dtype)
-    sizes = ops.zeros(count, dtype=rows.dtype).index_add(0, bags, ones)
+def _bags_for_each(batch: Any, indices: Any, starts: Any, padding: int, dtype: Any) -> list:
+    """vmap: the bags of all elements one after the other."""
+    indices, starts = batch.front(indices), batch.front(starts)
+    (size, length), count = indices.shape, starts.shape[1]
+    before = wrap(np.arange(size)[:, None])
+    flat = indices.flatten(), (starts + before * length).flatten(), padding, dtype
+    bags, sizes = (x.unflatten(0, (size, -1)) for x in batch.perform(flat, {}))
+    return [ops.where(bags == size * count, count, bags - before * count), sizes]
+
+
+@op(outputs=("bags", "sizes"), batch=_bags_for_each)
+def _bags(indices, starts, padding, dtype):
+    """The bag of each number, a spare one for the padding; and how many numbers there are in each bag."""
+    bags = np.searchsorted(starts, np.arange(indices.size), "right") - 1
+    if padding >= 0:
+        bags[indices == padding] = starts.size
+    return bags, np.bincount(bags, minlength=starts.size)[: starts.size].astype(dtype)
+
+
+def _reduced(rows: Tensor, bags: Tensor, sizes: Tensor, mode: str, spare: bool) -> Tensor:
+    """The rows of each bag reduced; there may be a spare bag of those that are not counted."""
     if mode == "max" and rows.numel():
-        largest = _largest(rows.detach(), bags, counted, count)
+        largest = _largest(rows.detach(), bags, sizes.shape[0])
         return rows.gather(0, largest).masked_fill((sizes == 0).unsqueeze(-1), 0)
-    if counted is not None:
-        rows = ops.where(counted.unsqueeze(-1), rows, 0)
-    sums = ops.zeros(count, rows.shape[1], dtype=rows.dtype).index_add(0, bags, rows)
+    sums = ops.zeros(sizes.shape[0] + spare, rows.shape[1], dtype=rows.dtype).index_add(0, bags, rows)
+    sums = sums[:-1] if spare else sums
     return sums / sizes.clamp(min=1).unsqueeze(-1) if mode == "mean" else sums
 
 
-def _largest_for_each(batch: Any, rows: Any, bags: Any, counted: Any, count: int) -> Any:
-    """vmap: the bags of all elements one after the other."""
+def _largest_for_each(batch: Any, rows: Any, bags: Any, count: int) -> Any:
     rows, bags = batch.front(rows), batch.front(bags)
     size, length = rows.shape[:2]
-    after = wrap(np.arange(size)[:, None])
-    flat = None if counted is None else batch.front(counted).flatten()
-    places = batch.perform((rows.flatten(0, 1), (bags + after * count).flatten(), flat, size * count), {})
-    return places.unflatten(0, (size, count)) - (after * length).unsqueeze(-1)
+    before = wrap(np.arange(size)[:, None])
+    flat = ops.where(bags == count, size * count, bags + before * count).flatten()
+    places = batch.perform((rows.flatten(0, 1), flat, size * count), {}).unflatten(0, (size, count))
+    return (places - (before * length).unsqueeze(-1)).clamp(min=0)
 
 
 @op(batch=_largest_for_each)
-def _largest(rows, bags, counted, count):
-    """The places of each bag's largest elements, those of its first row if none is counted."""
-    if counted is not None:
-        rows = np.where(counted[:, None], rows, -np.inf)
-    starts = np.searchsorted(bags, np.arange(count + 1))
-    places = np.minimum(starts[:-1, None], len(rows) - 1).repeat(rows.shape[1], 1)
+def _largest(rows, bags, count):
+    """The places of each bag's largest elements, the first for a bag without rows."""
+    counted = np.flatnonzero(bags < count)
+    starts = np.searchsorted(bags[counted], np.arange(count + 1))
+    places = np.zeros((count, rows.shape[1]), np.int64)
+    all_counted = counted.size == bags.size
+    rows = rows if all_counted else rows[counted]
     for bag, (start, stop) in enumerate(zip(starts[:-1], starts[1:])):
         if start < stop:
             places[bag] = start + rows[start:stop].argmax(0)
-    return places
+    return places if all_counted or not counted.size else counted[places]
