@@ -17,6 +17,7 @@ from ..tensor import Tensor
 from .axes import axis
 from .compare import where
 from .define import inplace, op
+from .drawing import sampled
 from .elementwise import abs, plain_div
 from .fast import parametric, unary
 from .forms import before
@@ -234,7 +235,7 @@ def _rrelu(
         raise RuntimeError(f"Lower bound should be less than or equal to the upper bound, got {lower} and {upper}")
     if not training:
         return _mean_rrelu, (lower + upper) / 2
-    return _scaled_by, random_slopes(input.array, lower, upper, generator or default_generator)
+    return _scaled_by, _slopes(input, lower, upper, generator or default_generator)
 
 
 @preset(_rrelu)
@@ -246,7 +247,8 @@ def rrelu(
     return operation(input, slope)
 
 
-def random_slopes(input: np.ndarray, lower: float, upper: float, generator: Any) -> np.ndarray:
+@sampled()
+def _slopes(input, lower, upper, generator):
     """1 above 0, elsewhere a random number between the bounds, drawn in order."""
     slopes = np.ones(input.shape, input.dtype)
     low = input <= 0

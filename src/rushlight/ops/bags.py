@@ -134,7 +134,7 @@ def _reduced(rows: Tensor, bags: Tensor, sizes: Tensor, mode: str, spare: bool) 
     """The rows of each bag reduced; there may be a spare bag of those that are not counted."""
     if mode == "max" and rows.numel():
         largest = _largest(rows.detach(), bags, sizes.shape[0])
-        return rows.gather(0, largest).masked_fill((sizes == 0).unsqueeze(-1), 0)
+        return rows.gather(0, largest).masked_fill(ops.eq(sizes, 0).unsqueeze(-1), 0)
     sums = ops.zeros(sizes.shape[0] + spare, rows.shape[1], dtype=rows.dtype).index_add(0, bags, rows)
     sums = sums[:-1] if spare else sums
     return sums / sizes.clamp(min=1).unsqueeze(-1) if mode == "mean" else sums

@@ -124,7 +124,7 @@ class BatchLevel(Level):
     def interpret(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> Any:
         batch = Batch(self, perform, spec, args, kwargs)
         with below(self):
-            if not batch.any_mapped((args, kwargs)):
+            if not spec.random and not batch.any_mapped((args, kwargs)):
                 return self._wrapped(perform(mapped(self.lowered, args), mapped(self.lowered, kwargs)), False)
             return self._wrapped(rule_of(spec)(batch, *args, **kwargs), True)
 

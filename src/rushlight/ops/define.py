@@ -72,6 +72,7 @@ class Op:
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
         apart: ``out=`` must be of the result's type and share no memory with an operand.
         batch: how vmap carries it out, see `batching`.
+        random: it draws random numbers: vmap decides about it also where no operand differs along the batch.
         linear: in all its floating-point arguments together, so that forward mode treats tangents as it treats them.
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
         overlap: where an operand may lie that is in the memory of a target: in the very same place ("same"), anywhere,
@@ -97,11 +98,13 @@ class Op:
         linear: bool = False,
         real_rules: bool = False,
         overlap: str = "same",
+        random: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name, self.apart, self.batch, self.overlap = compute.__name__.strip("_"), apart, batch, overlap
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.idempotent, self.of_numbers, self.linear, self.fast = idempotent, False, linear, False
+        self.random = random
         self.fits = elementwise or real_rules  # operands meet, and gradients are brought back to each
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount
@@ -650,7 +653,7 @@ RENUMBERED = frozenset(("acosh", "asinh", "atanh", "conj_physical", "polygamma")
 
 OPTIONS = frozenset(
     ("apart", "batch", "composite", "elementwise", "idempotent", "linear", "nondifferentiable", "outputs", "overlap")
-    + ("promote", "real_rules", "sequence", "view")
+    + ("promote", "random", "real_rules", "sequence", "view")
 )
 
 

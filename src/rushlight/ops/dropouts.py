@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor, wrap
+from .compare import ne
 from .random import dropout_mask
 
 __all__ = ["alpha_dropout", "dropout", "feature_alpha_dropout", "feature_dropout"]
@@ -25,7 +26,7 @@ def _check(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-def _noise(input: Tensor, p: float, by_channel: bool) -> np.ndarray:
+def _noise(input: Tensor, p: float, by_channel: bool) -> Tensor:
     """Zeros with probability p, else 1 / (1 - p): for each element, or for each channel of each example."""
     like = input.array
     if by_channel:
@@ -40,21 +41,20 @@ def _dropped(input: Tensor, p: float, train: bool, by_channel: bool, inplace: bo
     if not train or p == 0 or input.numel() == 0:
         return input
     if p == 1:
-        return _times(input, np.zeros((), input.array.dtype), inplace)
+        return _times(input, wrap(np.zeros((), input.array.dtype)), inplace)
     noise = _noise(input, p, by_channel)
     if not for_selu:
         return _times(input, noise, inplace)
     # Klambauer et al., "Self-Normalizing Neural Networks", 2017: an affine map restores mean and variance.
     a = 1 / math.sqrt((_SATURATION * _SATURATION * p + 1) * (1 - p))
-    kept = noise != 0
-    number = noise.dtype.type
-    shift = (kept.astype(noise.dtype) - 1) * number(_SATURATION * a) + number(_SATURATION * a * p)
-    out = _times(input, kept * number(a), inplace)
-    return out.add_(wrap(shift)) if inplace else out + wrap(shift)
+    kept = ne(noise, 0)
+    shift = (kept.to(noise.dtype) - 1) * (_SATURATION * a) + _SATURATION * a * p
+    out = _times(input, kept.to(noise.dtype) * a, inplace)
+    return out.add_(shift) if inplace else out + shift
 
 
-def _times(input: Tensor, noise: np.ndarray, inplace: bool) -> Tensor:
-    return input.mul_(wrap(noise)) if inplace else input * wrap(noise)
+def _times(input: Tensor, noise: Tensor, inplace: bool) -> Tensor:
+    return input.mul_(noise) if inplace else input * noise
 
 
 def dropout(input, p=0.5, training=True, inplace=False):

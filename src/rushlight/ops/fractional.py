@@ -8,12 +8,32 @@ import numpy as np
 
 from ..kernels import pooling as kernels
 from ..tensor import Tensor
-from .pool import maximal, numbers
+from .define import op
+from .pool import _scatter, numbers
 from .random import rand
 
 __all__: list[str] = []
 
-_pick = {rank: maximal(f"FractionalMaxPool{rank}DBackward0", kernels.largest_at) for rank in (2, 3)}
+
+def _picking(rank: int) -> Any:
+    @op(
+        f"FractionalMaxPool{rank}DBackward0",
+        input=lambda g, indices, input_shape: _scatter(g, indices, tuple(input_shape[-rank:]), False),
+        outputs=("out", "indices"),
+        nondifferentiable=("indices",),
+        batch="leading",
+    )
+    def pick(input, samples, output, kernel):
+        """The largest elements and their places; ``samples``, (*, rank), say where windows begin."""
+        if rank == 2:
+            samples = samples[..., ::-1]  # of images PyTorch gives the first number to the width
+        axes = zip(np.moveaxis(samples, -1, 0), input.shape[-rank:], output, kernel, strict=True)
+        return kernels.largest_at(input, tuple((kernels.fractional_starts(*axis), axis[-1]) for axis in axes))
+
+    return pick
+
+
+_pick = {rank: _picking(rank) for rank in (2, 3)}
 
 
 def _output_size(input: Tensor, rank: int, output_size: Any, output_ratio: Any) -> tuple[int, ...]:
@@ -69,12 +89,8 @@ def _fractional_max_pool(rank: int) -> Any:
         if _random_samples is None:
             _random_samples = rand(*((1, *lead)[-2:]), rank, dtype=input.dtype)
         _check_samples(_random_samples, input, rank)
-        samples = _random_samples.array[: lead[0] if len(lead) == 2 else 1].reshape(*lead, rank)
-        if rank == 2:
-            samples = samples[..., ::-1]  # of images PyTorch gives the first number to the width
-        axes = zip(np.moveaxis(samples, -1, 0), sizes, output, kernel, strict=True)
-        windows = tuple((kernels.fractional_starts(*axis), axis[-1]) for axis in axes)
-        values, indices = _pick[rank](input, windows)
+        samples = _random_samples[: lead[0] if len(lead) == 2 else 1].reshape(*lead, rank)
+        values, indices = _pick[rank](input, samples, output, kernel)
         return (values, indices) if return_indices else values
 
     pool.__name__ = pool.__qualname__ = name

@@ -6,6 +6,7 @@ gradient passes through a draw: it is zero.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from functools import cache
@@ -17,9 +18,10 @@ from .. import devices, dtypes
 from ..autograd.origin import born
 from ..kernels import sampling
 from ..random import Generator, default_generator
-from ..tensor import Tensor, record_from, wrap
+from ..tensor import Tensor, record_from
+from .batching import Batch
 from .creation import check_dtype, shape_of
-from .define import inplace, op
+from .drawing import drawn, filling, sampled
 from .promotion import fit
 from .writing import write_out
 
@@ -101,9 +103,15 @@ def _memory_order(array: np.ndarray) -> list[int]:
     return sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
 
 
-def dropout_mask(like: np.ndarray, p: float, generator: Generator | None = None) -> np.ndarray:
-    """What dropout multiplies an array with: 0 with probability `p`, else 1 / (1 - p)."""
-    return _fill(like, generator, sampling.dropout_mask, p)
+def dropout_mask(like: np.ndarray, p: float) -> Tensor:
+    """What dropout multiplies an array of this shape and type with: 0 with probability `p`, else 1 / (1 - p)."""
+    return drawn(like, lambda like: _fill(like, None, sampling.dropout_mask, p))
+
+
+def _permutations(like: np.ndarray, generator: Generator | None) -> np.ndarray:
+    """The numbers up to the last length in random order, anew for each place along the axes before it."""
+    rows = like.reshape(math.prod(like.shape[:-1]), like.shape[-1])
+    return np.stack([_fill(row, generator, sampling.permutation) for row in rows]).reshape(like.shape)
 
 
 # Making tensors
@@ -129,7 +137,7 @@ def _make(
         like = out.array
     else:
         like = np.empty(shape, dtype.numpy if out is None else out.array.dtype)
-    return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
+    return _finish(like, lambda like: _fill(like, options.get("generator"), sampler, *args), options)
 
 
 def _make_like(input: Tensor, sampler: Callable, args: tuple, options: dict[str, Any]) -> Tensor:
@@ -137,18 +145,18 @@ def _make_like(input: Tensor, sampler: Callable, args: tuple, options: dict[str,
     dtype = check_dtype("random_like", options.get("dtype"))
     order: Any = getattr(options.get("memory_format"), "order", "K")
     like = np.empty_like(input.array, input.array.dtype if dtype is None else dtype.numpy, order=order)
-    return _finish(lambda: _fill(like, options.get("generator"), sampler, *args), options)
+    return _finish(like, lambda like: _fill(like, options.get("generator"), sampler, *args), options)
 
 
-def _finish(draw: Callable[[], np.ndarray], options: dict[str, Any]) -> Tensor:
+def _finish(like: np.ndarray, draw: Callable[[np.ndarray], np.ndarray], options: dict[str, Any]) -> Tensor:
     if not options.keys() <= _OPTIONS:
         unknown = options.keys() - _OPTIONS
         raise TypeError(f"got an unexpected keyword argument '{min(unknown)}'")
     devices.check(options.get("device"))
     if (out := options.get("out")) is not None:
-        write_out(out, draw())
+        write_out(out, draw(like))
         return out
-    tensor = born(wrap(draw()))
+    tensor = born(drawn(like, draw))
     return record_from(tensor) if options.get("requires_grad") else tensor
 
 
@@ -209,7 +217,10 @@ def randperm(n: int, **options: Any) -> Tensor:
     Raises RuntimeError when `n` is negative or `dtype` cannot hold the numbers.
     """
     shape = _shape("randperm", (n,), {})
-    return _make(shape, dtypes.int64, sampling.permutation, (), options)
+    dtype = check_dtype("randperm", options.get("dtype")) or dtypes.int64
+    out = options.get("out")
+    like = np.empty(shape, dtype.numpy if out is None else out.array.dtype)
+    return _finish(like, lambda like: _permutations(like, options.get("generator")), options)
 
 
 def rand_like(input: Tensor, **options: Any) -> Tensor:
@@ -255,7 +266,7 @@ def _no_gradient(g, input_shape, input_dtype):
     return fit(g * 0, input_shape, input_dtype)
 
 
-@op(
+@sampled(
     "NormalBackward3",
     mean=lambda g, mean_shape, mean_dtype: fit(g * 0, mean_shape, mean_dtype),
     std=lambda g, std_shape, std_dtype: fit(g * 0, std_shape, std_dtype),
@@ -275,7 +286,7 @@ def _normal_of(mean, std, *, generator=None):
     return numbers
 
 
-@op("BernoulliBackward0", input=_no_gradient)
+@sampled("BernoulliBackward0", input=_no_gradient)
 def bernoulli(input, p=None, *, generator=None):
     """Ones, each with the probability that `input` has there (or with `p`), and zeros, in the type of `input`.
 
@@ -303,7 +314,7 @@ def _bernoulli(like: np.ndarray, p: Any, generator: Generator | None) -> np.ndar
     return filled
 
 
-@op("PoissonBackward0", input=_no_gradient)
+@sampled("PoissonBackward0", input=_no_gradient)
 def poisson(input, generator=None):
     """Numbers of the Poisson distribution, each of the rate that `input` has there.
 
@@ -317,7 +328,14 @@ def poisson(input, generator=None):
     return _draw(generator, sampling.poisson, input)
 
 
-@op(apart=True)
+def _rows_for_all(batch: Batch, input: Any, *args: Any, **kwargs: Any) -> Any:
+    whole = batch.front(input)
+    if input.ndim != 2:
+        return batch.perform((whole, *args), kwargs)
+    return batch.perform((whole.flatten(0, 1), *args), kwargs).unflatten(0, (batch.size, -1))
+
+
+@sampled(rule=_rows_for_all, apart=True)
 def multinomial(input, num_samples, replacement=False, *, generator=None):
     """From each row of weights (1 or 2 dimensions), the indices of `num_samples` draws with these weights.
 
@@ -339,32 +357,32 @@ def multinomial(input, num_samples, replacement=False, *, generator=None):
 # Filling tensors: the operations whose in-place forms are methods. Each takes the tensor to fill first.
 
 
-@op("UniformBackward0", input=_no_gradient)
+@sampled("UniformBackward0", input=_no_gradient, fills=True)
 def _uniform(input, from_=0.0, to=1.0, *, generator=None):
     return _fill(input, generator, sampling.uniform, float(from_), float(to))
 
 
-@op("NormalBackward0", input=_no_gradient)
+@sampled("NormalBackward0", input=_no_gradient, fills=True)
 def _normal(input, mean=0.0, std=1.0, *, generator=None):
     return _fill(input, generator, sampling.normal, float(mean), float(std))
 
 
-@op("LogNormalBackward0", input=_no_gradient)
+@sampled("LogNormalBackward0", input=_no_gradient, fills=True)
 def _log_normal(input, mean=1.0, std=2.0, *, generator=None):
     return _fill(input, generator, sampling.log_normal, float(mean), float(std))
 
 
-@op("CauchyBackward0", input=_no_gradient)
+@sampled("CauchyBackward0", input=_no_gradient, fills=True)
 def _cauchy(input, median=0.0, sigma=1.0, *, generator=None):
     return _fill(input, generator, sampling.cauchy, float(median), float(sigma))
 
 
-@op("ExponentialBackward0", input=_no_gradient)
+@sampled("ExponentialBackward0", input=_no_gradient, fills=True)
 def _exponential(input, lambd=1.0, *, generator=None):
     return _fill(input, generator, sampling.exponential, float(lambd))
 
 
-@op("GeometricBackward0", input=_no_gradient)
+@sampled("GeometricBackward0", input=_no_gradient, fills=True)
 def _geometric(input, p, *, generator=None):
     return _fill(input, generator, sampling.geometric, float(p))
 
@@ -373,8 +391,9 @@ def _bernoulli_in(input, p=0.5, *, generator=None):
     return _bernoulli(input, p, generator)
 
 
-_bernoulli_each = op("BernoulliBackward1", input=_no_gradient)(_bernoulli_in)
-_bernoulli_all = op("BernoulliBackward2", input=_no_gradient)(_bernoulli_in)
+_bernoulli_in.__name__ = "bernoulli"
+_bernoulli_each = sampled("BernoulliBackward1", input=_no_gradient, fills=True)(_bernoulli_in)
+_bernoulli_all = sampled("BernoulliBackward2", input=_no_gradient, fills=True)(_bernoulli_in)
 
 
 _NOT_GIVEN = object()
@@ -388,11 +407,11 @@ def _random(input, from_=_NOT_GIVEN, to=_NOT_GIVEN, *, generator=None):
     return _fill(input, generator, sampling.integers, operator.index(low), high)
 
 
-_random_ranges = tuple(op(f"RandomBackward{i}", input=_no_gradient)(_random) for i in range(3))
+_random_ranges = tuple(sampled(f"RandomBackward{i}", input=_no_gradient, fills=True)(_random) for i in range(3))
 
 
 def _method(operation: Callable, name: str, doc: str) -> Callable:
-    method = inplace(operation)
+    method = filling(operation)
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"Fill the tensor with {doc}."
     return method
@@ -404,8 +423,8 @@ log_normal_ = _method(_log_normal, "log_normal_", "numbers whose logarithm is no
 cauchy_ = _method(_cauchy, "cauchy_", "numbers of the Cauchy distribution")
 exponential_ = _method(_exponential, "exponential_", "numbers of the exponential distribution of rate `lambd`")
 geometric_ = _method(_geometric, "geometric_", "numbers of trials up to the first success, of probability `p`")
-_bernoulli_each_in, _bernoulli_all_in = inplace(_bernoulli_each), inplace(_bernoulli_all)
-_random_in = tuple(map(inplace, _random_ranges))
+_bernoulli_each_in, _bernoulli_all_in = filling(_bernoulli_each), filling(_bernoulli_all)
+_random_in = tuple(map(filling, _random_ranges))
 
 
 def bernoulli_(self: Tensor, p: Any = 0.5, *, generator: Any = None) -> Tensor:

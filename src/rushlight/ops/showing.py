@@ -26,7 +26,7 @@ ndarray = np.ndarray
 class Showing:
     """What the levels of transformations ask about a view as about any operation, see `define.Op`."""
 
-    view, elementwise, linear, promote = True, False, True, None
+    view, elementwise, linear, promote, random = True, False, True, None, False
 
     def __init__(self, compute: Callable, batch: Any) -> None:
         self.name, self.batch = compute.__name__, batch
