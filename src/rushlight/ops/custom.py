@@ -13,7 +13,7 @@ from .. import dtypes
 from ..autograd.modes import recording
 from ..autograd.node import Bundle, Node, Slot, current_frame, explained, here, next_number, user_place
 from ..autograd.origin import made
-from ..tensor import Tensor, View, alias, edge_of, wrap
+from ..tensor import Tensor, View, alias, wrap
 from .levels import bare, is_open
 from .nodes import OUTPUT, Kept, keep, make_slot
 from .promotion import fit
@@ -114,7 +114,7 @@ def _changed(output: Tensor, end: Node, given: bool, node: Any) -> Tensor:
             explained(
                 "a leaf Variable that requires grad has been used in an in-place operation.",
                 f"It was changed by {name} at {here()}",
-                f"The leaf: {made(output)}",
+                f"The leaf: {made(output)}" if output._view is None else "",
                 "Give the Function a .clone() of it, or call it under torch.no_grad().",
             )
         )
@@ -177,7 +177,7 @@ class Given(Kept):
     __slots__ = ("kept", "tensor")
 
     def __init__(self, tensor: Tensor) -> None:
-        self.kept, self.tensor = keep(tensor, edge_of(tensor)), weakref.ref(tensor)
+        self.kept, self.tensor = keep(tensor, history(tensor)), weakref.ref(tensor)
         self.place = self.kept.place
 
     def load(self, node: Node) -> np.ndarray:
@@ -211,9 +211,14 @@ def _saved(node: Any, dirty: tuple) -> list:
     return kept
 
 
+def history(tensor: Tensor) -> Any:
+    """Where a tensor belongs in the graph; that a change in place has made it unusable, whoever uses it is told."""
+    return tensor if tensor.leaf else tensor.node
+
+
 def _kept(tensor: Tensor, node: Node, dirty: tuple) -> Kept:
     """A saved tensor; one that comes from the node must not point back at it."""
-    edge = edge_of(tensor)
+    edge = history(tensor)
     if edge is node or (tensor._view is not None and _among(tensor, dirty)):
         return keep(tensor, OUTPUT)
     if type(edge) is Slot and edge.edges[0] is node:

@@ -134,7 +134,7 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
     else:
         replay = None if seen.replay is None else compose(of, array, None)
         out._view = View(seen.base, replay, made or seen.made, number)
-        edge = view_edge(of)
+        edge = view_edge(of) if recorded else None
     if recorded and edge is not None:
         frame = current_frame(depth)
         code: Any = frame.f_code
