@@ -136,7 +136,9 @@ def assert_same_verdict(name, function, inputs=both, **options):
         assert got is True, f"{got!r} instead of True"
         return True
     assert type(got).__name__ == type(expected).__name__, f"{got!r} instead of {expected!r}"
-    first_line = str(expected).splitlines()[0].rstrip(",.").split(". Please")[0].split(".The tolerance")[0]
+    first_line = str(expected).splitlines()[0].removeprefix("('").split("', ")[0].rstrip(",. ")
+    for end in (". Please", ".The tolerance"):
+        first_line = first_line.split(end)[0]
     assert first_line in str(got), f"{got!r} instead of {expected!r}"
     if isinstance(expected, importlib.import_module("torch.autograd.gradcheck").GradcheckError):
         assert checked(rushlight, name, function, inputs, **options, raise_exception=False) is False

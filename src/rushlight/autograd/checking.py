@@ -98,9 +98,9 @@ class Check:
         elif reached:
             self._compare_jacobians(outputs, reached)
         else:
-            self._demand_no_change(outputs)
+            self.demand_no_change(outputs)
 
-    def _demand_no_change(self, outputs: tuple, directions: Any = None, tolerance: float = 0.0) -> None:
+    def demand_no_change(self, outputs: tuple, directions: Any = None, tolerance: float = 0.0) -> None:
         """Where nothing can be differentiated, nothing may depend on the inputs."""
         for number, place in enumerate(self.places):
             along = each_element(self.inputs[place].array) if directions is None else [directions[number]]
@@ -119,23 +119,23 @@ class Check:
         for of, output in enumerate(reached):
             found = self._gradients(outputs[output], _units(outputs[output]))
             for by, jacobian in enumerate(found):
-                if not self._close(jacobian, expected[by][output]):
+                if not self.close(jacobian, expected[by][output]):
                     raise GradcheckError(
-                        self._mismatch(of, by, expected[by][output], jacobian)
-                        + self._worst(outputs, output, by, expected[by][output], jacobian)
+                        self.mismatch(of, by, expected[by][output], jacobian)
+                        + self.worst(outputs, output, by, expected[by][output], jacobian)
                     )
 
     def _compare_projections(self, outputs: tuple, reached: list[int]) -> None:
         """One random combination of the derivatives of each output by each input, both ways."""
         generator = Generator()
-        directions = [_direction(input, generator) for input in self.checked]
+        directions = [random_direction(input, generator) for input in self.checked]
         weights = [_random_vector(outputs[output], generator) for output in reached]
         expected = [
             by_differences(self.func, self.inputs, place, [direction], self.eps)
             for place, direction in zip(self.places, directions)
         ]
         if not reached:
-            self._demand_no_change(outputs, directions, self.nondet_tol)
+            self.demand_no_change(outputs, directions, self.nondet_tol)
         found = [
             self._gradients(outputs[output], [weight.reshape(outputs[output].array.shape)])
             for output, weight in zip(reached, weights)
@@ -149,9 +149,9 @@ class Check:
                 if slope.dtype.kind == "c":
                     analytical = analytical + 1j * (slope.imag * imaginary.reshape(-1)).sum()
                     moved = moved + imaginary.sum()
-                if not self._close(analytical, numerical, self.atol * moved * weights[of].sum()):
+                if not self.close(analytical, numerical, self.atol * moved * weights[of].sum()):
                     raise GradcheckError(
-                        self._mismatch(of, by, numerical, analytical) + self._in_slow_mode(outputs, output, by)
+                        self.mismatch(of, by, numerical, analytical) + self._in_slow_mode(outputs, output, by)
                     )
 
     def _gradients(self, output: Tensor, starts: list) -> list[np.ndarray]:
@@ -165,7 +165,7 @@ class Check:
             if gap.size and gap.max() > self.nondet_tol:
                 raise GradcheckError(
                     f"{NOT_REENTRANT}The tolerance for nondeterminism was {self.nondet_tol}. The gradient of "
-                    f"{self._input(by)} differs by up to {gap.max():.3g} from run to run. If that is to be expected, "
+                    f"{self.input(by)} differs by up to {gap.max():.3g} from run to run. If that is to be expected, "
                     "pass nondet_tol=."
                 )
         return matrices
@@ -177,12 +177,12 @@ class Check:
                 continue
             if self.check_grad_dtypes and gradient.dtype != input.dtype:
                 raise GradcheckError(
-                    f"Gradient has dtype mismatch: that of {self._input(by)} has {gradient.dtype}, the input has "
+                    f"Gradient has dtype mismatch: that of {self.input(by)} has {gradient.dtype}, the input has "
                     f"{input.dtype}"
                 )
             if gradient.shape != input.shape:
                 raise GradcheckError(
-                    f"Analytical gradient has incorrect size: that of {self._input(by)} has {gradient.shape}, the "
+                    f"Analytical gradient has incorrect size: that of {self.input(by)} has {gradient.shape}, the "
                     f"input has {input.shape}"
                 )
 
@@ -198,11 +198,11 @@ class Check:
                 continue
             zero = np.allclose(gradient.array, 0) if masked else not np.any(gradient.array != 0)
             if not zero:
-                raise GradcheckError(f"{NOT_MULTIPLIED}: from gradients of zero came {gradient} for {self._input(by)}")
+                raise GradcheckError(f"{NOT_MULTIPLIED}: from gradients of zero came {gradient} for {self.input(by)}")
             if gradient.dtype != input.dtype:
-                raise GradcheckError(f"grad is incorrect type: {gradient.dtype} for {self._input(by)} of {input.dtype}")
+                raise GradcheckError(f"grad is incorrect type: {gradient.dtype} for {self.input(by)} of {input.dtype}")
             if gradient.shape != input.shape:
-                raise GradcheckError(f"grad is incorrect size: {gradient.shape} for {self._input(by)} of {input.shape}")
+                raise GradcheckError(f"grad is incorrect size: {gradient.shape} for {self.input(by)} of {input.shape}")
 
     def undefined_gradients(self) -> None:
         """Backward treats gradients of outputs that never arrive as zeros: of all outputs, and of each of several."""
@@ -224,15 +224,15 @@ class Check:
                     raise GradcheckError(
                         "Expected all input grads to be undefined or zero when all output grads are undefined or zero. "
                         f"With no gradient for output {_listed(undefined)}, and zeros for the others, that of "
-                        f"{self._input(by)} is {gradient}"
+                        f"{self.input(by)} is {gradient}"
                     )
 
     # Comparison and words
 
-    def _close(self, found: Any, expected: Any, atol: Any = None) -> bool:
+    def close(self, found: Any, expected: Any, atol: Any = None) -> bool:
         return bool(np.all(np.isclose(found, expected, rtol=self.rtol, atol=self.atol if atol is None else atol)))
 
-    def _mismatch(self, of: int, by: int, numerical: Any, analytical: Any, forward: bool = False) -> str:
+    def mismatch(self, of: int, by: int, numerical: Any, analytical: Any, forward: bool = False) -> str:
         """The error's first lines, which number the outputs and inputs as PyTorch does: those that require grad."""
         part = ""
         if (by if forward else of) in self.complex:
@@ -243,7 +243,7 @@ class Check:
             f"numerical:{wrap(np.asarray(numerical))}\nanalytical:{wrap(np.asarray(analytical))}\n"
         )
 
-    def _worst(
+    def worst(
         self, outputs: tuple, output: int, by: int, expected: np.ndarray, found: np.ndarray, way: str = "backward"
     ) -> str:
         """Which derivative is furthest off."""
@@ -256,7 +256,7 @@ class Check:
         of = f"output {output}{_element(outputs[output], column)}"
         return (
             f"{off.sum()} of {off.size} derivatives are off. The largest error is in the derivative of {of} with "
-            f"respect to {self._input(by)}{_element(self.checked[by], row)}: expected {expected[row, column]:.8g} by "
+            f"respect to {self.input(by)}{_element(self.checked[by], row)}: expected {expected[row, column]:.8g} by "
             f"finite differences, got {found[row, column]:.8g} by {way}."
         )
 
@@ -266,12 +266,12 @@ class Check:
         along = each_element(self.inputs[place].array)
         expected = by_differences(self.func, self.inputs, place, along, self.eps)[output]
         gradients = by_backward(outputs[output], self.checked, _units(outputs[output]))[by]
-        return self._element_by_element(outputs, output, by, expected, columns(gradients, self.checked[by]), "backward")
+        return self.element_by_element(outputs, output, by, expected, columns(gradients, self.checked[by]), "backward")
 
-    def _element_by_element(
+    def element_by_element(
         self, outputs: tuple, output: int, by: int, expected: np.ndarray, found: np.ndarray, way: str
     ) -> str:
-        worst = self._worst(outputs, output, by, expected, found, way) or (
+        worst = self.worst(outputs, output, by, expected, found, way) or (
             "Fast gradcheck failed but element-wise differences are small: with fast_mode=False the check may pass."
         )
         return (
@@ -280,7 +280,7 @@ class Check:
             f"The max per-element difference (slow mode) is: {np.abs(expected - found).max()}.\n{worst}"
         )
 
-    def _input(self, by: int) -> str:
+    def input(self, by: int) -> str:
         """An input by its number among those that require grad, and by its place where that is another."""
         place = self.places[by]
         return f"input {by}" if place == by else f"input {by} (argument {place} of the function)"
@@ -322,7 +322,7 @@ def _units(output: Tensor) -> list[np.ndarray]:
     return [unit for _, unit, _ in each_element(output.array)]
 
 
-def _direction(input: Tensor, generator: Generator) -> tuple:
+def random_direction(input: Tensor, generator: Generator) -> tuple:
     """A random direction in which all elements of an input move."""
     real = _random_vector(input, generator).reshape(input.array.shape)
     imaginary = _random_vector(input, generator).reshape(input.array.shape) if input.is_complex() else real

@@ -45,17 +45,21 @@ def gradcheck(
         atol, rtol: how far apart the two may be.
         raise_exception: raise an error that says what differs, rather than return False.
         nondet_tol: how far two runs of the same backward may be apart.
-        check_undefined_grad: also check outputs one by one, the gradients of the others being undefined (they always
-            are).
-        check_grad_dtypes: gradients must have the type of their input.
+        check_undefined_grad: check that gradients of outputs, and tangents of inputs, that are missing count as zeros.
+        check_grad_dtypes: gradients must have the type of their input, tangents be complex where their output is.
+        check_batched_grad: check that `vmap` of backward gives what backward gives for each of a batch of gradients.
+        check_batched_forward_grad: the same of forward mode.
+        check_forward_ad: check the tangents of forward mode too.
+        check_backward_ad: check backward.
         fast_mode: compare one random combination of all derivatives rather than each.
-        masked: for sparse tensors, which do not exist here.
+        masked: zero gradients that are to give zeros need do so only nearly; otherwise for sparse tensors, which do not
+            exist here.
 
     Raises:
         GradcheckError: a derivative differs; says of which output, by which input and element.
         ValueError: no input requires grad.
-        AssertionError: there is nothing to check.
-        NotImplementedError: a check of batched or of forward-mode gradients is asked for.
+        RuntimeError: elements of an input share memory.
+        AssertionError: there is nothing to check, or the function gives another shape or type beside the point.
 
     >>> import rushlight as torch
     >>> x = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
@@ -65,9 +69,6 @@ def gradcheck(
     _demand(check_forward_ad or check_backward_ad, "at least one of check_forward_ad or check_backward_ad to be True")
     _require("check_batched_grad", check_batched_grad, "check_backward_ad", check_backward_ad)
     _require("check_batched_forward_grad", check_batched_forward_grad, "check_forward_ad", check_forward_ad)
-    for name, wanted in (("check_batched_grad", check_batched_grad), ("check_forward_ad", check_forward_ad)):
-        if wanted:
-            raise NotImplementedError(f"gradcheck: {name}=True is not supported; leave it out")
     from .checking import Check  # stands above the operations, which this module is loaded before
 
     check = Check(func, _as_tuple(inputs), eps, atol, rtol, nondet_tol, check_grad_dtypes, fast_mode)
@@ -75,6 +76,16 @@ def gradcheck(
         check.inputs_are_fit()
         if check_backward_ad:
             check.backward()
+        if check_forward_ad or check_batched_grad:
+            from . import checking_modes as modes
+
+            if check_forward_ad:
+                modes.check_forward(check, check_undefined_grad)
+            if check_batched_forward_grad:
+                modes.check_batched_forward(check)
+            if check_batched_grad:
+                modes.check_batched_backward(check)
+        if check_backward_ad:
             check.zero_gradients(masked)
             if check_undefined_grad:
                 check.undefined_gradients()
@@ -109,6 +120,8 @@ def gradgradcheck(
     Args:
         grad_outputs: the gradients of the outputs to start from, random ones by default.
         gen_non_contig_grad_outputs: make those random ones non-contiguous.
+        check_fwd_over_rev: check forward mode of the first derivative too.
+        check_rev_over_rev: check backward of the first derivative.
 
     The other arguments and the errors are those of `gradcheck`.
 
