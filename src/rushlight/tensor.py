@@ -14,7 +14,7 @@ from . import devices, dtypes
 from .autograd import gradients, hooks
 from .autograd.metadata import note
 from .autograd.modes import inferring
-from .autograd.node import Node, Slot, explained, here, nowhere
+from .autograd.node import Node, Nowhere, Slot, explained, here
 from .autograd.origin import FROZEN, born, detached, made, story
 from .printing import tensor_repr
 from .size import Size
@@ -328,7 +328,7 @@ class Tensor(Attached):
     def grad_fn(self) -> Node | None:
         """The operation that made it."""
         node = self.node if self._view is None else view_edge(self)
-        if node is None or node is nowhere or isinstance(node, Tensor):
+        if node is None or type(node) is Nowhere or isinstance(node, Tensor):
             return None
         if type(node) is Slot:
             return node.edges[0]
@@ -445,7 +445,7 @@ class Tensor(Attached):
                 explained("cannot register a hook on a tensor that doesn't require gradient", *story(self))
             )
         edge = edge_of(self)
-        holder, index = hooks.holder_of(self if edge is nowhere else edge)
+        holder, index = hooks.holder_of(self if type(edge) is Nowhere else edge)
         registry = hooks.hooks_at(holder).tensor.setdefault(index, OrderedDict())
         return hooks.add(registry, hook)
 
@@ -723,5 +723,5 @@ def view_edge(tensor: Tensor) -> Any:
         if view.seen != tensor._version:
             View.rederive(tensor)
         if tensor.node is None and not tensor.leaf and view.base.requires_grad:
-            return nowhere
+            return Nowhere(view.made)
     return tensor if tensor.leaf else tensor.node

@@ -65,6 +65,9 @@ Expected primals and tangents to have the same python structure
 to return only tensors, got unsupported type
 Expected primals to contain at least one Tensor
 Expected pytree structure of cotangents to be the same
+Autograd not support dtype
+invalid index of a 0-dim tensor
+maximum size for tensor at dimension
 Expected primal to be floating point or complex
 Expected tangent to be floating point or complex
 Dual level must be a positive number

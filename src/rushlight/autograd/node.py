@@ -145,19 +145,16 @@ class Bundle(dict):
 class Nowhere(Node):
     """Where the gradient of a tensor ends that requires grad only because the tensor whose memory it shows does."""
 
-    __slots__ = ()
+    __slots__ = ("shows",)
 
-    def __init__(self) -> None:
-        self.number, self.edges, self.saved, self.fit, self.hooks = 0, (), (), None, None
-        self.code, self.instruction = None, 0
+    def __init__(self, shows: int) -> None:  # the kind of view that it is, see `View`
+        self.number, self.edges, self.saved, self.fit, self.hooks = next_number(), (), (), None, None
+        self.code, self.instruction, self.shows = None, 0, shows
 
     def run(self, g: Any) -> tuple:
         return ()
 
     run_recorded = run
-
-
-nowhere = Nowhere()
 
 
 class AccumulateGrad(Node):
@@ -186,7 +183,7 @@ class AccumulateGrad(Node):
 
 def public_edge(edge: Any) -> tuple:
     """An edge as PyTorch shows it: a node and the number of its output."""
-    if edge is None or edge is nowhere:
+    if edge is None or type(edge) is Nowhere:
         return None, 0
     if type(edge) is Slot:
         return edge.edges[0], edge.index

@@ -11,7 +11,7 @@ from re import sub
 from typing import Any
 
 from .modes import Unrecorded
-from .node import current_frame, inside, made_by, user_place, where
+from .node import Nowhere, Slot, current_frame, inside, made_by, user_place, where
 
 MADE = "made"  # by a function of the library, from numbers
 CUT = "cut"  # a detached alias of a tensor that may have a graph
@@ -131,8 +131,10 @@ def story(tensor: Any) -> list[str]:
 
 def made(tensor: Any) -> str:
     """How and where any tensor was made, in words."""
-    node = tensor.grad_fn
-    if node is not None:
+    node = tensor.node  # not grad_fn: of a view whose history has become unusable, that is an error
+    if type(node) is Slot:
+        node = node.edges[0]
+    if node is not None and type(node) is not Nowhere:
         return f"the result of {made_by(node)}"
     origin = getattr(tensor, "origin", None)
     return "a leaf" if origin is None else f"a tensor {sentence(origin)}"

@@ -47,7 +47,18 @@ from .nodes import (
 from .promotion import broadcast_error, float32, is_half, promoted, raw, shapes
 from .returns import named as named_returns
 from .sizes import KINDS, with_shapes
-from .writing import bump, check_apart, check_fits, check_out, check_writable, rewrite_history, show, write_out
+from .writing import (
+    bump,
+    check_apart,
+    check_counted,
+    check_fits,
+    check_history,
+    check_out,
+    check_single,
+    rewrite_history,
+    show,
+    write_out,
+)
 
 ndarray = np.ndarray
 asarray = np.asarray
@@ -488,10 +499,11 @@ class Op:
         mode = recording.get()
         if mode:
             values = self.values(args, kwargs)
-            check_writable(target, self.inplace_name, self.wanted(values), self.idempotent)
-            edges = self.edges(values if level is None else level.recorded(values))
-        else:
-            check_writable(target, self.inplace_name, False, self.idempotent)
+            check_history(target, self.inplace_name, self.wanted(values))
+            if target.array.dtype.kind in "fcV" or self.name != "copy":  # which alone PyTorch does not record then
+                edges = self.edges(values if level is None else level.recorded(values))
+        if not self.idempotent:
+            check_single(target.array)
         others = _tensors((*args[1:], *kwargs.values()))
         if self.overlap == "same":
             check_apart(target, others)
@@ -504,6 +516,7 @@ class Op:
         if self.overlap == "nowhere":
             check_apart(target, others, same=False)
         check_fits(target.array, value if level is None else value.array)
+        check_counted(target, self.inplace_name)
         node = None
         if edges is not None:
             original = None
@@ -513,7 +526,10 @@ class Op:
         elif mode and (level is None or level.records(target)) and not self.name.startswith("logical_"):
             node = self._cut(target, others, frame)  # logical ones leave the history as it is, as in PyTorch
         if level is None:
-            np.copyto(target.array, value, casting="unsafe")
+            changes: Any = True
+            if self.idempotent and 0 in target.array.strides:  # what is not written must not undo what is
+                changes = value != target.array
+            np.copyto(target.array, value, casting="unsafe", where=changes)
             bump(target, self.inplace_name, frame)
         else:
             level.write(target, value)

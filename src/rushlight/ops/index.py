@@ -168,6 +168,8 @@ def _out_of_range(shape: tuple, items: tuple) -> Exception:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
             "0-dim tensor to a number"
         )
+    if not shape and items and type(items[0]) is slice:
+        return IndexError("slice() cannot be applied to a 0-dim tensor.")
     taken = [item for item in items if item is not None and item is not Ellipsis]
     if len(taken) > len(shape):
         return IndexError(f"too many indices for tensor of dimension {len(shape)}: its shape is {list(shape)}")
@@ -537,9 +539,9 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
 
 
 def _is_whole(shape: tuple, items: tuple) -> bool:
-    """Whether an index of slices and Ellipsis leaves nothing out."""
-    slices = [item for item in items if type(item) is slice]
-    alone = all(item is Ellipsis or type(item) is slice for item in items) and len(slices) <= len(shape)
+    """Whether an index of slices and Ellipsis is taken for everything: as in PyTorch, not if it counts from the end."""
+    slices = [item for item in items if type(item) is slice and (item.start or 0) >= 0]
+    alone = len(slices) <= len(shape) and len(slices) + items.count(Ellipsis) == len(items)
     return alone and all(step[0] is Alias for step in _steps(shape, items))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node, Slot, current_frame, explained, here, last_change, made_by, nowhere
+from ..autograd.node import Node, Nowhere, Slot, current_frame, explained, here, last_change, made_by
 from ..autograd.origin import sentence
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone, to_dtype
@@ -92,6 +92,9 @@ def _flat(array: np.ndarray, geometry: Geometry) -> np.ndarray:
 def rederive(target: Tensor) -> None:
     """Derive the history of a view anew from that of its base."""
     view: Any = target._view
+    if int(view.seen) == target._version:  # what the version stands for has changed, see `Moved`, but not the number
+        view.seen = target._version
+        return
     if target.node is None and not view.base.requires_grad:
         return
     if view.made != View.DEFAULT:
@@ -148,10 +151,10 @@ def unusable(place: Any) -> str | None:
     while isinstance(end, ShowingBackward):
         (end,) = end.edges
     source, index = (end.edges[0], end.index) if type(end) is Slot else (end, 0)
-    made = View.NO_GRAD if end is nowhere else source.shows if isinstance(source, Node) else View.DEFAULT
+    made = source.shows if isinstance(source, Node) else View.DEFAULT
     if made == View.DEFAULT:
         return None
-    node = None if place is nowhere else source if place is end else place
+    node = None if type(place) is Nowhere else source if place is end else place
     return described(made, node, index, "its base or another view of its base has been modified inplace")
 
 

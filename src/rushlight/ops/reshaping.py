@@ -13,7 +13,7 @@ from .levels import is_open
 from .nodes import make_node
 from .showing import in_order, node_class
 from .strided import Geometry, as_strided_within
-from .writing import bump, check_history, set_history
+from .writing import bump, check_counted, check_history
 
 
 def reshaping(name: str, operation: Callable, node: str) -> Callable:
@@ -25,6 +25,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         if options:
             parameters = in_order(compute, parameters, options)
         check_history(self, name)
+        check_counted(self, name)
         edge, before, view = edge_of(self), self.array, self._view
         if is_open(self):
             show = lambda tensor: operation(tensor, *parameters)  # noqa: E731
@@ -35,7 +36,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         if edge is not None and recording.get():
             node = make_node(cls, (edge,), (), current_frame(1))
             node.fit = before.shape, parameters
-            set_history(self, node)
+            self.node = node  # ``retain_grad`` does not go with it, as in PyTorch
             if view is not None:
                 view.seen = self._version
         if view is not None and view.replay is not None:

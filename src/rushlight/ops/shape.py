@@ -356,7 +356,7 @@ def _triangle(name: str, keep: Any, input: np.ndarray, diagonal: int) -> np.ndar
     return keep(input, diagonal)
 
 
-@op("TrilBackward0", batch=leading(2), input=lambda g, diagonal: tril(g, diagonal))
+@op("TrilBackward0", idempotent=True, batch=leading(2), input=lambda g, diagonal: tril(g, diagonal))
 def tril(input, diagonal=0):
     """The lower triangle of matrices, with zeros above the diagonal ``diagonal``.
 
@@ -368,7 +368,7 @@ def tril(input, diagonal=0):
     return _triangle("tril", np.tril, input, diagonal)
 
 
-@op("TriuBackward0", batch=leading(2), input=lambda g, diagonal: triu(g, diagonal))
+@op("TriuBackward0", idempotent=True, batch=leading(2), input=lambda g, diagonal: triu(g, diagonal))
 def triu(input, diagonal=0):
     """The upper triangle of matrices, with zeros below the diagonal ``diagonal``."""
     return _triangle("triu", np.triu, input, diagonal)

@@ -13,7 +13,7 @@ from ..autograd.hooks import move_retained
 from ..autograd.modes import inferring, recording
 from ..autograd.node import changed_at, current_frame, explained, here, inside, user_place
 from ..autograd.origin import made
-from ..tensor import Parameter, Tensor, View, address, edge_of, inference_cell
+from ..tensor import Parameter, Tensor, View, address, edge_of, inference_cell, strides_of
 
 ndarray = np.ndarray
 
@@ -107,7 +107,13 @@ def check_history(target: Tensor, name: str, recorded: bool = False) -> None:
 def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool = False) -> None:
     """Refuse what must not be overwritten, before anything is changed; ``idempotent`` changes may repeat an element."""
     check_history(target, name, recorded)
-    array = target.array
+    check_counted(target, name)
+    if not idempotent:
+        check_single(target.array)
+
+
+def check_counted(target: Tensor, name: str) -> None:
+    """Refuse to overwrite a tensor of inference mode outside of it, where changes are counted."""
     if target.version is inference_cell and not inferring.get():
         raise RuntimeError(
             explained(
@@ -118,8 +124,6 @@ def check_writable(target: Tensor, name: str, recorded: bool, idempotent: bool =
                 f"The tensor: {made(target)}",
             )
         )
-    if not idempotent:
-        check_single(array)
 
 
 def check_single(array: ndarray) -> None:
@@ -139,7 +143,7 @@ def check_apart(target: Tensor, others: Iterable[Tensor], same: bool = True) -> 
             continue
         if other is not target and not (_is_dense(array) and _is_dense(other.array)):
             continue  # too hard to say, as PyTorch has it
-        if same and (address(array), array.strides) == (address(other.array), other.array.strides):
+        if same and _place(array) == _place(other.array):
             continue
         raise RuntimeError(
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
@@ -165,6 +169,11 @@ def check_separate(target: Tensor, operands: Iterable[Tensor]) -> None:
             "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single "
             "memory location. Please clone() the tensor before performing the operation."
         )
+
+
+def _place(array: ndarray) -> tuple:
+    """Where the elements lie."""
+    return address(array), array.size, strides_of(array)
 
 
 def _is_dense(array: ndarray) -> bool:
