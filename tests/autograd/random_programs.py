@@ -19,7 +19,7 @@ import rushlight
 from .random_functions import functions_of
 
 UNARY = {
-    "sin": lambda t: t.sin(),
+    "sin": lambda t: t.clamp(-3, 3).sin(),  # of large numbers the last bit decides
     "tanh": lambda t: t.tanh(),
     "exp": lambda t: (t * 0.1).exp(),
     "square": lambda t: t * t,
@@ -87,7 +87,7 @@ INPLACE = {
     "div_": lambda t, other: t.div_(other * other + 1),
     "add_one": lambda t, other: t.add_(1),
     "double_": lambda t, other: t.mul_(2),
-    "sin_": lambda t, other: t.sin_(),
+    "sin_": lambda t, other: t.clamp_(-3, 3).sin_(),
     "tanh_": lambda t, other: t.tanh_(),
     "sigmoid_": lambda t, other: t.sigmoid_(),
     "relu_": lambda t, other: t.relu_(),
@@ -185,6 +185,7 @@ class Run:
         self.retained: list = []
         self.handles: list = []
         self.inferred = False
+        self.quiet = False  # where Rushlight may know that a gradient is constant, and PyTorch computes zeros
         for number, step in enumerate(steps):
             self.step(number, *step)
         self.log.append(("at the end", *(self.facts(tensor) for tensor in self.tensors)))
@@ -263,7 +264,8 @@ class Run:
 
     def hook(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
         def hook(g: Any) -> Any:
-            self.log.append((number, "hook", copied(g)))
+            if not self.quiet:
+                self.log.append((number, "hook", copied(g)))
             return g * 2 if d % 2 and g is not None else None
 
         if not (x.is_leaf and x._is_view()):  # PyTorch crashes on one that shows a base which requires grad
@@ -274,10 +276,13 @@ class Run:
             self.handles.pop(c % len(self.handles)).remove()
 
     def retain(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
-        x.retain_grad()
-        self.retained.append(x)
+        if x.output_nr == 0:  # of another output PyTorch crashes, if its base comes from an in-place operation later
+            x.retain_grad()
+            self.retained.append(x)
 
     def function(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
+        if x.is_inference():
+            return None  # one that is changed in place is changed before PyTorch raises the error
         return pick(self.functions, c).apply(*(x, y)[: 1 + d % 2])
 
     def leaf(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
@@ -297,12 +302,16 @@ class Run:
         for g in found:
             self.log.append((number, "grad", copied(g)))
         found = [g for g in found if g is not None]
-        if create and found and all(g.requires_grad for g in found):
+        if create and retain is not False and found and all(g.requires_grad for g in found):
             second = sum((g * g).sum() for g in found)
-            seconds = self.library.autograd.grad(
-                second, self.leaves[:2], retain_graph=True, allow_unused=True, materialize_grads=True
-            )
-        else:  # Rushlight may know that a gradient is constant where PyTorch computes a second derivative of zero
+            self.quiet = True
+            try:
+                seconds = self.library.autograd.grad(
+                    second, self.leaves[:2], retain_graph=True, allow_unused=True, materialize_grads=True
+                )
+            finally:
+                self.quiet = False
+        else:
             seconds = [self.library.zeros_like(leaf) for leaf in self.leaves[:2]]
         self.log.append((number, "second", *map(copied, seconds)))
         return found[0].detach().clone() if found else None

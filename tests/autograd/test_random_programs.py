@@ -47,6 +47,8 @@ def difference(seed: int) -> str | None:
                 library.set_default_dtype(before)
     expected, got = logs
     for want, have in zip(expected, got):
+        if "INTERNAL ASSERT FAILED" in str(want[-1]):
+            return None  # a bug of PyTorch's
         if not agree(want, have):
             return f"program {seed}: PyTorch {want}, Rushlight {have}\n" + described(steps)
     if len(expected) != len(got):

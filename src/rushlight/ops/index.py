@@ -435,8 +435,6 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
     except IndexError:
         raise _out_of_range(self.array.shape, basic) from None
-    if positions is None and given:
-        check_single(part)
     if typed:
         write(np.array(part), positions, value.array)  # a shape that does not fit comes first
         _check_same_type(self, value)
@@ -462,6 +460,7 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
         if lead > 0 and value.shape[:lead] == (1,) * lead:
             value = value.reshape(value.shape[lead:])
         _check_expands(value, part.shape)
+        check_single(part)
         part[...] = as_type(value, part.dtype)
         return
     if value.dtype is part.dtype and not accumulate:
