@@ -265,7 +265,8 @@ def made_by(node: Node) -> str:
 
 def freed_by(node: Node) -> tuple[str, ...]:
     """Which backward released what a node had saved, in words."""
-    place = node.fit if type(node.fit) is tuple and len(node.fit) == 2 else (None, 0)
+    known = type(node.fit) is tuple and len(node.fit) == 2 and isinstance(node.fit[0], CodeType)
+    place = node.fit if known else (None, 0)
     return (
         f"It was freed by the backward at {where(*place)}",
         f"The first operation missed is {made_by(node)}",

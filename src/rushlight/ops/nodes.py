@@ -329,6 +329,10 @@ def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
     raise changed(node, array, cell, int(then), place)
 
 
+OUT_OF_PLACE = "use the out-of-place form of the operation that changed it, or change a .clone()."
+AFTER_BACKWARD = "let the optimizer step after the last backward through this graph, or compute the loss anew."
+
+
 def changed(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> RuntimeError:
     """The error for a saved value that an in-place operation has overwritten."""
     from .inplace import unusable
@@ -349,7 +353,7 @@ def changed(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
             f"It was changed{' last' if now > then + 1 else ''} by {last_change(cell)}",
             f"The gradient of {made_by(node)}",
             "needs its value from before the change.",
-            "Hint: use the out-of-place form of the operation that changed it, or change a .clone().",
+            f"Hint: {AFTER_BACKWARD if len(cell) > 1 and cell[1][0] == 'step' else OUT_OF_PLACE}",
         )
     )
 
