@@ -97,6 +97,34 @@ def names_of_operations(torch):
 
 
 @programs
+def names_of_layers(torch):
+    F = torch.nn.functional
+    log = []
+
+    def policy(context, op, *args, **kwargs):
+        name = str(op)
+        if not any(
+            word in name for word in ("view", "squeeze", ".t.", "expand", "transpose", "empty", "select", "lift")
+        ):
+            log.append(name)
+        return False
+
+    def layers(x, y):
+        F.conv2d(x[None, None], y[None, None])
+        F.max_pool2d(x[None, None], 2)
+        F.adaptive_avg_pool2d(x[None, None], 1)
+        F.batch_norm(x, None, None, training=True)
+        F.layer_norm(x, (2,))
+        F.embedding(torch.tensor([0, 1]), x)
+        F.scaled_dot_product_attention(x[None, None], y[None, None], y[None, None])
+        F.linear(x[None], y, y[0])
+        return 1 - x[None] @ y
+
+    selective(torch, layers, *matrices(torch), policy=policy)
+    yield log
+
+
+@programs
 def kept_results_are_not_computed_again(torch):
     x, y = matrices(torch)
     factor = [1.0]

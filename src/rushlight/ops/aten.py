@@ -9,14 +9,18 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+from collections.abc import Callable
 from typing import Any
 
 # Where the name is another than that of the node, which names an operation here.
 RENAMED = {
+    "adaptive_avg_pool2d": "_adaptive_avg_pool2d",
+    "adaptive_avg_pool3d": "_adaptive_avg_pool3d",
     "conj": "_conj",
     "embedding_bag": "_embedding_bag",
     "log_softmax": "_log_softmax",
     "nll_loss": "nll_loss_forward",
+    "scaled_dot_product_flash_attention_for_cpu": "_scaled_dot_product_flash_attention_for_cpu",
     "softmax": "_softmax",
     "to_copy": "_to_copy",
     "unsafe_view": "_unsafe_view",
@@ -30,13 +34,13 @@ UNNAMED = {
 # The overload that a call usually means, where it is not "default".
 OVERLOADS = {
     "Tensor": (
-        "add arctan2 bitwise_and bitwise_or bitwise_xor div eq floor_divide fmod ge gt le lt mul ne remainder rsub "
-        "slice split sub true_divide xlogy"
+        "add arctan2 bitwise_and bitwise_or bitwise_xor div eq floor_divide fmod ge gt index le lt mul ne "
+        "remainder slice split sub true_divide xlogy"
     ),
     "Tensor_Scalar": "pow",
-    "Scalar": "lerp masked_fill",
+    "Scalar": "lerp masked_fill rsub",
     "self": "where",
-    "int": "select transpose",
+    "int": "select transpose unbind",
 }
 BY_NODE = {
     "MaxBackward0": "dim",
@@ -109,11 +113,26 @@ def packet(name: str) -> OpOverloadPacket:
     return OpOverloadPacket(name)
 
 
-def overload_of(op: Any) -> OpOverload:
-    """The form of an operation that its declaration is, as PyTorch's dispatcher would call it."""
+def _product(a: Any, b: Any) -> str:
+    return "bmm" if a.ndim > 2 and b.ndim > 2 else "mm"
+
+
+# Of more than two axes, products are one operation here and a matrix product between views in PyTorch.
+PRODUCTS: dict[str, Callable[..., str]] = {
+    "contract": lambda *operands: "bmm",
+    "linear": lambda input, weight, bias=None: "mm" if bias is None else "addmm",
+    "matmul": _product,
+}
+
+
+def overload_of(op: Any, args: tuple) -> OpOverload:
+    """The form of an operation that a call of it is, as PyTorch's dispatcher would have it."""
     name, node = op.name, op.node.__name__ if op.places else ""
-    if node:
-        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.partition("Backward")[0]).lower()
+    if name in PRODUCTS and node.removeprefix("Unsafe") == "ViewBackward0":
+        name = PRODUCTS[name](*args)
+    elif node:
+        words = re.sub(r"(\d)D", r"\1d", node.partition("Backward")[0])
+        name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", words).lower()
     return getattr(packet(RENAMED.get(name, name)), BY_NODE.get(node) or USUAL.get(name, "default"))
 
 

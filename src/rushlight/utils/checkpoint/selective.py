@@ -107,7 +107,7 @@ class _Counting(watching):
         super().__enter__()
 
     def watch(self, op: Any, perform: Callable, args: tuple, kwargs: dict) -> Any:
-        overload = overload_of(op)
+        overload = overload_of(op, args)
         if overload in SAC_IGNORED_OPS:
             return perform()
         number = self.counts[overload]

@@ -34,7 +34,7 @@ class Traces:
             result = perform()
             shown = ", ".join(map(_shown, (*args, *kwargs.values())))
             place = where(*user_place(current_frame(1)))
-            notes.append((f"{_shown(result)} = torch.ops.{overload_of(op)}({shown})", place))
+            notes.append((f"{_shown(result)} = torch.ops.{overload_of(op, args)}({shown})", place))
             return result
 
         with watching(note):
