@@ -20,6 +20,7 @@ parity: $(call needs,test parity)
 	$(PY) -m tests.parity --optimizers
 	$(PY) -m tests.parity --modules
 	$(PY) -m tests.parity --jobs $(CORES)
+	$(PY) -m tests.parity --forward --forward-over-reverse --batched --inplace --jobs $(CORES)
 
 bench: $(call needs,parity)
 	$(PY) -m benchmarks
