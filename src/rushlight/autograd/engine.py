@@ -162,7 +162,7 @@ def run(
     except BaseException as error:
         unfinished = [*waiting(pending), *([] if g is None else [node]), *([] if following is None else [following])]
         finish_whole(grads, unfinished, on_tensors, captured, targets, make)
-        if g is not None and node.saved is None and isinstance(error, (TypeError, AttributeError)):
+        if g is not None and node.saved is None and isinstance(error, (TypeError, AttributeError, LookupError)):
             raise RuntimeError(FREED) from error  # by another thread, between the question above and the answer
         if node is not None and isinstance(error, Exception):
             name_line(error, node)
