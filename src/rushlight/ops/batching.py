@@ -68,14 +68,15 @@ class Batched(Layered):
     def differs(self) -> bool:
         return self.mapped
 
-    def held(self) -> Tensor:
-        return self.value
-
     def bare(self) -> Batched:
         return batched(self.level, self.value, self.mapped)
 
     def detached(self) -> Tensor:
         return batched(self.level, self.value.detach(), self.mapped)
+
+    @property  # type: ignore[misc]
+    def data(self) -> Tensor:
+        raise RuntimeError("accessing `data` under vmap transform is not allowed")
 
     item = asking("item", ITEM)
     __float__ = __int__ = __complex__ = __index__ = item

@@ -308,6 +308,12 @@ def storage(input: Tensor) -> TypedStorage:
 def _own_memory(input: Tensor, name: str) -> None:
     if input.requires_grad:
         raise RuntimeError(f"cannot {name} variables that require grad")
+    _plain_memory(input, name)
+
+
+def _plain_memory(input: Tensor, name: str) -> None:
+    if isinstance(input, Layered):
+        raise RuntimeError(f"{name}_ changes the memory of a tensor: inside of vmap or forward mode it has none")
 
 
 def resize_(input: Tensor, *sizes: Any, memory_format: Any = None) -> Tensor:
@@ -345,6 +351,7 @@ def set_(input: Tensor, source: Any = None, storage_offset: int = 0, size: Any =
     """
     from .strided import as_strided
 
+    _plain_memory(input, "set")
     if source is None:
         input.array = np.empty(0, input.array.dtype)
     elif isinstance(source, UntypedStorage):

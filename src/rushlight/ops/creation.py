@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from .. import devices, dtypes
-from ..autograd.origin import CUT, born, detached
+from ..autograd.origin import CUT, born
 from ..layouts import strided
 from ..tensor import Tensor, alias, record_from, wrap
-from .convert import to_dtype
+from .convert import detach, to_dtype
 from .levels import Layered, known
 from .promotion import as_type
 from .writing import write_out
@@ -284,7 +284,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     """A tensor on the memory of an object that speaks DLPack."""
     devices.check(device)
     if isinstance(ext_tensor, Tensor):
-        return detached(alias(ext_tensor), ext_tensor)
+        return detach(ext_tensor)
     array = np.from_dlpack(ext_tensor, copy=copy)
     if not array.flags.writeable and isinstance(ext_tensor, np.ndarray):
         array = np.asarray(ext_tensor)
@@ -427,7 +427,6 @@ def alike(of: Tensor, made: Tensor) -> Tensor:
     """A tensor with its values, of the levels of transformations that another is of: it can be written into there."""
     if not isinstance(of, Layered):
         return made
-    from .convert import detach
     from .inplace import at_levels_of
 
     out = detach(at_levels_of(of, made))

@@ -35,9 +35,6 @@ class Dual(Layered):
     def inner(self) -> Tensor:
         return self.primal
 
-    def held(self) -> Tensor:
-        return self.primal
-
     def bare(self) -> Dual:
         return dual(self.level, self.primal, self.tangent)
 

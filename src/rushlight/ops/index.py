@@ -293,7 +293,7 @@ def _resolve(item: Any) -> Any:
 
 
 def _untensored(item: Any) -> Any:
-    return [_untensored(part) for part in item] if isinstance(item, (list, tuple)) else raw(item)
+    return [_untensored(part) for part in item] if isinstance(item, (list, tuple)) else known(item, MASKED)
 
 
 def _check_positions(shape: tuple, positions: tuple) -> tuple:
@@ -523,7 +523,7 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
         if _is_fill(items, value):
             value = as_same_type(value, part)
         if part.array.dtype != value.array.dtype:
-            write(np.array(part.array), positions, value.array)  # a shape that does not fit comes first
+            write(np.array(part.array), raw(positions), value.array)  # a shape that does not fit comes first
         _check_same_type(part, value)
         shape = _without_leading_ones(value.array.shape)
         index_put_in(part, positions, value if shape == value.array.shape else view_as_shape(value, shape))

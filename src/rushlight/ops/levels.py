@@ -67,10 +67,6 @@ class Layered(Tensor):
         """Whether it has other values for each element of a batch, of which its array shows the first."""
         return False
 
-    def held(self) -> Tensor:
-        """The tensor of a lower level that has its values."""
-        raise NotImplementedError(f"{type(self).__name__} does not say what it holds")
-
     def bare(self) -> Layered:
         """The same values, without history at this level."""
         raise NotImplementedError(f"{type(self).__name__} has no bare form")
@@ -166,7 +162,7 @@ def known(tensor: Any, what: str) -> np.ndarray:
     while isinstance(inner, Layered):
         if inner.differs:
             raise dynamic(what)
-        inner = inner.held()
+        inner = inner.inner
     return tensor.array if isinstance(tensor, Tensor) else tensor
 
 

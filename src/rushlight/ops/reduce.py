@@ -15,6 +15,7 @@ from .axes import axes, axis, numpy_names
 from .convert import to_dtype
 from .define import op
 from .fast import whole
+from .levels import Layered
 from .promotion import fit, float32, float64, is_half, raw
 from .views import expand, reshape
 from .writing import write_out
@@ -109,7 +110,10 @@ def written(result: Any, out: Any) -> Any:
         return result
     several = isinstance(out, (tuple, list))
     for target, value in zip(out, result, strict=True) if several else [(out, result)]:
-        write_out(target, raw(value))
+        if isinstance(value, Layered):
+            value.level.write(target, value)
+        else:
+            write_out(target, raw(value))
     return out
 
 
