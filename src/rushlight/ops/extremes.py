@@ -10,6 +10,7 @@ import numpy as np
 from ..kernels import lines, order
 from ..tensor import Tensor, wrap
 from .axes import axes, axis, moved, numpy_names
+from .batching_rules import leading
 from .convert import to_dtype
 from .define import op
 from .levels import Layered
@@ -17,7 +18,7 @@ from .pick import pick, put_selected
 from .promotion import raw
 from .reduce import add, along, called, kept, maximum, minimum, require_real, to_out, unreduced, widened, written
 from .reduce import sum as add_up
-from .rounding import ceil, floor, round
+from .rounding import floor
 from .sorting import sort
 from .views import reshape
 
@@ -338,7 +339,7 @@ nanmedian = _median_function(
 
 # Quantiles
 
-ROUNDED = {"lower": floor, "higher": ceil, "nearest": round}
+ROUNDED: dict[str, Any] = {"lower": np.floor, "higher": np.ceil, "nearest": np.round}
 INTERPOLATIONS = ("linear", "lower", "higher", "midpoint", "nearest")
 
 
@@ -371,27 +372,32 @@ def _quantile(name: str, input: Any, q: Any, dim: Any, keepdim: bool, interpolat
     ranks = _ranks(ordered.detach(), points.reshape(-1), skip_nan)
     places = ranks.detach()
     if interpolation in ROUNDED:
-        found = _at(ordered, ROUNDED[interpolation](places))
+        found = pick(ordered, _rounded(places, ROUNDED[interpolation]), -1)
     else:
-        weight = ranks - floor(places) if interpolation == "linear" else 0.5
-        found = lerp(_at(ordered, floor(places)), _at(ordered, ceil(places)), weight)
+        low, high = (pick(ordered, _rounded(places, end), -1) for end in (np.floor, np.ceil))
+        found = lerp(low, high, ranks - floor(places) if interpolation == "linear" else 0.5)
     found = found.movedim(-1, 0) if points.ndim else found.squeeze(-1)
     return found.reshape((*points.shape, *kept(x.shape, dim))) if keepdim else found
 
 
-def _at(ordered: Any, ranks: Tensor) -> Any:
-    return pick(ordered, to_dtype(ranks, np.dtype("int64")), -1)
+@op(batch="leading")
+def _rounded(ranks, rounding):
+    return rounding(ranks).astype(np.int64)
+
+
+@op(batch=leading(1))
+def _present(ordered, skip_nan):
+    """The last place of each line without its NaN, or whether it has none."""
+    missing = np.isnan(ordered).sum(-1, keepdims=True)
+    return np.maximum(ordered.shape[-1] - 1 - missing, 0).astype(ordered.dtype) if skip_nan else missing == 0
 
 
 def _ranks(ordered: Tensor, points: Tensor, skip_nan: bool) -> Tensor:
     """The places in sorted lines that fractions stand for; that of a NaN where it counts."""
     from . import where
 
-    last = ordered.shape[-1] - 1
-    missing = add_up(ordered != ordered, -1, True)
-    if skip_nan:
-        return points * to_dtype((last - missing).clip(0), ordered.array.dtype)
-    return where(missing > 0, float(last), points * float(last))
+    present, last = _present(ordered, skip_nan), float(ordered.shape[-1] - 1)
+    return points * present if skip_nan else where(present, points * last, last)
 
 
 @numpy_names
