@@ -394,3 +394,9 @@ def test_memory_is_shared_with_the_batch() -> None:
     vmap(lambda a: a.t()[1].unsqueeze(0).fill_(7.0))(x)
     assert x[:, :, 1].tolist() == [[7.0] * 3] * 2
     assert x.sum() == 42
+
+
+@pytest.mark.parametrize("f", CASES + CHANGING)
+def test_empty_batch(f: Callable) -> None:
+    args = examples(1)
+    assert vmap(f)(*(arg[:0] for arg in args)).shape == (0, *vmap(f)(*args).shape[1:])

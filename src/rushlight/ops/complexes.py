@@ -84,6 +84,8 @@ def _as_complex(input):
         raise RuntimeError("Input tensor must have one or more dimensions")
     if input.shape[-1] != 2:
         raise RuntimeError("Tensor must have a last dimension of size 2")
+    if not input.size:
+        return np.empty(input.shape[:-1], dtypes.of(input.dtype).to_complex().numpy)
     if input.strides[-1] != input.itemsize:
         raise RuntimeError("Tensor must have a last dimension with stride 1")
     if any(stride % (2 * input.itemsize) for stride in input.strides[:-1]):

@@ -224,7 +224,7 @@ def _difference_norm(difference: Any, p: float, dim: Any = None, keepdim: bool =
 def _dist_batch(batch: Any, input: Any, other: Any, p: float = 2) -> Any:
     rank = max(input.array.ndim, other.array.ndim)
     difference = batch.aligned(input, rank) - batch.aligned(other, rank)
-    return _vector_norm(difference.reshape((batch.size, -1)) if rank else difference.unsqueeze(1), p, 1, False)
+    return _vector_norm(difference.reshape((batch.size, math.prod(difference.shape[1:]))), p, 1, False)
 
 
 @op(
