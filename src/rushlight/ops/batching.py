@@ -5,6 +5,7 @@ An operation's declaration says with ``batch=`` how it is done for a whole batch
 * an elementwise operation needs nothing: its operands are aligned behind the batch axis;
 * ``"dim"``, or several names: these arguments are axes, which move back by one;
 * ``"leading"``: the operation takes any number of leading axes as they are;
+* ``"stacks"``: so it does, and the leading axes of its operands are broadcast;
 * a function ``(batch, *args, **kwargs)`` from the arguments, batched tensors among them, to the results with the batch
   axis first; `Batch` has what it needs.
 
@@ -210,7 +211,7 @@ def rule_of(spec: Any) -> Callable:
     batch = spec.batch
     if batch is None:
         return elementwise if spec.elementwise else one_by_one
-    if batch == "elementwise":
+    if batch in ("elementwise", "stacks"):
         return elementwise
     if batch == "leading":
         return leading

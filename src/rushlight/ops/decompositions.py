@@ -6,13 +6,16 @@ differentiation", 2008, unless another source is named.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from ..kernels import decompositions as kernels
 from ..tensor import Tensor, wrap
+from .batching import elementwise, leading
 from .define import op
+from .levels import everything
 from .linalg import into
 from .products import adjoint, cased, conj, summed_to
 from .promotion import is_half, raw
@@ -79,7 +82,7 @@ def _singular(name: str, a: np.ndarray) -> LinAlgError:
 # Inverses and solutions
 
 
-@op("LinalgInvExBackward0", A=lambda g, result: -(adjoint(result) @ g @ adjoint(result)))
+@op("LinalgInvExBackward0", A=lambda g, result: -(adjoint(result) @ g @ adjoint(result)), batch="leading")
 def _inv(A):
     try:
         return np.linalg.inv(A)
@@ -105,10 +108,20 @@ def inv(A, *, out=None):
 inverse = inv
 
 
+def _solved_for_each(batch, A, B, *rest):
+    """vmap: columns of one system, where its matrix is the same for the whole batch."""
+    if batch.is_mapped(A) or A.ndim > 2:
+        return elementwise(batch, A, B, *rest)
+    whole = batch.front(B).movedim(-2, 0)
+    columns = whole.reshape(whole.shape[0], math.prod(whole.shape[1:]))
+    return batch.perform((batch.level.lowered(A), columns, *rest), {}).reshape(whole.shape).movedim(0, -2)
+
+
 @op(
     "LinalgSolveExBackward0",
     A=lambda g, A, result: summed_to(-(_solve(adjoint(A), g) @ adjoint(result)), A.shape),
     B=lambda g, A, B_shape: summed_to(_solve(adjoint(A), g), B_shape),
+    batch=_solved_for_each,
 )
 def _solve(A, B):
     try:
@@ -153,6 +166,7 @@ def solve(A, B, *, left=True, out=None):
     B=lambda g, A, B_shape, upper, unitriangular: summed_to(
         _triangular(adjoint(A), g, not upper, unitriangular), B_shape
     ),
+    batch=_solved_for_each,
 )
 def _triangular(A, B, upper, unitriangular):
     return kernels.triangular_solution(A, B, upper, unitriangular)
@@ -187,7 +201,12 @@ def _pinv_gradient(g, A, result):
     return phk - adjoint(k @ p) + (gh - A @ k) @ p @ ph - (phk @ p) @ A
 
 
-@op("LinalgPinvBackward0", A=_pinv_gradient)
+def _pinv_for_each(batch, A, atol, rtol, hermitian):
+    tolerances = [batch.aligned(x, A.ndim - 2) if isinstance(x, Tensor) else x for x in (atol, rtol)]
+    return batch.perform((batch.front(A), *tolerances, hermitian), {})
+
+
+@op("LinalgPinvBackward0", A=_pinv_gradient, batch=_pinv_for_each)
 def _pinv(A, atol, rtol, hermitian):
     if A.size == 0:
         return np.zeros((*A.shape[:-2], A.shape[-1], A.shape[-2]), A.dtype)
@@ -224,12 +243,12 @@ def pinverse(input, rcond=1e-15):
 # Determinants
 
 
-@op("LinalgDetBackward0", A=lambda g, A: g[..., None, None] * _cofactors(A))
+@op("LinalgDetBackward0", A=lambda g, A: g[..., None, None] * _cofactors(A), batch="leading")
 def _det(A):
     return np.linalg.det(A)
 
 
-@op("LinalgDetBackward0Backward0", A=lambda g, A: _cofactors_gradient(g, A))
+@op("LinalgDetBackward0Backward0", A=lambda g, A: _cofactors_gradient(g, A), batch="leading")
 def _cofactors(A):
     return kernels.cofactors(A)
 
@@ -256,7 +275,7 @@ def _slogdet_gradient(g, A, sign):
     return of_log[..., None, None] * adjoint(_inv(A))
 
 
-@op("LinalgSlogdetBackward0", A=_slogdet_gradient, outputs=("sign", "logabsdet"))
+@op("LinalgSlogdetBackward0", A=_slogdet_gradient, outputs=("sign", "logabsdet"), batch="leading")
 def _linalg_slogdet(A):
     return tuple(np.linalg.slogdet(A))
 
@@ -294,7 +313,7 @@ def _mirrored(x):
     return below + adjoint(below) + _part(x, np.eye(x.shape[-1]))
 
 
-@op("LinalgCholeskyExBackward0", A=_cholesky_gradient)
+@op("LinalgCholeskyExBackward0", A=_cholesky_gradient, batch="leading")
 def _cholesky(A, upper):
     try:
         lower = np.linalg.cholesky(A)
@@ -339,7 +358,13 @@ def _side_by_side(a, b):
     return cat([a, b], -1)
 
 
-@op("LinalgQrBackward0", A=_qr_gradient, outputs=("Q", "R"))
+def leading_or_empty(batch, *args, **kwargs):
+    """vmap: the batch is one more leading axis; what is empty because it is not asked for has none of its own."""
+    outs = leading(batch, *args, **kwargs)
+    return [out if out.array.shape != (0,) else out.expand(batch.size, 0) for out in outs]
+
+
+@op("LinalgQrBackward0", A=_qr_gradient, outputs=("Q", "R"), batch=leading_or_empty)
 def _linalg_qr(A, mode):
     if mode == "r":
         r = np.linalg.qr(A, "r")
@@ -372,7 +397,7 @@ def _eigh_gradient(g, eigenvalues, eigenvectors):
     return eigenvectors @ inner @ adjoint(eigenvectors)
 
 
-@op("LinalgEighBackward0", A=_eigh_gradient, outputs=("eigenvalues", "eigenvectors"))
+@op("LinalgEighBackward0", A=_eigh_gradient, outputs=("eigenvalues", "eigenvectors"), batch="leading")
 def _linalg_eigh(A, UPLO):
     return tuple(np.linalg.eigh(A, UPLO))
 
@@ -383,7 +408,7 @@ def _eigvalsh_gradient(g, A, UPLO):
     return (vectors * g[..., None, :]) @ adjoint(vectors)
 
 
-@op("LinalgEighBackward0", A=_eigvalsh_gradient)
+@op("LinalgEighBackward0", A=_eigvalsh_gradient, batch="leading")
 def _eigvalsh(A, UPLO):
     return np.linalg.eigvalsh(A, UPLO)
 
@@ -435,7 +460,7 @@ def _svd_gradient(g, U, S, Vh):
     return result
 
 
-@op("LinalgSvdBackward0", A=_svd_gradient, outputs=("U", "S", "Vh"))
+@op("LinalgSvdBackward0", A=_svd_gradient, outputs=("U", "S", "Vh"), batch="leading")
 def _linalg_svd(A, full_matrices):
     return tuple(np.linalg.svd(A, full_matrices))
 
@@ -452,7 +477,7 @@ def _svdvals_gradient(g, A):
     return (left * g[..., None, :]) @ right
 
 
-@op("LinalgSvdBackward0", A=_svdvals_gradient)
+@op("LinalgSvdBackward0", A=_svdvals_gradient, batch="leading")
 def _svdvals(A):
     return np.linalg.svd(A, compute_uv=False)
 
@@ -466,7 +491,7 @@ def svdvals(A, *, driver=None, out=None):
 # Functions
 
 
-@op("LinalgMatrixExpBackward0", A=lambda g, A: _exp_gradient(g, A))
+@op("LinalgMatrixExpBackward0", A=lambda g, A: _exp_gradient(g, A), batch="leading")
 def _matrix_exp(A):
     return kernels.exponential(A)
 
@@ -563,16 +588,24 @@ def tensorsolve(A, B, dims=None, *, out=None):
 def matrix_rank(A, *, tol=None, atol=None, rtol=None, hermitian=False, out=None):
     """How many singular values exceed max(atol, rtol · the largest)."""
     _check("linalg.matrix_rank", A, square=hermitian)
-    values = np.abs(raw(eigvalsh(A))) if hermitian else raw(svdvals(A))
-    atol, rtol = (raw(x) for x in (tol if tol is not None else atol, rtol))
+    values = eigvalsh(A.detach()).abs() if hermitian else svdvals(A.detach())
+    atol = 0.0 if tol is None and atol is None else atol if tol is None else tol
     if rtol is None:
-        rtol = (
-            0.0
-            if atol is not None and np.any(np.asarray(atol) > 0) or tol is not None
-            else np.finfo(values.dtype).eps * max(A.shape[-2:])
-        )
-    floor = np.maximum(0.0 if atol is None else atol, np.asarray(rtol) * values.max(-1, initial=0))
-    return into(out, wrap(np.asarray((values > np.asarray(floor)[..., None]).sum(-1))))
+        given = tol is not None or np.any(np.asarray(everything(atol)) > 0)
+        rtol = 0.0 if given else np.finfo(raw(values).dtype).eps * max(A.shape[-2:])
+    return into(out, _count_above(values, atol, rtol))
+
+
+@op(batch=lambda batch, values, *bounds: _counted_for_each(batch, values, *bounds))
+def _count_above(values, atol, rtol):
+    """How many of the values exceed the absolute bound and the part ``rtol`` of the largest."""
+    floor = np.maximum(atol, rtol * values.max(-1, initial=0))
+    return (values > np.asarray(floor)[..., None]).sum(-1)
+
+
+def _counted_for_each(batch, values, *bounds):
+    bounds = [batch.aligned(x, values.ndim - 1) if isinstance(x, Tensor) else x for x in bounds]
+    return batch.perform((batch.front(values), *bounds), {})
 
 
 def cond(A, p=None, *, out=None):

@@ -8,8 +8,21 @@ import numpy as np
 
 from ..kernels import lu as kernels
 from ..tensor import wrap
-from .decompositions import _check, _inv, _like, _part, _pinv, _pinv_gradient, _square, _triangular
+from .decompositions import (
+    _check,
+    _count_above,
+    _inv,
+    _like,
+    _part,
+    _pinv,
+    _pinv_gradient,
+    _square,
+    _svdvals,
+    _triangular,
+    leading_or_empty,
+)
 from .define import op
+from .levels import everything
 from .linalg import into
 from .products import adjoint, summed_to
 from .promotion import raw
@@ -19,6 +32,12 @@ __all__ = ["cholesky_inverse", "cholesky_solve", "geqrf", "lu_unpack", "orgqr", 
 
 
 # L and U
+
+
+@op(batch="leading")
+def _permutation(pivots, rows, dtype):
+    """The matrix of the exchanges of rows."""
+    return kernels.permutation(pivots, rows, dtype)
 
 
 def _lu_gradient(of_l, of_u, P, L, U):
@@ -61,8 +80,7 @@ def _packed_gradient(g, LU, pivots):
     k = L.shape[-1]
     of_l = _part(g[..., :, :k], np.tril(np.ones(L.shape[-2:]), -1))
     of_u = _part(g[..., :k, :], np.triu(np.ones(U.shape[-2:])))
-    P = kernels.permutation(raw(pivots), L.shape[-2], raw(L).dtype)
-    return _lu_gradient(of_l, of_u, _like(g, P), L, U)
+    return _lu_gradient(of_l, of_u, _permutation(pivots, L.shape[-2], raw(L).dtype), L, U)
 
 
 @op(
@@ -70,6 +88,7 @@ def _packed_gradient(g, LU, pivots):
     A=lambda g, LU, pivots: _packed_gradient(g, LU, pivots),
     outputs=("LU", "pivots", "info"),
     nondifferentiable=("pivots", "info"),
+    batch="leading",
 )
 def _linalg_lu_factor_ex(A):
     return kernels.factors(A)
@@ -91,7 +110,7 @@ def lu_factor_ex(A, *, pivot=True, check_errors=False, out=None):
     """
     _check_pivot("linalg.lu_factor_ex", A, pivot)
     if check_errors:
-        _refuse_singular("torch.linalg.lu_factor_ex", raw(_linalg_lu_factor_ex(A.detach())[2]))
+        _refuse_singular("torch.linalg.lu_factor_ex", everything(_linalg_lu_factor_ex(A.detach())[2]))
     return _linalg_lu_factor_ex(A) if out is None else _linalg_lu_factor_ex(A, out=out)
 
 
@@ -118,7 +137,7 @@ def lu_factor(A, *, pivot=True, out=None):
     """
     _check_pivot("linalg.lu_factor", A, pivot)
     LU, pivots, info = _linalg_lu_factor_ex(A)
-    _refuse_singular("torch.linalg.lu_factor", raw(info))
+    _refuse_singular("torch.linalg.lu_factor", everything(info))
     results = (LU, pivots) if out is None else map(into, out, (LU, pivots))
     return named("linalg_lu_factor", ("LU", "pivots"))(results)
 
@@ -128,6 +147,7 @@ def lu_factor(A, *, pivot=True, out=None):
     A=lambda g, P, L, U: _lu_gradient(g[0], g[1], P, L, U),
     outputs=("P", "L", "U"),
     nondifferentiable=("P",),
+    batch="leading",
 )
 def _linalg_lu(A):
     LU, pivots, _ = kernels.factors(A)
@@ -158,6 +178,7 @@ def _unpacked_gradient(g, LU_data_shape, unpack_data):
     LU_data=_unpacked_gradient,
     outputs=("P", "L", "U"),
     nondifferentiable=("P",),
+    batch=leading_or_empty,
 )
 def lu_unpack(LU_data, LU_pivots, unpack_data=True, unpack_pivots=True):
     """P, L and U of what `linalg.lu_factor` gives; what is not asked for comes empty."""
@@ -177,14 +198,20 @@ def _lu_solve_gradients(g, LU, pivots, result, B_shape, left, adjoint_, needs):
     if needs[0]:
         of_a = of_b @ adjoint(result) if left else adjoint(result) @ of_b
         L, U = _split(LU)
-        P = _like(g, kernels.permutation(raw(pivots), L.shape[-2], raw(L).dtype))
+        P = _permutation(pivots, L.shape[-2], raw(L).dtype)
         of_a = -(P.mT @ (adjoint(of_a) if adjoint_ else of_a))
         of_lu = _square(of_a @ adjoint(U), np.tril, -1) + _square(adjoint(L) @ of_a, np.triu)
         of_lu = summed_to(of_lu, LU.shape)
     return of_lu, summed_to(of_b, B_shape)
 
 
-@op("LinalgLuSolveBackward0", **{"LU, B": _lu_solve_gradients})
+def _lu_solved_for_each(batch, LU, pivots, B, *rest):
+    rank = max(LU.ndim, B.ndim)
+    whole = batch.aligned(LU, rank), batch.aligned(pivots, rank - 1), batch.aligned(B, rank)
+    return batch.perform((*whole, *rest), {})
+
+
+@op("LinalgLuSolveBackward0", **{"LU, B": _lu_solve_gradients}, batch=_lu_solved_for_each)
 def _linalg_lu_solve(LU, pivots, B, left, adjoint_):
     return kernels.solution(LU, pivots, B, left, adjoint_)
 
@@ -220,7 +247,7 @@ def _inverse_gradient(g, result, L, upper):
     return _factor_gradient(result @ (g + adjoint(g)) @ result, L, upper)
 
 
-@op("CholeskyInverseBackward0", L=_inverse_gradient)
+@op("CholeskyInverseBackward0", L=_inverse_gradient, batch="leading")
 def cholesky_inverse(L, upper=False):
     """The inverse of the matrix that has this Cholesky factor."""
     _check("cholesky_inverse", L)
@@ -236,7 +263,7 @@ def _cholesky_solve_gradients(g, B_shape, L, result, upper, needs):
     return summed_to(of_b, B_shape), of_l
 
 
-@op("CholeskySolveBackward0", **{"B, L": _cholesky_solve_gradients})
+@op("CholeskySolveBackward0", **{"B, L": _cholesky_solve_gradients}, batch="stacks")
 def cholesky_solve(B, L, upper=False):
     """X of A @ X = B for the Cholesky factor L of A, the upper one with ``upper``."""
     if B.ndim < 2:
@@ -272,7 +299,7 @@ def _complex(A):
     return A if A.dtype.kind == "c" else A.astype(np.complex64 if A.dtype.itemsize == 4 else np.complex128)
 
 
-@op("LinalgEigBackward0", A=_eig_gradient, outputs=("eigenvalues", "eigenvectors"))
+@op("LinalgEigBackward0", A=_eig_gradient, outputs=("eigenvalues", "eigenvectors"), batch="leading")
 def _linalg_eig(A):
     return tuple(_complex(x) for x in np.linalg.eig(A))
 
@@ -289,7 +316,7 @@ def _eigvals_gradient(g, A):
     return _real_as(_inv(dual) @ (g[..., :, None] * dual), raw(A).dtype)
 
 
-@op("LinalgEigBackward0", A=_eigvals_gradient)
+@op("LinalgEigBackward0", A=_eigvals_gradient, batch="leading")
 def _eigvals(A):
     return _complex(np.linalg.eigvals(A))
 
@@ -310,7 +337,7 @@ def _least_squares_gradients(g, A, B, rcond, needs):
     return of_a, summed_to(of_b, B.shape)
 
 
-@op("LinalgLstsqBackward0", **{"A, B": _least_squares_gradients})
+@op("LinalgLstsqBackward0", **{"A, B": _least_squares_gradients}, batch="stacks")
 def _least_squares(A, B, rcond):
     return _pinv.op.compute(A, None, rcond, False) @ B
 
@@ -342,16 +369,16 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
     rows, columns = A.shape[-2:]
     right = B.unsqueeze(-1) if vector else B
     solution = _least_squares(A, right, rcond)
-    singular = np.linalg.svd(raw(A), compute_uv=False)
-    floor = np.finfo(singular.dtype).eps * max(rows, columns) if rcond is None else rcond
-    rank = (singular > floor * singular.max(-1, keepdims=True, initial=0)).sum(-1)
+    singular = _svdvals(A.detach())
+    floor = np.finfo(raw(A).dtype).eps * max(rows, columns) if rcond is None else rcond
+    rank = _count_above(singular, 0.0, floor)
     residuals = (A @ solution - right).abs().square().sum(-2)
-    if rows <= columns or driver == "gelsy" or (driver != "gels" and (rank < columns).any()):
+    if rows <= columns or driver == "gelsy" or (driver != "gels" and (everything(rank) < columns).any()):
         residuals = residuals.flatten()[:0]
     solution = solution.squeeze(-1) if vector else solution
-    rank = np.empty(0, np.int64) if driver == "gels" else rank
-    singular = singular if driver in ("gelsd", "gelss") else singular.reshape(-1)[:0]
-    results = (solution, residuals, wrap(np.asarray(rank)), wrap(singular))
+    rank = wrap(np.empty(0, np.int64)) if driver == "gels" else rank
+    singular = singular if driver in ("gelsd", "gelss") else singular.flatten()[:0]
+    results = (solution, residuals, rank, singular)
     fields = ("solution", "residuals", "rank", "singular_values")
     return named("linalg_lstsq", fields)(results if out is None else map(into, out, results))
 
@@ -395,7 +422,7 @@ def _householder_gradients(g, A, tau, needs):
     return of_a, stack(of_factors, -1)
 
 
-@op("LinalgHouseholderProductBackward0", **{"A, tau": _householder_gradients})
+@op("LinalgHouseholderProductBackward0", **{"A, tau": _householder_gradients}, batch="leading")
 def householder_product(A, tau):
     """The first columns of the product of the reflections 1 - τ v vᴴ, whose v are the columns of A below the diagonal.
 
@@ -424,7 +451,7 @@ def householder_product(A, tau):
 orgqr = householder_product
 
 
-@op(outputs=("a", "tau"))
+@op(outputs=("a", "tau"), batch="leading")
 def geqrf(input):
     """The reflections of a QR decomposition for `linalg.householder_product`, R above them; not differentiable."""
     _check("torch.geqrf", input, square=False)

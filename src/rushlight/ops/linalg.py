@@ -118,6 +118,7 @@ def matrix_power(A, n, *, out=None):
     "LinalgCrossBackward0",
     input=lambda g, other, dim, input_shape: summed_to(_cross(conj(other), g, dim), input_shape),
     other=lambda g, input, dim, other_shape: summed_to(_cross(g, conj(input), dim), other_shape),
+    batch="dim",
 )
 def _cross(input, other, dim):
     (input, other), dtype = promoted((input, other))
