@@ -60,7 +60,13 @@ def three_outputs(library, x, combine):
     return custom(library, lambda x: (x * 1, x * 1, x * 1), backward, materialize=False)(x)
 
 
+def unmaterialized(library, backward):
+    """Twice the input, with a backward that is called with None when no gradient has arrived."""
+    return custom(library, lambda x: x * 2, backward, materialize=False)
+
+
 RIGHT = {
+    "undefined_handled": lambda lib, x, y: unmaterialized(lib, lambda x, g: None if g is None else 2 * g)(x),
     "elementwise": lambda lib, x, y: x.sin() * y.exp(),
     "two_outputs": lambda lib, x, y: (x * y, x.sum()),
     "a_list": lambda lib, x, y: [x * y, x.sum()],
@@ -103,6 +109,11 @@ WRONG = {
     "not_reentrant": lambda lib, x, y: custom(lib, lambda x: x * 2, lambda x, g: g * (2 + growing()))(x),
     "no_tensor": lambda lib, x, y: (x * y, 2.0),
     "nothing": lambda lib, x, y: None,
+    "undefined_raises": lambda lib, x, y: unmaterialized(
+        lib, lambda x, g: raise_error("undefined!") if g is None else 2 * g
+    )(x.exp()),
+    "undefined_gives_something": lambda lib, x, y: unmaterialized(lib, lambda x, g: x if g is None else 2 * g)(x),
+    "undefined_is_multiplied": lambda lib, x, y: unmaterialized(lib, lambda x, g: 2 * g)(x).sin(),
     "undefined_not_handled": lambda lib, x, y: three_outputs(
         lib, x, lambda given: raise_error("undefined!") if len(given) == 2 else sum(given)
     ),

@@ -40,7 +40,9 @@ def test_accepted(case, mode):
     name, options = MODES[mode]
     inputs = both if case in RIGHT else complex_point
     verdict = assert_same_verdict(name, (RIGHT | COMPLEX_RIGHT)[case], inputs, **options)
-    assert verdict is True or "custom" in case or "materialized" in case  # those have no forward mode
+    assert (
+        verdict is True or "custom" in case or "materialized" in case or "undefined" in case
+    )  # those have no forward mode
 
 
 def custom(library, forward, backward, jvp):
@@ -147,6 +149,32 @@ def test_forward_refused(case, mode):
 def test_forward_refused_of_complex_inputs(case, mode):
     name, options = MODES[mode]
     assert assert_same_verdict(name, FORWARD_WRONG_COMPLEX[case], complex_point, **options) is not True
+
+
+SECOND_WRONG = {
+    "detached": lambda lib, x, y: custom(lib, lambda x: x * x, lambda x, g: 2 * x.detach() * g, lambda x, t: 2 * x * t)(
+        x
+    ),
+    "gradient_detached": lambda lib, x, y: custom(
+        lib, lambda x: x * x, lambda x, g: 2 * x * g.detach(), lambda x, t: 2 * x * t
+    )(x),
+    "one_element": lambda lib, x, y: custom(
+        lib,
+        lambda x: x * x,
+        lambda x, g: (
+            g * custom(lib, lambda x: 2 * x, lambda x, g: 2 * g, lambda x, t: 2 * t * weights(lib, 1, 1, 1, 1.5))(x)
+        ),
+        lambda x, t: 2 * x * t,
+    )(x),
+}
+
+
+@pytest.mark.parametrize("mode", ["forward_over_reverse", "forward_over_reverse_alone", "forward_over_reverse_fast"])
+@pytest.mark.parametrize("case", SECOND_WRONG)
+def test_wrong_tangents_of_gradients(case, mode):
+    name, options = MODES[mode]
+    assert assert_same_verdict("gradcheck", SECOND_WRONG[case], check_forward_ad=True) is True
+    assert assert_same_verdict(name, SECOND_WRONG[case], **options) is not True
 
 
 def test_undefined_tangents_may_be_left_unchecked():
