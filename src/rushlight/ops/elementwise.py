@@ -354,7 +354,12 @@ def _sgn_rule(g: Any, input: Any, result: Any) -> Any:
 @op("SgnBackward0", input=_sgn_rule, batch="elementwise")
 def sgn(input):
     """-1, 0 or 1; for a complex number the one of modulus 1 in its direction, or 0."""
-    return np.sign(input) if input.dtype.kind == "c" else _sign_of(input)
+    if input.dtype.kind != "c":
+        return _sign_of(input)
+    size, out = np.abs(input), np.empty_like(input)
+    size = np.where(size == 0, 1, size)
+    out.real, out.imag = input.real / size, input.imag / size  # as PyTorch, of infinities too
+    return out
 
 
 @op(batch="elementwise")

@@ -44,11 +44,20 @@ square = promoted_by(
     unary("PowBackward0", np.square, lambda g, x, _y: g * (2 * x), doc="``x * x``."),
     lambda input: np.square(input if input.dtype != bool else input.astype(np.int64)),
 )
+
+
+def _scaled(z: np.ndarray, factor: float) -> np.ndarray:
+    """Complex numbers times a real one, part by part: an infinite part must not make the other NaN."""
+    out = np.empty_like(z)
+    out.real, out.imag = z.real * factor, z.imag * factor
+    return out
+
+
 exp2 = promoted_by(
     unary(
         "Exp2Backward0", np.exp2, lambda g, _x, y: g * (y * LN2), promote="float", doc="2 to the power of each element."
     ),
-    lambda input: np.exp(input * LN2) if input.dtype.kind == "c" else np.exp2(input),
+    lambda input: np.exp(_scaled(input, LN2)) if input.dtype.kind == "c" else np.exp2(input),
 )
 
 
