@@ -92,6 +92,8 @@ def _growth(g: Any, base: Any, exponent: Any) -> Any:
     flat = base == 0
     if raw(exponent).dtype.kind != "c":
         flat = flat & (exponent >= 0)
+    elif not isinstance(base, (np.ndarray, Tensor)):
+        return zeros(g * exponent) if flat else g * (base**exponent * np.log(base).item())
     rate = log(base) if isinstance(base, (np.ndarray, Tensor)) else np.log(base).item()
     return g * where(flat, 0, base**exponent * rate)
 
