@@ -27,6 +27,7 @@ x.split(3); x.split([1, 3]); x.split(4, 1); x.chunk(3); x.chunk(5, 1); x.tensor_
 x.hsplit(2); x.vsplit(2)
 c.dsplit(2); x.unbind(1); v.unfold(0, 2, 1); x.unfold(1, 3, 2); x.diagonal(1); x.diag(); v.diag(); v.diag(-1)
 torch.diag_embed(v); torch.diagflat(c[0])
+c.permute(2, 0, 1).clone().as_strided((4,), (3,), 2); c.transpose(1, 2).clone().untyped_storage().tolist()
 x.select(1, 2); x.narrow(0, 1, 2); x.as_strided((2, 2), (1, 2), 3); c.flatten(); c.flatten(1)
 x.unflatten(1, (2, 3)); x.t().ravel()
 x.roll(1); x.roll((1, 2), (0, 1)); x.flip(0, 1); x.rot90(); x.repeat(2, 1); x.tile(2); v.repeat_interleave(2)

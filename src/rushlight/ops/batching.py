@@ -26,7 +26,7 @@ from .batching_rules import refuse_scalars
 from .convert import to_dtype
 from .inplace import copy_
 from .join import stack
-from .levels import Layered, Level, below, mapped
+from .levels import Layered, Level, below, mapped, spans
 from .promotion import raw, result_dtype
 from .views import expand, reshape, select
 
@@ -78,6 +78,9 @@ class Batched(Layered):
     @property  # type: ignore[misc]
     def data(self) -> Tensor:
         raise RuntimeError("accessing `data` under vmap transform is not allowed")
+
+    def spans(self) -> set:
+        return spans(self.value) | ({self.level} if self.mapped else set())
 
     item = asking("item", ITEM)
     __float__ = __int__ = __complex__ = __index__ = item

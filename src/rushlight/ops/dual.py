@@ -17,8 +17,9 @@ from ..autograd.modes import open_levels, recording
 from ..autograd.node import Bundle, Slot
 from ..tensor import Tensor, new, storage_of, wrap
 from .convert import clone, detach, to_dtype
+from .filling import fill
 from .inplace import copy_
-from .levels import Layered, Level, bare, below, fresh, is_open, mapped, recorded, zeros_like
+from .levels import Layered, Level, bare, below, fresh, is_open, mapped, recorded, spans, zeros_like
 from .promotion import is_half, raw
 from .strided import Geometry, as_strided, strided_from
 from .views import expand
@@ -40,6 +41,9 @@ class Dual(Layered):
 
     def detached(self) -> Tensor:
         return detach(self.primal)
+
+    def spans(self) -> set:
+        return spans(self.primal) | spans(self.tangent)
 
     # To mypy, arguments of special methods have no names.
     def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
@@ -82,8 +86,7 @@ class ForwardLevel(Level):
         """The tangent of a tensor, lying in memory as its primal does: any view of the one is one of the other."""
         tangent: Any = self.tangent(tensor)
         primal = self.primal(tensor)
-        own, its = Geometry.of(primal.array), Geometry.of(tangent.array)
-        if own != its and not (own.stride == its.stride and own.offset == 0):
+        if Geometry.of(primal.array) != Geometry.of(tangent.array):
             tensor.tangent = tangent = laid_out(tangent, primal)
         return tangent
 
@@ -204,22 +207,23 @@ class ForwardLevel(Level):
             if target.tangent is not None:
                 target.tangent.zero_()
             return
-        if target.tangent is None:
-            target.tangent = self._tangent_within_base(target, tangent)
+        if target.tangent is None or not spans(tangent) <= spans(target.tangent):
+            self._make_room(target, tangent)
         copy_(target.tangent, tangent)
 
-    def _tangent_within_base(self, target: Dual, like: Tensor) -> Tensor:
-        """A tangent of zeros for a tensor that had none; that of a view is a view of its base's."""
+    def _make_room(self, target: Dual, like: Tensor) -> None:
+        """Give a tensor a tangent that takes values like these; that of a view is a view of its base's."""
         view = target._view
-        if view is None:
-            return zeros_of(like, target)
-        base: Any = view.base
-        if self.tangent(base) is None:
-            if not (isinstance(base, Dual) and base.level is self):
-                self.become_dual(base)
-            base.tangent = zeros_of(like, base)
-        show = view.replay or strided_from(base.array, target.array)
-        return show(base.tangent)
+        holder: Any = target if view is None else view.base
+        if not (isinstance(holder, Dual) and holder.level is self):
+            self.become_dual(holder)
+        if holder.tangent is None:
+            holder.tangent = zeros_of(like, holder)
+        elif not spans(like) <= spans(holder.tangent):
+            holder.tangent = zeros_of(like, holder) + holder.tangent
+        if view is not None:
+            show = view.replay or strided_from(holder.array, target.array)
+            target.tangent = show(holder.tangent)
 
     def become_dual(self, tensor: Any) -> None:
         """Turn a tensor of a lower level into one of this, because a dual number is about to be written into it."""
@@ -241,7 +245,7 @@ def multiplies(spec: Any, args: tuple, kwargs: dict) -> bool:
 def zeros_of(like: Tensor, shaped: Tensor) -> Tensor:
     """Zeros of the shape and type of one tensor and the level of another."""
     zero = zeros_like(shaped)
-    return clone(zero) if type(like) is Tensor else zero + to_dtype(like.sum() * 0, zero.array.dtype)
+    return zero if type(like) is Tensor else zero + to_dtype(fill(like.sum(), 0), zero.array.dtype)
 
 
 def laid_out(tangent: Tensor, primal: Tensor) -> Tensor:

@@ -75,6 +75,10 @@ class Layered(Tensor):
         """The same values, without history at any level."""
         raise NotImplementedError(f"{type(self).__name__} has no detached form")
 
+    def spans(self) -> set:
+        """The levels along whose batches the values differ."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what it spans")
+
 
 @contextmanager
 def opened(level: Level) -> Iterator[Level]:
@@ -191,6 +195,11 @@ def fresh(tensor: Tensor) -> Any:
         leaf = levels[-1].lift(tensor)
     leaf.leaf = True
     return leaf
+
+
+def spans(tensor: Any) -> set:
+    """The levels along whose batches a tensor's values differ."""
+    return tensor.spans() if isinstance(tensor, Layered) else set()
 
 
 def bare(tensor: Tensor) -> Any:
