@@ -61,6 +61,13 @@ _HOMES = {
         "ShortTensor set_default_tensor_type typename"
     ),
 }
+_METHODS_IN_PLACE = (
+    "abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_ asinh_ atan_ atanh_ "
+    "ceil_ clamp_ clamp_max_ clamp_min_ clip_ conj_physical_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fix_ "
+    "floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ "
+    "reciprocal_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_"
+)
+_IN_PLACE = frozenset(_METHODS_IN_PLACE.split())  # functions that are the method of the same name
 _ELSEWHERE = {name: home for home, names in _HOMES.items() for name in names.split()}
 _refuse = _missing.refuse(__name__)
 
@@ -71,8 +78,10 @@ def __getattr__(name: str) -> _Any:
         return _importlib.import_module(f"{__name__}.{name}")
     if name in _ELSEWHERE:
         return getattr(_importlib.import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
+    if name in _IN_PLACE:
+        return getattr(Tensor, name)
     _refuse(name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, *_ELSEWHERE} - {"annotations"})
+    return sorted({*globals(), *_MODULES, *_ELSEWHERE, *_IN_PLACE} - {"annotations"})

@@ -75,7 +75,7 @@ METHODS = {
     ),
     strided: "as_strided as_strided_scatter",
     in_place: "copy_",
-    filling: "fill_ fill_diagonal_ zero_",
+    filling: "apply_ fill_ fill_diagonal_ map2_ map_ zero_",
     reshaping: "as_strided_ squeeze_ swapaxes_ swapdims_ t_ transpose_ unsqueeze_",
     shape: (
         "diag diag_embed diagflat diagonal_scatter flip fliplr flipud repeat repeat_interleave roll rot90 "

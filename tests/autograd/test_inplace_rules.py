@@ -349,3 +349,30 @@ def refused_in_place_operations_change_nothing(torch):
         yield type(fails(change)).__name__
     yield x, x._version
     yield np.array(x.numpy())
+
+
+@programs
+def elements_replaced_by_a_function(torch):
+    x = torch.arange(6.0).reshape(2, 3)
+    yield x.apply_(lambda v: v * 2), x.t().apply_(lambda v: v + 1), x
+    yield (
+        x.map_(torch.ones(3), lambda a, b: a + b),
+        x.map2_(torch.ones(3), torch.tensor(2.0), lambda a, b, c: a + b * c),
+    )
+    yield x._version
+    yield torch.ones(2, dtype=torch.int64).apply_(lambda v: v / 2)
+    for call in (
+        lambda: torch.ones(2, requires_grad=True).apply_(abs),
+        lambda: torch.ones(2).map_(torch.ones(2, requires_grad=True), max),
+        lambda: torch.ones(2).map_(torch.ones(3), max),
+        lambda: torch.ones(2).map_(torch.ones(2, dtype=torch.float64), max),
+        lambda: torch.ones(2).apply_(lambda v: "a"),
+    ):
+        yield type(fails(call)).__name__
+
+
+@programs
+def functions_in_place(torch):
+    x = torch.tensor([0.5, 0.25])
+    yield torch.sin_(x) is x, x, torch.clamp_(x, 0.3, 0.4), torch.neg_(x), x._version
+    yield type(fails(lambda: torch.sin_(3))).__name__

@@ -542,6 +542,9 @@ class Op:
 
     def _check_arguments(self, args: tuple, kwargs: dict) -> None:
         """Refuse too many arguments of the in-place form, and too few."""
+        if not isinstance(args[0], Tensor):
+            kind = type(args[0]).__name__
+            raise TypeError(f"{self.name}_(): argument 'input' (position 1) must be Tensor, not {kind}")
         if len(args) > self.positional and not self.variadic:
             raise TypeError(
                 f"{self.name}_() takes {self.positional - 1} positional argument(s) but {len(args) - 1} were given"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from .define import inplace, op
 from .inplace import copy
 from .place import zeros_as
 from .promotion import as_type, raw
+from .views import expand
 from .writing import bump, unrecorded
 
 __all__ = ["fill", "fill_", "zero_"]
@@ -115,3 +117,47 @@ def fill_diagonal_(input: Tensor, fill_value: Any, wrap: bool = False) -> Tensor
             start += strides[0] * (shape[1] + 1)
             left -= shape[1] + 1
     return input
+
+
+# By a function of the user's, element by element: versions are not counted, as in PyTorch
+
+
+def _write_each(name: str, function: Callable, target: Tensor, *others: Tensor) -> Tensor:
+    if any(tensor.requires_grad for tensor in (target, *others)):
+        raise RuntimeError(f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() instead.")
+    for position, other in enumerate(others):
+        if other.array.dtype != target.array.dtype:
+            have, want = (f"torch.{dtypes.CASED[tensor.dtype]}Tensor" for tensor in (other, target))
+            argument = "other" if len(others) == 1 else "xy"[position]
+            raise TypeError(f"{name}: expected {want} for '{argument}' (got {have})")
+    array = target.array
+    arrays = [array, *(expand(other, array.shape).array for other in others)]
+    for place in np.ndindex(array.shape):
+        value = function(*(each[place].item() for each in arrays))
+        if not isinstance(value, (int, float, complex)):
+            raise TypeError(f"must be real number, not {type(value).__name__}")
+        array[place] = as_type(np.array(value), array.dtype)
+    return target
+
+
+def apply_(input: Tensor, callable: Callable) -> Tensor:
+    """Replace each element by what a function makes of it.
+
+    Raises:
+        RuntimeError: the tensor requires grad.
+
+    >>> import rushlight as torch
+    >>> torch.tensor([1.0, 2.0]).apply_(lambda x: x * 10)
+    tensor([10., 20.])
+    """
+    return _write_each("apply_", callable, input)
+
+
+def map_(input: Tensor, other: Tensor, callable: Callable) -> Tensor:
+    """Replace each element by what a function makes of it and of that of a second tensor, which is broadcast."""
+    return _write_each("map_", callable, input, other)
+
+
+def map2_(input: Tensor, x: Tensor, y: Tensor, callable: Callable) -> Tensor:
+    """Replace each element by what a function makes of it and of those of two other tensors, which are broadcast."""
+    return _write_each("map2_", callable, input, x, y)
