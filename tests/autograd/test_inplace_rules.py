@@ -302,6 +302,27 @@ def test_names_of_reshapes(case):
     assert_same(program)
 
 
+@programs
+def custom_function_of_a_view_whose_base_was_changed(torch):
+    class Scaled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 0.1
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 0.1
+
+    x = torch.ones(2, 3, requires_grad=True)
+    c = (x * 1)[:, 1]
+    d = c[...]
+    c.unsqueeze_(0)
+    z = Scaled.apply(d).sum()
+    yield torch.autograd.grad(z, x, retain_graph=True)
+    z.backward()
+    yield x.grad
+
+
 # Gradients that are undefined
 
 

@@ -163,6 +163,7 @@ class BackwardCFunction(Node, FunctionCtx):
     def join(self, edges: list, tensors: list) -> None:
         """Take the node into the graph: the gradients of these tensors go to these edges."""
         self.edges = tuple(edges)
+        self.number = next_number()  # anew: looking at a view may just have made the node that it leads to
         self.inputs = [(tensor.array.shape, tensor.array.dtype) for tensor in tensors]
 
     def has_own_setup(self) -> bool:
