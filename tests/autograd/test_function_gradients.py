@@ -116,6 +116,40 @@ def hooks_of_several_outputs(torch):
 
 
 @programs
+def metadata_of_the_gradients(torch):
+    def forward(ctx, x):
+        silent = x * 5
+        ctx.mark_non_differentiable(silent)
+        return silent, x * 2, 5, x > 1, x * 1j
+
+    node = function(torch, forward).apply(start(torch))[1].grad_fn
+    yield [(list(meta.shape), str(meta.dtype)) for meta in node._input_metadata]
+
+
+@programs
+def undefined_gradients(torch):
+    log = []
+    nothing = function(torch, lambda ctx, x: x * 3, lambda ctx, g: None)
+    for materialize in (True, False):
+
+        def forward(ctx, x, materialize=materialize):
+            ctx.set_materialize_grads(materialize)
+            return x * 2, x * 3
+
+        def backward(ctx, g, h):
+            log.append([g, h])
+            return g if h is None else h
+
+        my = function(torch, forward, backward)
+        for used in (lambda a, b: nothing.apply(a) + b, lambda a, b: nothing.apply(a), lambda a, b: nothing.apply(b)):
+            x = start(torch)
+            used(*my.apply(x * 1)).sum().backward()
+            yield log, x.grad
+            found = torch.autograd.grad(used(*my.apply(x)).sum(), x, allow_unused=True, create_graph=True)
+            yield log, [None if g is None else g.detach() for g in found]
+
+
+@programs
 def complex_numbers(torch):
     def forward(ctx, a, b):
         ctx.save_for_backward(a, b)

@@ -6,6 +6,8 @@ import importlib
 
 import pytest
 
+import rushlight
+
 from .both import Programs, assert_same, fails, name
 from .test_function_context import function, start
 
@@ -362,3 +364,38 @@ def matrices(torch):
     yield f.grad(loss, argnums=(0, 1, 2))(w, b, x)
     yield f.vmap(f.grad(loss, argnums=(0, 1)), in_dims=(None, None, 0))(w, b, x.unsqueeze(1))
     yield f.jacrev(f.grad(loss))(w, b, x), f.jacrev(lambda w: my.apply(x, w, b))(w)
+
+
+def test_forward_mode_of_forward_mode():
+    """PyTorch does not see within jvp that its inputs move, and gives zeros; here the second derivative is right."""
+    f, x = func(rushlight), rushlight.tensor([0.5, 1.5])
+    for make in (by_rule, generated):
+        my = make(rushlight).apply
+        _, moved = f.jvp(lambda x: f.jvp(my, (x,), (rushlight.ones(2),))[1], (x,), (rushlight.tensor([1.0, 10.0]),))
+        assert moved.tolist() == [3.0, 90.0]
+        assert f.jacfwd(f.jacfwd(my))(x[0]).item() == 3.0
+
+
+def test_generated_rule_in_place():
+    """PyTorch's generated rule loses that an output is an input; here it may be changed in place."""
+    f, xx = func(rushlight), rushlight.ones(3, 2)
+
+    def setup_context(ctx, inputs, output):
+        ctx.mark_dirty(inputs[0])
+
+    my = function(
+        rushlight,
+        lambda x: x.mul_(2),
+        lambda ctx, g: g * 2,
+        setup_context=setup_context,
+        generate_vmap_rule=True,
+    )
+
+    def doubled(x):
+        y = x * 1
+        my.apply(y)
+        return y
+
+    assert f.vmap(doubled)(xx).tolist() == (xx * 2).tolist()
+    assert f.vmap(f.grad(lambda x: doubled(x).sum()))(xx).tolist() == (xx * 2).tolist()
+    assert f.grad(lambda xx: f.vmap(doubled)(xx).sum())(xx).tolist() == (xx * 2).tolist()

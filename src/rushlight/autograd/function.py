@@ -7,11 +7,13 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+from .. import dtypes
 from ..ops.custom import arrived, checked, link, settle, undifferentiable
 from ..ops.levels import top_level
 from ..ops.saving import SavedTensor
 from ..tensor import Tensor, edge_of
 from .engine import FREED
+from .metadata import InputMetadata
 from .modes import IN_FORWARD, asked, no_grad, open_levels, recording, transforming
 from .nesting import nested
 from .node import Bundle, Node, current_frame, explained, freed_by, next_number, user_place
@@ -27,6 +29,7 @@ __all__ = [
     "once_differentiable",
 ]
 
+UNDEFINED = ((), dtypes.float32.numpy)  # how PyTorch shows the gradient of an output that has none
 ACCESSED = (
     "saved_tensors can only be accessed once when clear_saved_tensors_on_access=True is set on the autograd.Function. "
     "Either access saved_tensors only once, or set clear_saved_tensors_on_access=False."
@@ -150,6 +153,13 @@ class BackwardCFunction(Node, FunctionCtx):
         if self.freed:
             raise RuntimeError(explained(FREED, *freed_by(self)))
         return tuple(SavedTensor(self, place, self.kept) for place in range(len(self.kept)))
+
+    @property
+    def _input_metadata(self) -> tuple:
+        return tuple(
+            InputMetadata(meta if differentiable else UNDEFINED)
+            for meta, differentiable in zip(self.outputs, self.differentiable)
+        )
 
     @property
     def saved_variables(self) -> tuple:
