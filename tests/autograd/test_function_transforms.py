@@ -366,14 +366,13 @@ def matrices(torch):
     yield f.jacrev(f.grad(loss))(w, b, x), f.jacrev(lambda w: my.apply(x, w, b))(w)
 
 
-def test_forward_mode_of_forward_mode():
+@pytest.mark.parametrize("make", [by_rule, generated], ids=name)
+def test_forward_mode_of_forward_mode(make):
     """PyTorch does not see within jvp that its inputs move, and gives zeros; here the second derivative is right."""
-    f, x = func(rushlight), rushlight.tensor([0.5, 1.5])
-    for make in (by_rule, generated):
-        my = make(rushlight).apply
-        _, moved = f.jvp(lambda x: f.jvp(my, (x,), (rushlight.ones(2),))[1], (x,), (rushlight.tensor([1.0, 10.0]),))
-        assert moved.tolist() == [3.0, 90.0]
-        assert f.jacfwd(f.jacfwd(my))(x[0]).item() == 3.0
+    f, my, x = func(rushlight), make(rushlight).apply, rushlight.tensor([0.5, 1.5])
+    _, moved = f.jvp(lambda x: f.jvp(my, (x,), (rushlight.ones(2),))[1], (x,), (rushlight.tensor([1.0, 10.0]),))
+    assert moved.tolist() == [3.0, 90.0]
+    assert f.jacfwd(f.jacfwd(my))(x[0]).item() == 3.0
 
 
 def test_generated_rule_in_place():
