@@ -8,6 +8,7 @@ import pytest
 
 import rushlight as torch
 from rushlight import nn
+from rushlight.utils.checkpoint import checkpoint
 
 WARM, STEPS = 4, 12
 
@@ -196,6 +197,18 @@ def graphs_that_nobody_runs():
         with torch.no_grad():
             net(x)
         net(x).detach()
+
+    return step
+
+
+@stepper
+def checkpoints():
+    net, x = model(), torch.randn(6, 4, requires_grad=True)
+
+    def step():
+        for reentrant in (False, True):
+            checkpoint(net, x, use_reentrant=reentrant).sum().backward()
+        net.zero_grad()
 
     return step
 

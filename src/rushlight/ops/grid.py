@@ -14,6 +14,7 @@ from .bounds import clamp
 from .compare import where
 from .products import bmm
 from .promotion import raw
+from .rounding import floor, round
 
 __all__: list[str] = []
 
@@ -61,14 +62,13 @@ def grid_sample(input, grid, mode="bilinear", padding_mode="zeros", align_corner
         places.append(c if mode == "bicubic" else _inside(c, size, padding_mode, align))
     flat = input.reshape(n, channels, -1)
     total: Any = 0
-    for taps in combinations(*(_taps(c, size, mode, padding_mode, align) for c, size in zip(places, sizes))):
-        index, weight, valid = 0, 1, True
+    of_axes = [_inner_taps(c, size, mode, padding_mode, align) for c, size in zip(places, sizes)]
+    for taps in combinations(*of_axes):
+        index, weight = 0, 1
         for (place, factor), size in zip(taps, sizes):
-            valid = valid & (place >= 0) & (place < size)
-            index = index * size + np.clip(place, 0, size - 1)
+            index = index * size + place
             weight = weight * factor
-        where_from = wrap(np.ascontiguousarray(np.broadcast_to(index[:, None], (n, channels, index.shape[-1]))))
-        weight = weight * wrap(valid.astype(raw(input).dtype))
+        where_from = index.unsqueeze(1).expand(n, channels, index.shape[-1])
         total = total + gather(flat, 2, where_from) * weight.unsqueeze(1)
     return total.reshape(n, channels, *grid.shape[1:-1])
 
@@ -107,27 +107,34 @@ def _inside(c: Any, size: int, padding_mode: str, align: bool) -> Any:
         if span == 0:
             return c * 0
         c = (c - low).abs()
-        turns = np.floor(raw(c) / span)
-        rest = c - wrap((turns * span).astype(raw(c).dtype))
-        c = where(wrap(turns % 2 == 0), rest + low, span - rest + low)
+        turns = floor(c.detach() / span)
+        rest = c - turns * span
+        c = where(turns % 2 == 0, rest + low, span - rest + low)
     return clamp(c, 0, size - 1)
 
 
-def _taps(c: Any, size: int, mode: str, padding_mode: str, align: bool) -> list[tuple[np.ndarray, Any]]:
+def _inner_taps(c: Any, size: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
+    """The same as `_taps`, with a weight of zero where there is no element."""
+    return [
+        (clamp(place, 0, size - 1), factor * ((place >= 0) & (place < size)).to(factor.dtype))
+        for place, factor in _taps(c, size, mode, padding_mode, align)
+    ]
+
+
+def _taps(c: Any, size: int, mode: str, padding_mode: str, align: bool) -> list[tuple[Any, Any]]:
     """The elements along one axis that count at each place, and how much."""
-    at = raw(c)
+    at = c.detach()
     if mode == "nearest":
-        return [(np.rint(at).astype(np.int64), c * 0 + 1)]  # nothing depends on where exactly: a zero gradient
-    floor = np.floor(at)
-    t = c - wrap(floor)
-    first = floor.astype(np.int64)
+        return [(round(at).long(), c * 0 + 1)]  # nothing depends on where exactly: a zero gradient
+    below = floor(at)
+    t = c - below
+    first = below.long()
     if mode == "bilinear":
         return [(first, 1 - t), (first + 1, t)]
     weights = (_far(t + 1), _near(t), _near(1 - t), _far(2 - t))
     result = []
     for step, weight in zip((-1, 0, 1, 2), weights):
-        place = raw(_inside(wrap(floor + step), size, padding_mode, align))
-        result.append((place.astype(np.int64), weight))
+        result.append((_inside(below + step, size, padding_mode, align).long(), weight))
     return result
 
 
