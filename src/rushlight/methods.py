@@ -34,6 +34,7 @@ from .ops import (
     splitting,
     statistics,
     strided,
+    taking,
     trig,
     views,
 )
@@ -85,10 +86,8 @@ METHODS = {
         "chunk dsplit hsplit split split_with_sizes tensor_split unbind unsafe_chunk unsafe_split "
         "unsafe_split_with_sizes vsplit"
     ),
-    along: (
-        "gather index_add index_copy index_fill index_reduce index_select put scatter scatter_add scatter_reduce take "
-        "take_along_dim"
-    ),
+    along: "gather index_add index_copy index_fill index_reduce index_select scatter scatter_add scatter_reduce",
+    taking: "put take take_along_dim",
     index: "index_put index_put_",
     masks: "argwhere masked_fill masked_fill_ masked_scatter masked_select nonzero",
     copies: "narrow_copy",
@@ -124,7 +123,8 @@ INPLACE = {
     complexes: "conj_physical",
     activation: "relu",
     special: "digamma erf erfc erfinv i0 igamma igammac lgamma logit mvlgamma sigmoid",
-    along: "index_add index_copy index_reduce put scatter_add scatter_reduce",
+    along: "index_add index_copy index_reduce scatter_add scatter_reduce",
+    taking: "put",
     masks: "masked_scatter",
     shape: "tril triu",
     norms: "renorm",

@@ -366,7 +366,7 @@ def test_refused(source: str) -> None:
 MODULES = [
     "along", "complexes", "convert", "copies", "creation", "cumulative", "extremes", "filling", "finite", "index",
     "inplace", "join", "masks", "norms", "padding", "pick", "place", "ranges", "reduce", "reshaping", "shape",
-    "softmaxes", "sorting", "splitting", "statistics", "strided", "views",
+    "softmaxes", "sorting", "splitting", "statistics", "strided", "taking", "views",
 ]  # fmt: skip
 LOOPED = {"argwhere", "bincount", "histc", "histogram", "repeated"}
 """Operations whose results differ in shape, or in which values are counted: one example after the other."""

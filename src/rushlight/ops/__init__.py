@@ -49,6 +49,7 @@ from .special import *
 from .splitting import *
 from .statistics import *
 from .strided import *
+from .taking import *
 from .trig import *
 from .views import *
 

@@ -17,6 +17,7 @@ from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
+from .arrangement import Arrangement
 from .define import inplace, op
 from .filling import fill_
 from .inplace import copy_
@@ -25,7 +26,7 @@ from .nodes import Positions
 from .place import zeros_as
 from .promotion import as_type, fit, raw
 from .showing import shown
-from .views import alias, expand, inverse, movedim, permute, reshape, select, slice_along, unsqueeze, view_as_shape
+from .views import alias, expand, select, slice_along, unsqueeze, view_as_shape
 from .writing import bump, check_apart, check_history, check_single, check_writable
 
 __all__ = ["index_put"]
@@ -322,72 +323,21 @@ def _check_positions(shape: tuple, positions: tuple) -> tuple:
     return tuple(WHOLE if p is None else p for p in positions)
 
 
-class Arrangement:
-    """How vmap indexes: the axes that have positions come first, behind the batch axis, so that they stay together.
-
-    Attributes:
-        order: of the axes of an element of the batch.
-        start: where the axes of the result that stand for the positions begin; ``rank`` of them.
-        others: the number of axes without positions.
-    """
-
-    def __init__(self, batch: Any, shape: tuple, positions: tuple) -> None:
-        if len(positions) > len(shape):
-            _check_positions(shape, positions)
-        chosen = [dim for dim, p in enumerate(positions) if p is not None]
-        rest = [dim for dim in range(len(shape)) if dim not in chosen]
-        self.batch, self.order, self.others = batch, chosen + rest, len(rest)
-        self.start = chosen[0] if chosen == list(range(chosen[0], chosen[-1] + 1)) else 0
-        self.given = [positions[dim] for dim in chosen]
-        self.rank = max(raw(p).ndim for p in self.given)
-        self.differ = batch.any_mapped(self.given)
-
-    def positions(self, numbered: bool) -> tuple:
-        """The positions, with those of the elements of the batch before them if these are to be ``numbered``."""
-        if not self.differ:
-            found = [self.batch.level.lowered(p) for p in self.given]
-            lead: list = [None]
-        else:
-            found = [self.batch.aligned(p, self.rank) for p in self.given]
-            lead = [np.arange(self.batch.size).reshape(-1, *(1,) * self.rank)]
-        plain = [raw(p).copy() if not isinstance(p, Layered) else p for p in found]
-        return (*lead, *plain) if numbered else tuple(plain)
-
-    def arranged(self, whole: Any, lead: int) -> Any:
-        """A tensor with its axes in order, ``lead`` batch axes before them."""
-        if self.order == sorted(self.order):
-            return whole
-        return permute(whole, (*range(lead), *(dim + lead for dim in self.order)))
-
-    def back(self, whole: Any) -> Any:
-        """A batch whose axes are in order with them where they were."""
-        return whole if self.order == sorted(self.order) else permute(whole, inverse((0, *(d + 1 for d in self.order))))
-
-    def result(self, out: Any) -> Any:
-        """What was read, its axes where indexing puts them."""
-        block = range(1, 1 + self.rank)
-        return movedim(out, tuple(block), tuple(i + self.start for i in block)) if self.start and self.rank else out
-
-    def values(self, values: Any) -> Any:
-        """Values to be written, their axes in the order of what is written to."""
-        rank, shape = self.rank + self.others, values.array.shape
-        lead = int(self.batch.is_mapped(values))
-        shape = (1,) * (rank - len(shape)) + shape[max(len(shape) - rank, 0) :]
-        inner = self.batch.level.lowered(values)
-        inner = reshape(inner, (self.batch.size, *shape) if lead else shape)
-        block = range(lead, lead + self.rank)
-        return movedim(inner, tuple(i + self.start for i in block), tuple(block)) if self.start and self.rank else inner
+def _arranged(batch: Any, input: Any, positions: tuple) -> Arrangement:
+    if len(positions) > input.array.ndim:
+        _check_positions(input.array.shape, positions)
+    return Arrangement(batch, input.array.ndim, positions)
 
 
 def _index_batch(batch: Any, input: Any, positions: tuple) -> Any:
-    arrangement = Arrangement(batch, input.array.shape, positions)
+    arrangement = _arranged(batch, input, positions)
     is_mapped = batch.is_mapped(input)
     whole = arrangement.arranged(batch.level.lowered(input), int(is_mapped))
     return arrangement.result(_index(whole, arrangement.positions(is_mapped)))
 
 
 def _index_put_batch(batch: Any, input: Any, positions: tuple, values: Any, accumulate: bool = False) -> Any:
-    arrangement = Arrangement(batch, input.array.shape, positions)
+    arrangement = _arranged(batch, input, positions)
     whole = arrangement.arranged(batch.front(input), 1)
     values = arrangement.values(values if isinstance(values, Tensor) else wrap(np.asarray(values)))
     return arrangement.back(_index_put(whole, arrangement.positions(True), values, accumulate))
