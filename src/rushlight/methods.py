@@ -22,6 +22,7 @@ from .ops import (
     linalg,
     masks,
     norms,
+    parts,
     powers,
     products,
     reduce,
@@ -71,9 +72,10 @@ METHODS = {
     norms: "dist norm renorm",
     statistics: "bincount corrcoef cov histc histogram",
     views: (
-        "adjoint broadcast_to diagonal expand expand_as flatten moveaxis movedim narrow permute ravel reshape "
-        "reshape_as select squeeze swapaxes swapdims t transpose unflatten unfold unsqueeze view view_as"
+        "adjoint broadcast_to expand expand_as flatten moveaxis movedim permute ravel reshape reshape_as squeeze "
+        "swapaxes swapdims t transpose unflatten unsqueeze view view_as"
     ),
+    parts: "diagonal narrow select unfold",
     strided: "as_strided as_strided_scatter",
     in_place: "copy_",
     filling: "apply_ fill_ fill_diagonal_ map2_ map_ zero_",

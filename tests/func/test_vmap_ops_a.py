@@ -365,7 +365,7 @@ def test_refused(source: str) -> None:
 
 MODULES = [
     "along", "complexes", "convert", "copies", "creation", "cumulative", "extremes", "filling", "finite", "index",
-    "inplace", "join", "masks", "norms", "padding", "pick", "place", "ranges", "reduce", "reshaping", "shape",
+    "inplace", "join", "masks", "norms", "padding", "parts", "pick", "place", "ranges", "reduce", "reshaping", "shape",
     "softmaxes", "sorting", "splitting", "statistics", "strided", "taking", "views",
 ]  # fmt: skip
 LOOPED = {"argwhere", "bincount", "histc", "histogram", "repeated"}

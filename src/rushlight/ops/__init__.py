@@ -34,6 +34,7 @@ from .masks import *
 from .norm import *
 from .norms import *
 from .padding import *
+from .parts import *
 from .pool import *
 from .powers import *
 from .products import *

@@ -23,11 +23,12 @@ from .fast import parametric, unary
 from .forms import before
 from .linalg import into
 from .nodes import parameters_of
+from .parts import narrow
 from .powers import exp
 from .promotion import float32, float64, is_half
 from .special import erf, sigmoid
 from .trig import tanh
-from .views import narrow, reshape
+from .views import reshape
 
 __all__ = [
     "celu", "celu_", "hardshrink", "prelu", "relu", "relu_", "rrelu", "rrelu_", "selu", "selu_", "threshold",

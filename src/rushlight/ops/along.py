@@ -13,9 +13,10 @@ from ..tensor import Tensor, wrap
 from .axes import axis
 from .convert import to_dtype
 from .define import inplace, op
+from .parts import slice_along
 from .place import place, zeros_as
 from .promotion import as_type, raw
-from .views import expand, flatten, movedim, reshape, slice_along, squeeze, unflatten, unsqueeze
+from .views import expand, flatten, movedim, reshape, squeeze, unflatten, unsqueeze
 
 __all__ = [
     "gather", "index_add", "index_copy", "index_fill", "index_reduce", "index_select", "scatter", "scatter_add",

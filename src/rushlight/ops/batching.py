@@ -27,8 +27,9 @@ from .convert import to_dtype
 from .inplace import copy_
 from .join import stack
 from .levels import Layered, Level, below, mapped, spans
+from .parts import select
 from .promotion import raw, result_dtype
-from .views import expand, reshape, select
+from .views import expand, reshape
 
 
 def asking(method: str, words: str) -> Callable:

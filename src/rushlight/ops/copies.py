@@ -9,7 +9,7 @@ import numpy as np
 
 from ..layouts import contiguous_format
 from ..tensor import Tensor
-from . import views
+from . import parts, views
 from .convert import clone
 from .define import op
 from .promotion import raw
@@ -52,14 +52,14 @@ def copying(name: str, view: Callable) -> Callable:
 
 
 alias_copy = copying("alias_copy", views.alias)
-diagonal_copy = copying("diagonal_copy", views.diagonal)
+diagonal_copy = copying("diagonal_copy", parts.diagonal)
 expand_copy = copying("expand_copy", views.expand)
 permute_copy = copying("permute_copy", views.permute)
-select_copy = copying("select_copy", views.select)
-slice_copy = copying("slice_copy", views.slice_along)
+select_copy = copying("select_copy", parts.select)
+slice_copy = copying("slice_copy", parts.slice_along)
 t_copy = copying("t_copy", views.t)
 transpose_copy = copying("transpose_copy", views.transpose)
-unfold_copy = copying("unfold_copy", views.unfold)
+unfold_copy = copying("unfold_copy", parts.unfold)
 unsqueeze_copy = copying("unsqueeze_copy", views.unsqueeze)
 _view_copy = copying("view_copy", views.view_as_shape)
 _squeeze_all = copying("squeeze_copy", views._squeeze_all)
@@ -100,7 +100,7 @@ def narrow_copy(input: Tensor, dim: int, start: int, length: int, *, out: Tensor
         )
     if length < 0 < input.array.ndim:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({input.array.shape[dim]}).")
-    return alias_copy(views.narrow(input, dim, start, length), out=out)
+    return alias_copy(parts.narrow(input, dim, start, length), out=out)
 
 
 def detach_copy(input: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -8,7 +8,8 @@ from .. import dtypes
 from .axes import axis
 from .convert import to_dtype
 from .join import cat
-from .views import reshape, slice_along
+from .parts import slice_along
+from .views import reshape
 
 __all__ = ["gradient"]
 

@@ -23,10 +23,11 @@ from .filling import fill_
 from .inplace import copy_
 from .levels import Layered, is_open, known, top_level
 from .nodes import Positions
+from .parts import select, slice_along
 from .place import zeros_as
 from .promotion import as_type, fit, raw
 from .showing import shown
-from .views import alias, expand, select, slice_along, unsqueeze, view_as_shape
+from .views import alias, expand, unsqueeze, view_as_shape
 from .writing import bump, check_apart, check_history, check_single, check_writable
 
 __all__ = ["index_put"]

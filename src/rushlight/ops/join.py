@@ -12,9 +12,10 @@ from ..tensor import Tensor, wrap
 from .axes import axis, moved
 from .convert import to_dtype
 from .define import op
+from .parts import select, slice_along
 from .place import place, zeros_as
 from .promotion import as_type, raw
-from .views import expand, reshape, select, slice_along, unsqueeze
+from .views import expand, reshape, unsqueeze
 from .writing import check_separate
 
 __all__ = [

@@ -13,9 +13,10 @@ from .batching_rules import refused
 from .convert import clone, to_dtype
 from .define import inplace, op
 from .levels import DYNAMIC, Layered, known
+from .parts import slice_along
 from .place import place, zeros_as
 from .promotion import as_type, fit, raw
-from .views import expand, mismatch, reshape, slice_along
+from .views import expand, mismatch, reshape
 
 __all__ = ["argwhere", "masked_fill", "masked_scatter", "masked_select", "nonzero", "unravel_index"]
 

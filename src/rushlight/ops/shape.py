@@ -15,9 +15,10 @@ from .convert import clone, contiguous
 from .define import op
 from .join import cat
 from .levels import is_open
+from .parts import diagonal, select, slice_along
 from .place import place, zeros_as
 from .promotion import as_type, raw
-from .views import diagonal, expand, flatten, reshape, select, sequence, slice_along, unsqueeze
+from .views import expand, flatten, reshape, sequence, unsqueeze
 
 __all__ = [
     "channel_shuffle", "diag", "diag_embed", "diagflat", "diagonal_scatter", "flip", "fliplr", "flipud",

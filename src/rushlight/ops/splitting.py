@@ -10,8 +10,9 @@ from ..tensor import Tensor
 from .axes import axis
 from .define import op
 from .join import cat, stack
+from .parts import slice_along
 from .promotion import raw
-from .views import sequence, slice_along
+from .views import sequence
 
 __all__ = [
     "chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split",
