@@ -48,10 +48,7 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
             if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
                 try:
                     result = wrap(ufunc(a, b, out=...))
-                    if input.requires_grad or (b is not other and other.requires_grad):
-                        remember(result, name, CONSTANT, current_frame(1))
-                    else:
-                        remember(result, name, recording.get() and True, current_frame(1), input, other)
+                    remember(result, name, CONSTANT, current_frame(1))
                     return result
                 except ValueError:
                     pass  # the shapes: the long way knows what to say
