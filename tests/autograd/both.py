@@ -18,6 +18,7 @@ import rushlight
 Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
+Cannot use both regular backward hooks and full backward hooks
 An inplace custom Function is not modifying the forward mode gradients inplace
 An inplace custom Function is not returning the forward mode gradients as-is
 Expected both tensor and its forward grad to be floating point or complex

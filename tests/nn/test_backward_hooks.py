@@ -218,3 +218,24 @@ def handles(torch):
     yield type(handle).__name__
     handle.remove()
     yield module(row(torch)).grad_fn.name() == "BackwardHookFunctionBackward"
+
+
+@programs
+def hooks_that_are_not_full(torch):
+    """They see the last operation alone, warn where that is not all, and do not go with full ones."""
+    log = []
+    module = torch.nn.ReLU()
+    module.register_backward_hook(noting(log, "hook", lambda grads: tuple(g * 2 for g in grads)))
+    x = row(torch)
+    module(x).sum().backward()
+    yield log, x.grad
+    chained = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Hardtanh())
+    chained.register_backward_hook(noting(log, "chained"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        chained(row(torch)).sum().backward()
+    yield log, [(w.category.__name__, "multiple autograd Nodes" in str(w.message)) for w in caught]
+    yield fails(lambda: module.register_full_backward_hook(noting(log, "full")))
+    full = torch.nn.ReLU()
+    full.register_full_backward_hook(noting(log, "full"))
+    yield fails(lambda: full.register_backward_hook(noting(log, "not")))

@@ -52,6 +52,11 @@ def is_grad_enabled() -> bool:
     return asked.get() if inferring.get() else bool(recording.get())
 
 
+def is_inference(input: Any) -> bool:
+    """Whether a tensor was made in inference mode."""
+    return input.is_inference()
+
+
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode."""
     return inferring.get()

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ..missing import refuse as _refuse
 from .forward import hessian, jacfwd, jvp
 from .reverse import grad, grad_and_value, jacrev, linearize, vjp
-from .stateless import functional_call, stack_module_state
+from .stateless import functional_call, replace_all_batch_norm_modules_, stack_module_state
 from .vmap import vmap
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "vjp",
     "vmap",

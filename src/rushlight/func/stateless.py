@@ -8,9 +8,10 @@ from typing import Any
 
 from .. import ops
 from ..nn import Module
+from ..nn.norm import _BatchNorm
 from ..tensor import Tensor
 
-__all__ = ["functional_call", "stack_module_state"]
+__all__ = ["functional_call", "replace_all_batch_norm_modules_", "stack_module_state"]
 
 
 def functional_call(
@@ -141,3 +142,18 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
     if all(tensor.is_leaf for tensor in tensors):
         return stacked.detach().requires_grad_(tensors[0].requires_grad)
     return stacked
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """Let every batch norm in a module use the statistics of its batch alone, as ``vmap`` needs it; changes the module.
+
+    >>> import rushlight as torch
+    >>> net = torch.func.replace_all_batch_norm_modules_(torch.nn.Sequential(torch.nn.BatchNorm1d(2)))
+    >>> list(net.buffers())
+    []
+    """
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

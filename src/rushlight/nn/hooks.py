@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from ..autograd.function import Function
@@ -94,6 +95,8 @@ def registered(kind: str, module: Any, name: str, value: Any) -> Any:
 class ModuleHooks:
     """The part of a Module that keeps its hooks and calls it with them."""
 
+    _is_full_backward_hook: bool | None = None  # of which kind the backward hooks are, once there is one
+
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
@@ -130,11 +133,32 @@ class ModuleHooks:
         """
         return _add(self._backward_pre_hooks, hook, prepend=prepend)
 
+    def register_backward_hook(self, hook: Callable) -> RemovableHandle:
+        """Call `hook(module, grad_input, grad_output)` with the gradients of the last operation in `forward` alone.
+
+        Deprecated in favour of `register_full_backward_hook`, which gives the gradients of the module's inputs.
+
+        Raises RuntimeError if the module has full backward hooks.
+        """
+        self._hooks_are_full(False)
+        return _add(self._backward_hooks, hook)
+
+    def _hooks_are_full(self, full: bool) -> None:
+        if self._is_full_backward_hook is (not full):
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module. Please use only "
+                "one of them."
+            )
+        self._is_full_backward_hook = full
+
     def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> RemovableHandle:
         """Call `hook(module, grad_input, grad_output)` when the gradients of the positional tensor inputs are known.
 
         What it returns replaces `grad_input`. Inputs and outputs must not be modified in place.
+
+        Raises RuntimeError if the module has backward hooks that are not full.
         """
+        self._hooks_are_full(True)
         return _add(self._backward_hooks, hook, prepend=prepend)
 
     def _call_with_hooks(self, args: tuple, kwargs: dict) -> Any:
@@ -151,7 +175,11 @@ class ModuleHooks:
                 replaced = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
                 if replaced is not None:
                     result = replaced
-            return result if gradients is None else gradients.leave(result)
+            if gradients is not None:
+                result = gradients.leave(result)
+            if self._is_full_backward_hook is False:
+                hook_last_operation(self, args, result, tuple(self._backward_hooks.values()))
+            return result
         except Exception:
             self._run_always_called_hooks(args, kwargs, result, called)
             raise
@@ -199,7 +227,8 @@ class ModuleHooks:
 
     def _gradient_hooks(self) -> GradientHooks | None:
         before = (*global_hooks.backward_pre.values(), *self._backward_pre_hooks.values())
-        after = (*global_hooks.backward.values(), *self._backward_hooks.values())
+        own = self._backward_hooks.values() if self._is_full_backward_hook else ()
+        after = (*global_hooks.backward.values(), *own)
         return GradientHooks(self, before, after) if before or after else None
 
 
@@ -274,6 +303,43 @@ class GradientHooks:
                     "for all gradients."
                 )
         self.grad_output = None
+
+
+def hook_last_operation(module: Any, args: tuple, result: Any, hooks: tuple[Callable, ...]) -> None:
+    """Have hooks that are not full called with the gradients of the operation that made the first output."""
+    first = result
+    while not isinstance(first, Tensor):
+        first = next(iter(first.values())) if isinstance(first, dict) else first[0]
+    node = first.grad_fn
+    if node is None or not hooks:
+        return
+    for hook in hooks:
+        node.register_hook(partial(hook, module))
+    misses = what_is_missed(args, result, node)
+    if misses is not None:
+        warnings.warn(
+            f"Using {misses} is deprecated and will be removed in future versions. Please use "
+            "register_full_backward_hook to get the documented behavior.",
+            FutureWarning,
+            stacklevel=5,
+        )
+
+
+def what_is_missed(args: tuple, result: Any, node: Any) -> str | None:
+    """Why the gradients of one operation are not those of the module's inputs and outputs, or None if they are."""
+    outputs, inputs = ((values if isinstance(values, tuple) else (values,)) for values in (result, args))
+    for values, what, which in ((outputs, "return", "output"), (inputs, "take as input", "input")):
+        if not all(isinstance(value, Tensor) for value in values):
+            return (
+                f"non-full backward hooks on a Module that does not {what} a single Tensor or a tuple of Tensors (the "
+                f"hook will be missing some of the grad_{which})"
+            )
+    if {output.grad_fn for output in outputs if output.grad_fn is not None} != {node}:
+        return "a non-full backward hook when outputs are generated by different autograd Nodes"
+    sources = {value.grad_fn for value in inputs if value.grad_fn is not None}
+    if sources != {source for source, _ in node.next_functions}:
+        return "a non-full backward hook when the forward contains multiple autograd Nodes"
+    return None
 
 
 def _replaced(returned: Any, grads: Any, hook_kind: str, name: str) -> Any:

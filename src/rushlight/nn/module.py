@@ -9,6 +9,7 @@ from typing import Any, Self
 from ..autograd.modes import no_grad
 from ..devices import device as device_type
 from ..dtypes import bfloat16, dtype, float16, float32, float64
+from ..ops import empty_like
 from ..tensor import Parameter, Tensor
 from .hooks import (
     ModuleHooks,
@@ -457,6 +458,14 @@ class Module(ModuleHooks, ModuleState):
     def cpu(self) -> Self:
         """Move all parameters and buffers to the CPU, where they are."""
         return self._apply(lambda tensor: tensor.cpu())
+
+    def cuda(self, device: Any = None) -> Self:
+        """Raise PyTorch's error: there is no CUDA here."""
+        return self._apply(lambda tensor: tensor.cuda(device))
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
+        """Give all parameters and buffers memory of their own on a device, without their values."""
+        return self._apply(lambda tensor: empty_like(tensor, device=device), recurse)
 
     def train(self, mode: bool = True) -> Self:
         """Set training mode (dropout drops, batch norm uses the batch) for the module and all below it."""
