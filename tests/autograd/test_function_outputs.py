@@ -266,6 +266,19 @@ def dirty_integers_and_dirty_without_gradient(torch):
     yield z is y, info(z), info(y)
 
 
+@programs
+def saved_view_that_has_become_unusable(torch):
+    def forward(ctx, x):
+        part = x[:]
+        ctx.save_for_backward(part)
+        ctx.mark_non_differentiable(part)
+        return double_(ctx, x), part
+
+    x = start(torch)
+    y, _ = function(torch, forward, lambda ctx, g, h: g * ctx.saved_tensors[0]).apply(x * 1)
+    yield fails(lambda: y.sum().backward())
+
+
 # Without gradient
 
 

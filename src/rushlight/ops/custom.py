@@ -13,7 +13,7 @@ from .. import dtypes
 from ..autograd.modes import recording
 from ..autograd.node import Bundle, Node, Slot, current_frame, explained, here, next_number, user_place
 from ..autograd.origin import made
-from ..tensor import Tensor, View, alias, wrap
+from ..tensor import Tensor, View, alias, edge_of, wrap
 from .levels import bare, is_open
 from .nodes import OUTPUT, Kept, keep, make_slot
 from .promotion import fit
@@ -186,8 +186,10 @@ class Given(Kept):
 
     def load_tensor(self, node: Node) -> Tensor:
         """The Tensor that it was."""
-        self.load(node)
         tensor = self.tensor()
+        if tensor is not None:
+            edge_of(tensor)  # a view may have become unusable: that is what to tell first
+        self.load(node)
         return self.kept.load_tensor(node) if tensor is None else tensor
 
 
