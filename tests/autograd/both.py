@@ -43,6 +43,9 @@ got no inputs. Maybe you forgot to add inputs
 It looks like you're calling .item() on a Tensor
 It looks like you're attempting to use a Tensor in some data-dependent control flow
 called random operation while in randomness error mode
+does not currently support same randomness with a batched tensor input
+Cannot ask for different inplace randomness on an unbatched tensor
+inplace bernoulli(self, *extra_args) is not possible
 Only allowed values for randomness are
 chunk_size should be None or greater than 0
 output dynamic shape

@@ -70,7 +70,7 @@ def _counts_of_all(batch, target, weight, ignore_index):
         return None if ignore_index is None else classes != ignore_index
     counted = None if ignore_index is None else classes != ignore_index
     known = classes if counted is None else ops.where(counted, classes, 0)
-    weights = batch.front(weight).gather(1, known.reshape(batch.size, -1).long()).reshape(classes.shape)
+    weights = batch.front(weight).detach().gather(1, known.reshape(batch.size, -1).long()).reshape(classes.shape)
     return weights if counted is None else ops.where(counted, weights, 0.0)
 
 

@@ -162,7 +162,7 @@ def _rows_for_each(several):
         losses = losses.reshape(batch.size, *(input.shape[:-1] if several else target.shape))
         slopes = slopes.reshape(batch.size, -1, slopes.shape[-1])
         if weight is not None:
-            factors = batch.front(weight).gather(1, right.reshape(batch.size, -1))
+            factors = batch.front(weight).detach().gather(1, right.reshape(batch.size, -1))
             losses, slopes = losses * factors.reshape(losses.shape), slopes * factors.unsqueeze(-1)
         return reduced_for_each(losses, args[place]), slopes
 
