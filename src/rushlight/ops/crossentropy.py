@@ -22,10 +22,12 @@ def _scale(g, target, weight, ignore_index, reduction, dtype):
     """The gradient of each row's log-probability, without its sign."""
     counts = kernels.row_weights(target, weight, ignore_index, dtype)
     if reduction == "none":
-        return g.reshape(-1) if counts is None else g.reshape(-1) * counts
-    if reduction == "mean":
-        g = g / (target.size if counts is None else counts.sum())
-    return np.broadcast_to(g, target.shape) if counts is None else g * counts
+        g = g.reshape(-1)
+    if counts is None:
+        return np.broadcast_to(g / target.size if reduction == "mean" else g, target.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = (g / counts.sum() if reduction == "mean" else g) * counts
+    return scale if ignore_index is None else np.where(target == ignore_index, 0, scale)
 
 
 def _total(losses: np.ndarray, counts: np.ndarray | None, reduction: str, shape: tuple, dtype: np.dtype) -> np.ndarray:
