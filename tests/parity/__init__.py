@@ -9,6 +9,7 @@
     python -m tests.parity sum --forward-over-reverse   tangents of gradients
     python -m tests.parity sum --batched            gradients for batches of cotangents, vmap of the op
     python -m tests.parity sum --inplace            gradients through the in-place form, on a copy and on a view
+    python -m tests.parity sum --gradcheck          whether gradcheck and gradgradcheck accept the op, as PyTorch's do
     python -m tests.parity --list-missing           what Rushlight lacks, one name per line, and nothing else
     python -m tests.parity --modules [names ...]    nn modules    (also: python -m tests.parity.modules)
     python -m tests.parity --optimizers [names ...] optimizers    (also: python -m tests.parity.optimizers)
@@ -18,9 +19,9 @@ compared: structure, shape, dtype, value and requires_grad of the outputs; the i
 every differentiable input under one random cotangent; the second gradient; the method, in-place and operator forms;
 the `out=` form; the aliases. An op that raises in PyTorch must raise the same class.
 
-The four other derivatives are compared in float64 and may be asked for together. Where PyTorch raises or gives NaN
-there is nothing to compare with; the reasons are printed. vmap is held against PyTorch's and against a loop of the
-library's own op, and the ops that were computed by a loop for lack of a rule are listed at the end.
+The five other comparisons of derivatives are made in float64 and may be asked for together. Where PyTorch raises or
+gives NaN there is nothing to compare with; the reasons are printed. vmap is held against PyTorch's and against a loop
+of the library's own op, and the ops that were computed by a loop for lack of a rule are listed at the end.
 
 Useful when developing: `--fail-fast`, `--verbose` (every failing sample, not three of a kind), `--sample N` (this
 sample number only), `--traceback` (where the exception came from), `--samples 0` (all samples), `--only gradient`
