@@ -45,6 +45,10 @@ NEAR = {
 """Ops whose tangents PyTorch has to fewer digits: how near the two must be, and why."""
 BATCH = 3
 MAPPED = 3  # arguments of a call that are mapped over one by one, before all are together
+UNMAPPED = dict.fromkeys(
+    ("resize_", "resize_as_"),
+    "refused inside of vmap, where PyTorch resizes the memory of the whole batch, and rows get others' elements",
+)
 SORTED = {"bucketize", "searchsorted"}  # ops of what is sorted, or sorts something: it is not turned around
 LOOPS = "loops"
 Shown = Iterator[tuple[str, Any]]
@@ -291,7 +295,9 @@ class Derivatives:
         if "batched" in modes:
             if differentiable:
                 yield "batched", partial(batched_gradient, call=call)
-            if not op.has_nondeterministic_output:
+            if op.name in UNMAPPED:
+                self.result.known[UNMAPPED[op.name]] += 1
+            elif not op.has_nondeterministic_output:
                 for chosen in _subsets(call.tensors):
                     yield "vmap", partial(mapped, call=call, chosen=chosen)
         if "gradcheck" in modes and differentiable:
