@@ -195,6 +195,8 @@ a.narrow(1, 1, 2).copy_(y[:, :1])
 a.expand(1, 3, 4)[0].mul_(y)
 a.split(2, 1)[0].detach().mul_(2)
 a.flip(0)[0].mul_(2)
+a.exp_()
+a.t()[1:].sigmoid_()
 """.strip().splitlines()
 
 
@@ -314,6 +316,14 @@ def test_second_derivative_of_each_example(f: Callable) -> None:
     args = examples(2)
     twice = lambda x, y, i: jvp(lambda x: squared(f)(x, y, i), (x,), (y,))[1]  # noqa: E731
     assert_equal(vmap(twice)(*args), looped(twice, args, (0, 0, 0)))
+
+
+@pytest.mark.parametrize("f", CHANGING)
+def test_one_direction_for_all_examples(f: Callable) -> None:
+    """The batch is in what is written, but not in the tangent that it is written into."""
+    x, y, i = (arg[0] for arg in examples(2))
+    twice = lambda x: jvp(lambda x: squared(f)(x, y, i), (x,), (y,))[1]  # noqa: E731
+    assert_equal(vmap(twice)(examples(2)[0]), looped(twice, examples(2)[:1], (0,)))
 
 
 REFUSED = """

@@ -534,7 +534,7 @@ class Op:
         else:
             level.write(target, value)
         if node is not None:
-            node.written()
+            node.written(target)
             if mode is not True:
                 mode.keep(self, node, values)
             rewrite_history(target, node)

@@ -217,10 +217,10 @@ class ForwardLevel(Level):
         holder: Any = target if view is None else view.base
         if not (isinstance(holder, Dual) and holder.level is self):
             self.become_dual(holder)
-        if holder.tangent is None:
-            holder.tangent = zeros_of(like, holder)
-        elif not spans(like) <= spans(holder.tangent):
-            holder.tangent = zeros_of(like, holder) + holder.tangent
+        if holder.tangent is None or not spans(like) <= spans(holder.tangent):
+            room = zeros_of(like, holder)
+            room = room if holder.tangent is None else room + holder.tangent
+            holder.tangent = room if holder.array.flags.c_contiguous else laid_out(room, holder)
         if view is not None:
             show = view.replay or strided_from(holder.array, target.array)
             target.tangent = show(holder.tangent)

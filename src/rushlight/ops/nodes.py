@@ -225,11 +225,14 @@ class Backward(Node):
             self.kept(False)  # what was saved must be there, as in PyTorch
         return super().run_undefined(recorded)
 
-    def written(self) -> None:
-        """The saved result is the one that an in-place operation has just written."""
-        for value in self.saved.values():
+    def written(self, target: Tensor) -> None:
+        """The saved result is what an in-place operation has just written: what that holds may be new."""
+        for name, value in self.saved.items():
             if isinstance(value, Saved) and type(value.place) is int:
-                value.version = value.cell[0]
+                if isinstance(target, Layered):
+                    self.saved[name] = keep(target, value.place)
+                else:
+                    value.version = value.cell[0]
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
         """Run the rule of each input whose gradient is wanted."""
