@@ -62,6 +62,9 @@ def largest(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
     lowest = -np.inf if x.dtype.kind in "fV" else np.iinfo(x.dtype).min
     source = _prepared(x, by, lowest)
     places = by.places()
+    best, which = _first_largest(source, places)
+    if (best > lowest if any(by.padding) else best == best).all():  # no NaN, and no window of padding alone
+        return best, _flat_places(which, size, by)
     best = source[places[0]].copy()
     which = np.zeros(best.shape, np.int16 if len(places) < 2**15 else np.int64)
     inexact = x.dtype.kind in "fV"
@@ -75,6 +78,19 @@ def largest(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
         np.copyto(best, candidate, where=better)
         np.copyto(which, k, where=better)
     return best, _flat_places(which, size, by)
+
+
+def _first_largest(source: np.ndarray, places: list) -> tuple[np.ndarray, np.ndarray]:
+    """The largest element of each window, and which of its elements is the first that equals it; none equals NaN."""
+    best = source[places[0]].copy()
+    for place in places[1:]:
+        np.maximum(best, source[place], out=best)
+    which = np.zeros(best.shape, np.int16 if len(places) < 2**15 else np.int64)
+    later = np.ones(best.shape, bool)
+    for place in places[:-1]:
+        later &= source[place] != best
+        which += later
+    return best, which
 
 
 def _start_inside(best: np.ndarray, which: np.ndarray, by: Windows) -> None:
