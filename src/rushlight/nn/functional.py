@@ -22,6 +22,7 @@ from ..ops.activation import (
     threshold_,
     with_inplace,
 )
+from ..ops.affine import linear
 from ..ops.attention import multi_head_attention_forward, scaled_dot_product_attention
 from ..ops.bags import embedding_bag
 from ..ops.contraction import bilinear
@@ -95,7 +96,6 @@ from ..ops.pool import (
     max_unpool2d,
     max_unpool3d,
 )
-from ..ops.products import linear
 from ..ops.resample import interpolate, upsample, upsample_bilinear, upsample_nearest
 from ..ops.shape import channel_shuffle, pixel_shuffle, pixel_unshuffle
 from ..ops.softmaxes import gumbel_softmax, log_softmax, softmax, softmin

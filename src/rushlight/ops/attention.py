@@ -10,11 +10,12 @@ import numpy as np
 from .. import dtypes, ops
 from ..kernels.matrix import product
 from ..tensor import wrap
+from .affine import linear
 from .define import op
 from .dropouts import dropout
 from .levels import everything
 from .padding import pad
-from .products import _input_of_product, _other_of_product, cased, linear, summed_to
+from .products import _input_of_product, _other_of_product, cased, summed_to
 from .promotion import float32, is_half, raw
 
 __all__: list[str] = []

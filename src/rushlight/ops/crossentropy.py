@@ -8,10 +8,11 @@ import numpy as np
 
 from .. import ops
 from ..kernels import crossentropy as kernels
+from .affine import linear
 from .define import op
 from .levels import everything
 from .loss import _floating, reduced, reduction_of
-from .products import cased, linear
+from .products import cased
 from .promotion import is_half, raw
 from .sizes import shaped
 

@@ -1,4 +1,4 @@
-"""Products of vectors and matrices, and the affine map of a linear layer."""
+"""Products of vectors and matrices, and products added to something."""
 
 from __future__ import annotations
 
@@ -581,78 +581,3 @@ def trace(input):
 def _on_diagonal(g, shape):
     unit = np.eye(*shape, dtype=raw(g).dtype)
     return g * (wrap(unit) if isinstance(g, Tensor) else unit)
-
-
-# The linear layer
-
-
-def _rows_times(g, weight, input_shape):
-    return times(flat(g), conj(weight)).reshape(input_shape)
-
-
-_LINEAR = {
-    "input": lambda g, weight, input_shape: (
-        times(g, conj(weight)) if len(input_shape) == 2 else _rows_times(g, weight, input_shape)
-    ),
-    "weight": lambda g, input: times(flat(g).mT, conj(flat(input))),
-    "bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape),
-}
-
-
-def _linear(name: str):
-    """The affine map, under one of the names that PyTorch's last step of it has."""
-
-    @op(name, **_LINEAR, batch=batched.linear)
-    def linear(input, weight, bias=None):
-        _check_linear(input, weight, bias)
-        result = product(input, weight.T)
-        if bias is not None:
-            np.add(result, bias, out=result)
-        return result
-
-    return linear
-
-
-def _check_linear(input: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> None:
-    if input.shape[-1] != weight.shape[1]:
-        raise _cannot_multiply(input, weight.T)
-    if input.dtype is not weight.dtype and input.dtype != weight.dtype:
-        if bias is not None:
-            raise RuntimeError(f"mat1 and mat2 must have the same dtype, but got {cased(input)} and {cased(weight)}")
-        _check_types(input, weight)
-    if input.dtype.kind == "b":
-        _check_types(input, weight)
-    if bias is not None and bias.shape != weight.shape[:1] and (bias.ndim > 1 or bias.size != 1):
-        rows = input.size // max(input.shape[-1], 1)
-        raise RuntimeError(
-            f"The expanded size of the tensor ({weight.shape[0]}) must match the existing size ({bias.shape[-1]}) at "
-            f"non-singleton dimension 1.  Target sizes: [{rows}, {weight.shape[0]}].  Tensor sizes: {list(bias.shape)}"
-        )
-    if bias is not None and bias.dtype is not input.dtype and bias.dtype != input.dtype:
-        raise RuntimeError(f"self and mat2 must have the same dtype, but got {cased(bias)} and {cased(input)}")
-
-
-_linear_matrix, _linear_matrix_plain = _linear("AddmmBackward0"), _linear("MmBackward0")
-_linear_stack, _linear_stack_plain = _linear("ViewBackward0"), _linear("UnsafeViewBackward0")
-_linear_vector_plain = _linear("SqueezeBackward4")
-
-
-def linear(input, weight, bias=None, *, out=None):
-    """``input @ weight.T + bias`` along the last axis: (*, in) with weight (out, in) to (*, out).
-
-    Raises:
-        RuntimeError: sizes or types do not fit.
-
-    >>> import rushlight as torch
-    >>> torch.nn.functional.linear(torch.ones(1, 2), torch.ones(3, 2), torch.zeros(3))
-    tensor([[2., 2., 2.]])
-    """
-    rank = input.ndim
-    into = {} if out is None else {"out": out}
-    if weight.ndim != 2 or not rank:
-        result = matmul(input, weight if weight.ndim < 2 else weight.mT, **into)
-        return result if bias is None else result + bias
-    if bias is not None:
-        return (_linear_matrix if rank == 2 else _linear_stack)(input, weight, bias, **into)
-    chosen = _linear_matrix_plain if rank == 2 else _linear_vector_plain if rank == 1 else _linear_stack_plain
-    return chosen(input, weight, **into)
