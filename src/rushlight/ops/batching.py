@@ -170,11 +170,14 @@ class Batch:
 
     def any_mapped(self, value: Any) -> bool:
         """Whether a tensor in nested lists differs along the batch."""
-        if isinstance(value, dict):
-            value = list(value.values())
-        if isinstance(value, (list, tuple)):
-            return any(self.any_mapped(item) for item in value)
-        return self.is_mapped(value)
+        for item in value.values() if type(value) is dict else value if type(value) in (list, tuple) else (value,):
+            kind = type(item)
+            if kind in (list, tuple, dict):
+                if self.any_mapped(item):
+                    return True
+            elif self.level.is_mapped(item):
+                return True
+        return False
 
     def parts(self, value: Any) -> tuple[Any, bool]:
         """What a tensor holds, and whether that has the batch axis in front."""

@@ -94,15 +94,20 @@ def opened(level: Level) -> Iterator[Level]:
         transforming.set(transformed)
 
 
-@contextmanager
-def below(level: Level) -> Iterator[None]:
+class below:
     """Only the levels below this one are open: where its operations are carried out."""
-    outer = open_levels.get()
-    open_levels.set(outer[: level.number])
-    try:
-        yield
-    finally:
-        open_levels.set(outer)
+
+    __slots__ = ("level", "outer")
+
+    def __init__(self, level: Level) -> None:
+        self.level = level
+
+    def __enter__(self) -> None:
+        self.outer = open_levels.get()
+        open_levels.set(self.outer[: self.level.number])
+
+    def __exit__(self, *exception: object) -> None:
+        open_levels.set(self.outer)
 
 
 @contextmanager
