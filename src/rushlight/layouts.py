@@ -72,11 +72,39 @@ class memory_format:
 
 
 def dense_copy(array: np.ndarray) -> np.ndarray:
-    """A copy with the array's own order of axes in memory; in plain order if elements share memory."""
+    """A copy with the array's own order of axes in memory."""
     if array.flags.c_contiguous:
         return array.copy()
-    repeated = any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))
-    return np.array(array, order="C" if repeated else "K")
+    if not is_repeated(array):
+        return np.array(array)
+    out = dense_like(array)
+    out[...] = array
+    return out
+
+
+def is_repeated(array: np.ndarray) -> bool:
+    """Whether elements share memory along an axis."""
+    return 0 in array.strides and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))
+
+
+def dense_like(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
+    """Memory for a copy: the axes in the array's order, those along which elements are repeated where they stand."""
+    order = [*range(array.ndim)]  # outermost first
+    for start in reversed(order):
+        place = start
+        for outer in range(start + 1, array.ndim):
+            a, b = (array.strides[order[i]] for i in (place, outer))
+            if a and b and a < b:
+                order[place], order[outer], place = order[outer], order[place], outer
+            elif a and b and a > b:
+                break
+    dense = np.empty([array.shape[axis] for axis in order], array.dtype if dtype is None else dtype)
+    return dense.transpose(np.argsort(order))
+
+
+def in_order(array: np.ndarray) -> np.ndarray:
+    """An array whose elements lie in memory in the order of its indices: itself, or a copy."""
+    return array if array.flags.c_contiguous else array.copy()
 
 
 strided = layout("strided")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -55,13 +54,13 @@ class Moved(int):
     operation that saved the tensor as an input sees the new data, as in PyTorch.
     """
 
-    moves: dict[int, tuple[weakref.ref, ndarray | None]]  # from what was replaced, as long as somebody keeps it
+    moves: dict[int, tuple[weakref.ref, ndarray | weakref.ref]]  # from what was replaced, as long as somebody keeps it
 
-    def __new__(cls, version: int, old: ndarray, array: ndarray | None) -> Moved:
+    def __new__(cls, version: int, old: ndarray, new: ndarray | weakref.ref) -> Moved:  # the tensor, if detached
         moved = super().__new__(cls, version)
         before = version.moves if type(version) is Moved else {}
         moved.moves = {key: move for key, move in before.items() if move[0]() is not None}
-        moved.moves[id(old)] = weakref.ref(old), array
+        moved.moves[id(old)] = weakref.ref(old), new
         return moved
 
     def __add__(self, changes: int) -> Moved:
@@ -69,15 +68,19 @@ class Moved(int):
         later.moves = self.moves
         return later
 
-    def follow(self, array: ndarray) -> ndarray:
-        """What a saved array has become."""
+    def follow(self, array: ndarray, linked: bool) -> ndarray:
+        """What a saved array has become; ``linked``: its tensor had a history, which must not have been cut off."""
         while (move := self.moves.get(id(array))) is not None and move[0]() is array:
-            if move[1] is None:
+            if isinstance(move[1], ndarray):
+                array = move[1]
+                continue
+            tensor = move[1]()
+            if linked and (tensor is None or tensor.node is None):  # an in-place operation may have made another one
                 raise RuntimeError(
                     "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not "
                     "supported, please use out-of-place `.detach()` instead"
                 )
-            array = move[1]
+            break
         return array
 
     def __eq__(self, other: object) -> bool:
@@ -264,7 +267,7 @@ class Tensor(Attached):
     def requires_grad(self, value: bool) -> None:
         if not isinstance(value, bool):
             raise RuntimeError("requires_grad must be a bool")
-        if not self.is_leaf:
+        if self.node is not None:  # a view whose base got a history is a leaf until somebody looks
             advice = (
                 ""
                 if value
@@ -315,7 +318,7 @@ class Tensor(Attached):
                     "Convert it first, for example with .float().",
                 )
             )
-        if self.is_leaf or not requires_grad:
+        if self.node is None or not requires_grad:
             self.requires_grad = requires_grad
         return self
 
@@ -430,7 +433,7 @@ class Tensor(Attached):
         """Keep ``.grad`` of this tensor in backward although it is not a leaf."""
         if not self.requires_grad:
             raise RuntimeError(explained("can't retain_grad on Tensor that has requires_grad=False", *story(self)))
-        if self.node is not None:
+        if self.node is not None and not self.retains_grad:
             hooks.retain(self, edge_of(self))
 
     @property
@@ -445,9 +448,7 @@ class Tensor(Attached):
                 explained("cannot register a hook on a tensor that doesn't require gradient", *story(self))
             )
         edge = edge_of(self)
-        holder, index = hooks.holder_of(self if type(edge) is Nowhere else edge)
-        registry = hooks.hooks_at(holder).tensor.setdefault(index, OrderedDict())
-        return hooks.add(registry, hook)
+        return hooks.add(hooks.registry_of(self if type(edge) is Nowhere else edge), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable) -> hooks.RemovableHandle:
         """Call ``hook(tensor)`` when backward has accumulated ``.grad`` of this leaf."""

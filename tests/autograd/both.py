@@ -196,6 +196,8 @@ can't assign Variable as its own grad
 can't be cast to the desired output type
 can't retain_grad on Tensor that has requires_grad=False
 cannot be broadcast
+are out of bounds for storage of size
+should be equal to source.size(dim)
 cannot register a hook on a tensor that doesn't require gradient
 corresponding forward input was not a Variable
 does not require grad and does not have a grad_fn

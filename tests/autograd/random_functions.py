@@ -98,7 +98,7 @@ def functions_of(torch: ModuleType) -> tuple:
 
         @staticmethod
         def forward(ctx, x, y=None):
-            return x.sin(), x.detach() * 2
+            return x.tanh(), x.detach() * 2
 
         @staticmethod
         def backward(ctx, g, h):

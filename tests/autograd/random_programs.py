@@ -227,6 +227,8 @@ class Run:
         return BINARY[pick(BINARY, c)](x, y)
 
     def view(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
+        if pick(VIEWS, c) == "detached" and x.is_inference():
+            return None  # PyTorch lets that one be changed outside of inference mode
         return VIEWS[pick(VIEWS, c)](x, d)
 
     def parts(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
@@ -245,6 +247,8 @@ class Run:
             return  # PyTorch's graph may then come to have a shape in it that the tensor has not
         if operation in ("through_detach", "through_data") and x.is_inference():
             return  # PyTorch makes tensors of inference mode then that count versions
+        if operation == "fill_tensor" and not x.is_floating_point():
+            return  # PyTorch gives whole numbers a graph then that nothing may use
         before = copied(x)
         try:
             INPLACE[operation](x, y)
@@ -302,8 +306,9 @@ class Run:
         for g in found:
             self.log.append((number, "grad", copied(g)))
         found = [g for g in found if g is not None]
-        if create and retain is not False and found and all(g.requires_grad for g in found):
-            second = sum((g * g).sum() for g in found)
+        linked = [g for g in found if g.requires_grad]  # Rushlight may know that one is constant
+        if create and retain is not False and linked:
+            second = sum((g * g).sum() for g in linked)
             self.quiet = True
             try:
                 seconds = self.library.autograd.grad(

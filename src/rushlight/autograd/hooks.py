@@ -23,9 +23,10 @@ Registry = OrderedDict[int, Callable]
 class Hooks:
     """The hooks of one node or leaf."""
 
-    __slots__ = ("accumulated", "after", "before", "metadata", "retain", "tensor")
+    __slots__ = ("accumulated", "after", "before", "home", "metadata", "retain", "tensor")
 
     def __init__(self) -> None:
+        self.home: tuple[Hooks, int] | None = None  # where the output's hooks are that was another node's before
         self.tensor: dict[int, Registry] = {}  # by the number of the output, in the order of their first hooks
         self.retain: dict[int, weakref.ref] = {}  # by the number of the output: tensors whose .grad is to be kept
         self.before: Registry = OrderedDict()
@@ -156,25 +157,52 @@ def hooks_at(holder: Any) -> Hooks:
     return holder._hooks()
 
 
+def registry_of(edge: Any) -> Registry:
+    """The hooks of the tensor at this end of an edge, which there are from now on."""
+    holder, index = holder_of(edge)
+    hooks = hooks_at(holder)
+    if hooks.home is not None and hooks.home[1] in hooks.home[0].tensor:
+        hooks, index = hooks.home
+    return hooks.tensor.setdefault(index, OrderedDict())
+
+
 def retain(tensor: Any, edge: Any) -> None:
     """Keep ``.grad`` of a tensor that came from this end of an edge."""
     holder, index = holder_of(edge)
     hooks_at(holder).retain[index] = weakref.ref(tensor)
 
 
+def _retaining(tensor: Any, edge: Any) -> tuple[dict, int] | None:
+    """Where it says that ``.grad`` of a tensor is kept, if it is."""
+    holder, index = holder_of(edge)
+    hooks = holder.hooks
+    if hooks is not None and hooks.home is not None:
+        hooks, index = hooks.home
+    reference = None if hooks is None else hooks.retain.get(index)
+    return (hooks.retain, index) if reference is not None and reference() is tensor else None
+
+
 def retains(tensor: Any, edge: Any) -> bool:
     """Whether ``.grad`` of a tensor that came from this end of an edge is kept."""
-    holder, index = holder_of(edge)
-    reference = None if holder.hooks is None else holder.hooks.retain.get(index)
-    return reference is not None and reference() is tensor
+    return _retaining(tensor, edge) is not None
 
 
 def move_retained(tensor: Any, edge: Any) -> None:
     """``retain_grad`` follows a tensor that an in-place operation lets come from somewhere else; its hooks do not."""
-    if retains(tensor, tensor.node):
-        holder, index = holder_of(tensor.node)
-        del holder.hooks.retain[index]
+    found = _retaining(tensor, tensor.node)
+    if found is not None:
+        del found[0][found[1]]
         retain(tensor, edge)
+
+
+def leave(tensor: Any, before: Any, node: Any) -> None:
+    """Let a tensor that is reshaped in place come from another node: its hooks, later ones too, stay where they are."""
+    holder, index = holder_of(before)
+    hooks = holder.hooks
+    if hooks is not None and hooks.home is not None:
+        hooks, index = hooks.home
+    if hooks is not None and (index in hooks.tensor or index in hooks.retain):
+        node._hooks().home = hooks, index
 
 
 class RemovableHandle:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import scatter as kernels
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, storage_of, wrap
 from .axes import axis
 from .convert import to_dtype
 from .define import inplace, op
@@ -26,19 +26,22 @@ __all__ = [
 _REDUCTIONS = {"add": "sum", "multiply": "prod"}
 
 
-def _vector(name: str, input: np.ndarray, dim: int, index: Any, check: str = "index out of range in self") -> tuple:
-    """The axis and the checked positions, counted from the front, of an index_* operation."""
+def _vector(name: str, input: np.ndarray, dim: int, index: Any) -> tuple:
+    """The axis and the positions, in one line, of an index_* operation."""
     dim = axis(dim, input.ndim)
     index = np.asarray(index)
     if index.ndim > 1:
         raise IndexError(f"{name}(): Index is supposed to be a vector")
     if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
         raise RuntimeError(f"{name}(): Expected dtype int32 or int64 for index")
-    index = index.reshape(-1)
+    return dim, index.reshape(-1)
+
+
+def _check_range(input: np.ndarray, dim: int, index: np.ndarray, words: str) -> None:
+    """Refuse positions that the axis has not."""
     length = input.shape[dim] if input.ndim else 1
     if index.size and (index.min() < 0 or index.max() >= length):
-        raise IndexError(check)
-    return dim, index
+        raise IndexError(words)
 
 
 def _front(array: np.ndarray, dim: int) -> np.ndarray:
@@ -156,6 +159,7 @@ def index_select(input, dim, index):
             [4, 3]])
     """
     dim, index = _vector("index_select", input, dim, index)
+    _check_range(input, dim, index, "index out of range in self")
     if not input.ndim:
         return np.array(input)
     return input.take(index, dim)
@@ -194,8 +198,9 @@ def index_add(input, dim, index, source, *, alpha=1):
     >>> torch.zeros(3).index_add(0, torch.tensor([0, 0, 2]), torch.tensor([1.0, 2.0, 3.0]))
     tensor([3., 0., 3.])
     """
-    dim, index = _vector("index_add", input, dim, index, "index out of range in self")
+    dim, index = _vector("index_add", input, dim, index)
     _check_source("index_add_", input, dim, index, source)
+    _check_range(input, dim, index, "index out of range in self")
     wide = np.float32 if input.dtype.itemsize == 2 and input.dtype.kind in "fV" else None
     out = input.astype(wide or input.dtype)
     values = _times(_front(source, dim), _alpha(alpha, out.dtype))
@@ -221,8 +226,9 @@ def _times(value: Any, alpha: Any) -> Any:
 )
 def index_copy(input, dim, index, source):
     """The tensor with ``source`` at the positions ``index`` of an axis."""
-    dim, index = _vector("index_copy", input, dim, index, "index_copy_(): index out of range in self")
+    dim, index = _vector("index_copy", input, dim, index)
     _check_source("index_copy_", input, dim, index, source)
+    _check_range(input, dim, index, "index_copy_(): index out of range in self")
     out = input.copy()
     _front(out, dim)[index] = _front(source, dim)
     return out
@@ -250,6 +256,13 @@ def _index_fill(input, dim, index, value):
         )
     out = input.copy()
     length = input.shape[dim] if input.ndim else 1
+    if not input.size and length:
+        return out
+    if index.size and not length and not storage_of(input).size:
+        raise RuntimeError(
+            f"index {index.max()} is out of bounds for dimension {dim} with size 0: positions are out of bounds for "
+            "storage of size 0"
+        )
     if index.size and not (-length <= index.min() and index.max() < length):
         raise IndexError(f"index {index.max()} is out of bounds for dimension {dim} with size {length}")
     _front(out, dim)[index.reshape(-1)] = as_type(value, input.dtype)
@@ -297,6 +310,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
     if reduce not in ("prod", "mean", "amax", "amin"):
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
     dim, index = _vector("index_reduce", input, dim, index)
+    _check_range(input, dim, index, "index out of range in self")
     _check_source("index_reduce_", input, dim, index, source)
     out = input.copy()
     kernels.reduce_at(_front(out, dim), (index,), _front(source, dim), reduce, include_self)

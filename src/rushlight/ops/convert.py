@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,16 @@ import numpy as np
 from .. import devices, dtypes
 from ..autograd.modes import inferring
 from ..autograd.origin import detached
-from ..layouts import contiguous_format, dense_copy, layout, memory_format, preserve_format, strided
+from ..layouts import (
+    contiguous_format,
+    dense_copy,
+    dense_like,
+    is_repeated,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from ..tensor import Moved, Tensor, alias, flat, inference_cell, storage_of, strides_of
 from .define import op
 from .levels import Layered
@@ -44,6 +54,10 @@ def to_dtype(input, dtype, format=None):
             "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=5
         )
     converted = input.astype(dtype) if dtype.kind == "b" else as_type(input, dtype)
+    if converted is not input and is_repeated(input):
+        dense = dense_like(input, dtype)
+        dense[...] = converted
+        converted = dense
     if format is not None:
         return format.copy(converted)
     return dense_copy(converted) if converted is input else converted
@@ -102,7 +116,7 @@ def detach_(input: Tensor) -> Tensor:
         )
     detached(input, input)
     if input.node is not None and input.version is not inference_cell:
-        input.version[0] = Moved(input.version[0], input.array, None)
+        input.version[0] = Moved(input.version[0], input.array, weakref.ref(input))
     input.node, input.leaf = None, False
     return input
 

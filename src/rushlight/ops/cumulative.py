@@ -23,7 +23,7 @@ __all__ = [
 def _accumulated(ufunc: np.ufunc, x: np.ndarray, dim: int) -> np.ndarray:
     line = axis(dim, x.ndim)
     wide = x.astype(np.int64) if x.dtype.kind in "biu" else widened(x)
-    result = ufunc.accumulate(wide, line) if x.ndim else wide.copy()
+    result = ufunc.accumulate(wide, line, None, np.empty(wide.shape, wide.dtype)) if x.ndim else wide.copy()
     return result.astype(x.dtype) if is_half(x.dtype) else result
 
 

@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 
+from .. import dtypes
 from ..autograd.modes import recording
-from ..autograd.node import current_frame, explained, user_place, where
+from ..autograd.node import Nowhere, current_frame, explained, user_place, where
 from ..autograd.origin import CONSTANT, made, name_of, remember, tracked
 from ..tensor import Parameter, Tensor, View, edge_of, view_edge, wrap
 from .levels import open_levels, top_level
@@ -201,7 +202,11 @@ class Op:
         elif self.promote is None:
             result = self.compute(*arrays, **named_arrays)
         else:
-            result = self.evaluate(arrays, named_arrays)
+            try:
+                result = self.evaluate(arrays, named_arrays)
+            except RuntimeError:
+                self.check_recordable(args, kwargs)
+                raise
         edges: tuple | None = None
         values: Any = ()
         if self.places and mode:
@@ -217,6 +222,8 @@ class Op:
             if mode is not True:
                 mode.keep(self, out.node, values)
         else:
+            if edges is not None and self.name != "to_dtype":  # from whole numbers to which fill_ gave a history
+                raise RuntimeError(f"Autograd not support dtype: {dtypes.CASED[out.dtype]}")
             self._remember(out, edges, args, frame)
         return out
 
@@ -373,7 +380,10 @@ class Op:
             return frozenset(self.names).union(*self.needs.values())
         if not mask:
             return frozenset().union(*self.needs.values())
-        return frozenset().union(*(self.needs[n] for n, wanted in zip(self.differentiable, mask) if wanted))
+        if any(mask):
+            return frozenset().union(*(self.needs[n] for n, wanted in zip(self.differentiable, mask) if wanted))
+        needs = [name for names in self.needs.values() for name in names]  # as PyTorch, what several rules need anyway
+        return frozenset(name for name in needs if needs.count(name) > 1)
 
     def _step(self, name: str) -> tuple[str, int, int]:
         if self.outputs is None and name.startswith("result"):
@@ -396,6 +406,8 @@ class Op:
         the node, if it is another than `node`.
         """
         cls = cls or self.node
+        if Nowhere in map(type, edges) and len(self.differentiable) == len(cls.rules) > 1:
+            edges = tuple(None if type(edge) is Nowhere else edge for edge in edges)
         saved: dict[str, Any] = {}
         releases = self.fast  # whose nodes tell what was recorded the general way by its being a dict
         for name, source, place in self.plan(edges):
@@ -502,9 +514,9 @@ class Op:
             check_history(target, self.inplace_name, self.wanted(values))
             if target.array.dtype.kind in "fcV" or self.name != "copy":  # which alone PyTorch does not record then
                 edges = self.edges(values if level is None else level.recorded(values))
-        if not self.idempotent:
-            check_single(target.array)
         others = _tensors((*args[1:], *kwargs.values()))
+        if not self.idempotent and not (self.name == "copy" and others[0] is target):
+            check_single(target.array)
         if self.overlap == "same":
             check_apart(target, others)
         if level is None:
@@ -523,8 +535,8 @@ class Op:
             if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
                 original = copied(target)
             node = self.record(values, edges, (target,), frame, original, self.inplace_node)
-        elif mode and (level is None or level.records(target)) and not self.name.startswith("logical_"):
-            node = self._cut(target, others, frame)  # logical ones leave the history as it is, as in PyTorch
+        elif mode and (level is None or level.records(target)) and self._cuts():
+            node = self._cut(target, others, frame)
         if level is None:
             changes: Any = True
             if self.idempotent and 0 in target.array.strides:  # what is not written must not undo what is
@@ -552,6 +564,10 @@ class Op:
         for name in self.names[len(args) : self.required]:
             if name not in kwargs:
                 raise TypeError(f'{self.name}_() missing 1 required positional argument: "{name}"')
+
+    def _cuts(self) -> bool:
+        """Whether it has a node where it has no derivative: as in PyTorch, not where it leaves the history as it is."""
+        return not self.name.startswith("logical_") and self.name != "copy"
 
     def _cut(self, target: Tensor, others: list[Tensor], frame: Any) -> Any:
         """The node of an in-place operation without a derivative, if one is wanted."""

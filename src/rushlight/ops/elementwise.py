@@ -419,8 +419,9 @@ _ENDS = {"input": lambda g, weight: g * (1 - weight), "end": lambda g, weight: g
 @op("LerpBackward0", elementwise=True, **_ENDS)
 def _lerp_number(input, end, weight):
     _refuse_other_type("end", input, end)
-    _refuse_integers(input)
-    return _interpolate(input, end, input.dtype.type(weight))
+    result = _interpolate(input, end, input.dtype.type(weight))
+    _refuse_integers(input)  # after shapes that do not fit
+    return result
 
 
 @op("LerpBackward1", elementwise=True, **_ENDS, weight=lambda g, input, end: g * (end - input))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import lines, order
+from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .axes import axes, axis, moved, numpy_names
 from .batching_rules import leading
@@ -74,7 +75,7 @@ def _extreme(ufunc: Any, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> n
         require_real(name, x)
     if not x.size:
         require_elements(name, x, dim)
-    return ufunc.reduce(x, along(dim, x.ndim), None, None, keepdim)
+    return in_order(ufunc.reduce(x, along(dim, x.ndim), None, None, keepdim))
 
 
 def _extremes(ufunc: np.ufunc, name: str) -> tuple[Any, Any]:
@@ -170,7 +171,7 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
         require_elements(name, input, line)
         if not input.ndim:
             return input.copy(), np.zeros((), np.int64)
-        values = ufunc.reduce(input, line, None, None, keepdim)
+        values = in_order(ufunc.reduce(input, line, None, None, keepdim))
         return values, position(widened(input), line, keepdims=keepdim)
 
     along_axis.op.returns.__name__ = name

@@ -16,7 +16,7 @@ from ..autograd.node import current_frame, inside, next_number, user_place
 from ..autograd.origin import remember
 from ..tensor import Parameter, Tensor, inference_cell, new, view_edge, wrap
 from .define import OPERANDS, Op
-from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, positional, restore
+from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, needed, positional, restore
 from .promotion import broadcast_error, float32, float64
 from .sizes import KINDS, with_shapes
 from .writing import needs_record, unrecorded
@@ -153,10 +153,10 @@ def binary(
             if not self.saved:
                 return {}
             a, cell_a, version_a, b, cell_b, version_b = self.saved
-            if a is not None and cell_a[0] != version_a:
-                a = current(self, a, cell_a, version_a, self.edges[0])
             if b is not None and cell_b[0] != version_b:
-                b = current(self, b, cell_b, version_b, self.edges[1])
+                b = needed(self, "other", b, cell_b, version_b, self.edges[1])
+            if a is not None and cell_a[0] != version_a:
+                a = needed(self, "input", a, cell_a, version_a, self.edges[0])
             if recorded:
                 edge_a, edge_b = self.edges
                 a = None if a is None else restore(a, cell_a, edge_a)
@@ -170,10 +170,10 @@ def binary(
             edge_a, edge_b = self.edges
             if saved:
                 a, cell_a, version_a, b, cell_b, version_b = saved
-                if cell_a[0] != version_a:
-                    a = current(self, a, cell_a, version_a, self.edges[0])
                 if cell_b[0] != version_b:
-                    b = current(self, b, cell_b, version_b, self.edges[1])
+                    b = needed(self, "other", b, cell_b, version_b, edge_b)
+                if cell_a[0] != version_a:
+                    a = needed(self, "input", a, cell_a, version_a, edge_a)
                 if type(g) is not ndarray:  # a 0-dim gradient is a NumPy scalar, whose arithmetic is far cheaper
                     a = a if a is None else a[()]
                     b = b if b is None else b[()]

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.modes import open_levels, recording
+from ..autograd.modes import inferring, open_levels, recording
 from ..autograd.node import current_frame
 from ..kernels.scatter import add_at
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, inference_cell, wrap
 from .arrangement import Arrangement
 from .define import inplace, op
 from .filling import fill_
@@ -28,7 +28,7 @@ from .place import zeros_as
 from .promotion import as_type, fit, raw
 from .showing import shown
 from .views import alias, expand, unsqueeze, view_as_shape
-from .writing import bump, check_apart, check_history, check_single, check_writable
+from .writing import bump, check_apart, check_counted, check_history, check_single, check_views
 
 __all__ = ["index_put"]
 
@@ -375,10 +375,14 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         return None
     items = index if type(index) is tuple else _as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
-        return _recorded_setitem(self, items, value)
+        try:
+            return _recorded_setitem(self, items, value)
+        except IndexError:
+            check_views((self,))
+            raise
     if value.version is self.version or (open_levels.get() and top_level((self, items, value)) is not None):
         return _recorded_setitem(self, items, value)
-    check_writable(self, "index_put_", False, idempotent=True)
+    check_history(self, "index_put_")
     basic, positions = _separate(self.array.shape, items)
     typed = positions is not None and given and not _is_fill(items, value) and self.array.dtype != value.array.dtype
     _check_steps(basic)
@@ -389,6 +393,9 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if typed:
         write(np.array(part), positions, value.array)  # a shape that does not fit comes first
         _check_same_type(self, value)
+    if self.version is inference_cell and not inferring.get():
+        write(np.array(part), positions, value.array)  # here too
+        check_counted(self, "index_put_")
     write(part, positions, value.array)
     bump(self, "setitem", current_frame(1))
     return None
@@ -473,6 +480,7 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
     if positions is not None:
         if _is_fill(items, value):
             value = as_same_type(value, part)
+        check_history(part, "index_put_", value.requires_grad)
         if part.array.dtype != value.array.dtype:
             write(np.array(part.array), raw(positions), value.array)  # a shape that does not fit comes first
         _check_same_type(part, value)

@@ -150,8 +150,12 @@ def unusable(place: Any) -> str | None:
     end = place
     while isinstance(end, ShowingBackward):
         (end,) = end.edges
-    source, index = (end.edges[0], end.index) if type(end) is Slot else (end, 0)
-    made = source.shows if isinstance(source, Node) else View.DEFAULT
+    source = end.edges[0] if type(end) is Slot else end
+    index = end.index if type(place) is Slot else 0
+    if isinstance(source, Node):
+        made = source.shows
+    else:  # a leaf, which may be a view that was made under ``no_grad``
+        made = View.DEFAULT if source is None or source._view is None else source._view.made
     if made == View.DEFAULT:
         return None
     node = None if type(place) is Nowhere else source if place is end else place

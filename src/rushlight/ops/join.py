@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .axes import axis, moved
 from .convert import to_dtype
@@ -84,7 +85,7 @@ def _cat(tensors, dim, types):
     first = types[0]
     if all(dtype is first for dtype in types):
         try:
-            return np.concatenate(tensors, dim)
+            return in_order(np.concatenate(tensors, dim))
         except ValueError:  # the error is found below, and that the empty vector joins with everything
             pass
     arrays = [array for array in tensors if array.shape != (0,)] or list(tensors[:1])
@@ -105,7 +106,7 @@ def _cat(tensors, dim, types):
                     f"tensor number {position} in the list."
                 )
     _, target = _common(list(tensors))
-    return np.concatenate([as_type(array, target) for array in arrays], dim)
+    return in_order(np.concatenate([as_type(array, target) for array in arrays], dim))
 
 
 def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -163,7 +164,7 @@ def _stack(tensors, dim, types):
             )
     dim = axis(dim, len(shape) + 1)
     widen = (slice(None),) * dim + (None,)
-    return np.concatenate([array[widen] for array in _common(list(tensors))[0]], dim)
+    return in_order(np.concatenate([array[widen] for array in _common(list(tensors))[0]], dim))
 
 
 def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:

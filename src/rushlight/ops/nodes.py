@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import recording
-from ..autograd.node import Node, Slot, explained, last_change, made_by, make_slot, next_number, user_place
+from ..autograd.node import Node, Nowhere, Slot, explained, last_change, made_by, make_slot, next_number, user_place
 from ..tensor import Moved, Tensor, new, wrap
 from .levels import Layered, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
@@ -325,11 +325,18 @@ def computed_wide(cls: type[Backward]) -> type[Backward]:
 def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> Any:
     """A saved array whose version is another than when it was saved: what ``.data =`` has made of it, or an error."""
     now = cell[0]
-    if type(now) is Moved and int(now) == int(then):
-        return array if type(place) is int else now.follow(array)
     if type(now) is Moved and type(place) is not int:
-        now.follow(array)  # an error if it was detached in place
+        linked = isinstance(place, Node) and type(place) is not Nowhere and isinstance(node, Backward)
+        array = now.follow(array, linked)  # a custom Function may find a tensor that has been detached in place
+    if type(now) is Moved and int(now) == int(then):
+        return array
     raise changed(node, array, cell, int(then), place)
+
+
+def needed(node: Backward, name: str, array: Any, cell: Any, then: int, edge: Any) -> Any:
+    """`current` for an operand, where it counts: not if only a gradient that would go nowhere is computed from it."""
+    users = [end for end, rule in zip(node.edges, node.rules) if name in rule.needs]
+    return array if len(users) == 1 and type(users[0]) is Nowhere else current(node, array, cell, then, edge)
 
 
 OUT_OF_PLACE = "use the out-of-place form of the operation that changed it, or change a .clone()."

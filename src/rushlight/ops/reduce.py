@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import factors
+from ..layouts import in_order
 from ..tensor import Tensor
 from .axes import axes, axis, numpy_names
 from .convert import to_dtype
@@ -92,7 +93,8 @@ def added(x: np.ndarray, axis: Any, keepdims: bool = False) -> np.ndarray:
     """Sums, of integers as int64 and of half precision in float32."""
     dtype = x.dtype
     if dtype is float32 or dtype is float64:
-        return add.reduce(x, axis, None, None, keepdims)
+        total = add.reduce(x, axis, None, None, keepdims)
+        return in_order(total) if x.ndim > 2 else total
     if dtype.kind in "biu":
         return add.reduce(x, axis, int64, None, keepdims)
     total = add.reduce(widened(x), axis, None, None, keepdims)
@@ -232,7 +234,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 
 def _mean_of(x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
     total = add.reduce(widened(x), along(dim, x.ndim), None, None, keepdim)
-    mean = np.true_divide(total, x.size if dim is None else counted(x.shape, dim), dtype=total.dtype)
+    mean = np.true_divide(total, x.size if dim is None else counted(x.shape, dim), dtype=total.dtype, order="C")
     return mean if mean.dtype is x.dtype else mean.astype(x.dtype)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..autograd.hooks import leave
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
 from ..tensor import Tensor, edge_of
@@ -36,7 +37,8 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         if edge is not None and recording.get():
             node = make_node(cls, (edge,), (), current_frame(1))
             node.fit = before.shape, parameters
-            self.node = node  # ``retain_grad`` does not go with it, as in PyTorch
+            leave(self, edge, node)
+            self.node = node
             if view is not None:
                 view.seen = self._version
         if view is not None and view.replay is not None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..layouts import dense_like, in_order
 from ..tensor import Tensor, wrap
 from .along import index_select
 from .axes import axis, moved
@@ -49,7 +50,9 @@ def _distinct(dims: Any, ndim: int) -> tuple[int, ...]:
 )
 def _flip(input, dims):
     dims = _distinct(dims, input.ndim)
-    return np.array(np.flip(input, dims)) if input.ndim else input.copy()
+    out = dense_like(input)
+    out[...] = np.flip(input, dims) if input.ndim else input
+    return out
 
 
 def flip(input: Tensor, *dims: Any, **named: Any) -> Tensor:
@@ -89,7 +92,7 @@ def _roll_batch(batch: Any, input: Any, shifts: tuple, dims: tuple) -> Any:
 
 @op("RollBackward0", input=lambda g, shifts, dims: roll(g, tuple(-s for s in shifts), dims), batch=_roll_batch)
 def _roll(input, shifts, dims):
-    return np.roll(input, shifts, dims or None) if input.ndim and input.size else input.copy()
+    return in_order(np.roll(input, shifts, dims or None)) if input.ndim and input.size else input.copy()
 
 
 def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:

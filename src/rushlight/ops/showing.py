@@ -18,7 +18,7 @@ from ..autograd.origin import remember
 from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
 from .levels import is_open
 from .sizes import KINDS, with_shapes
-from .writing import check_views, compose
+from .writing import check_views, compose, inherited
 
 ndarray = np.ndarray
 
@@ -133,7 +133,7 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
         edge: Any = of if of.leaf else of.node
     else:
         replay = None if seen.replay is None else compose(of, array, None)
-        out._view = View(seen.base, replay, made or seen.made, number)
+        out._view = View(seen.base, replay, inherited(made, seen.made) if made else seen.made, number)
         edge = view_edge(of) if recorded else None
     if recorded and edge is not None:
         frame = current_frame(depth)

@@ -32,7 +32,7 @@ def _shifted(x: np.ndarray, dim: int, name: str) -> np.ndarray:
     wide = widened(x)
     if not -x.ndim <= dim < x.ndim:
         axis(dim, x.ndim)
-    return wide - maximum.reduce(wide, dim, None, None, True) if x.size else wide.copy()
+    return np.subtract(wide, maximum.reduce(wide, dim, None, None, True), order="C") if x.size else wide.copy()
 
 
 def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:

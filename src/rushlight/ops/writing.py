@@ -13,7 +13,7 @@ from ..autograd.hooks import move_retained
 from ..autograd.modes import inferring, recording
 from ..autograd.node import changed_at, current_frame, explained, here, inside, user_place
 from ..autograd.origin import made
-from ..tensor import Parameter, Tensor, View, address, edge_of, inference_cell, strides_of
+from ..tensor import Parameter, Tensor, View, address, edge_of, inference_cell
 
 ndarray = np.ndarray
 
@@ -27,9 +27,14 @@ def show(out: Tensor, of: Tensor, made: int = View.DEFAULT, replay: Callable | N
     if not recording.get():
         made = View.INFERENCE if inferring.get() else View.NO_GRAD
     if of._view is not None:
-        made = made or of._view.made
+        made = inherited(made, of._view.made)
         replay = compose(of, out.array, replay)
     out._view = View(base, replay, made, out.version[0])
+
+
+def inherited(made: int, before: int) -> int:
+    """Of what kind a view of a view is: one made in inference mode has only views of its own kind."""
+    return before if made == View.DEFAULT or before == View.INFERENCE else made
 
 
 def compose(of: Tensor, array: ndarray, again: Callable | None) -> Callable | None:
@@ -172,8 +177,14 @@ def check_separate(target: Tensor, operands: Iterable[Tensor]) -> None:
 
 
 def _place(array: ndarray) -> tuple:
-    """Where the elements lie."""
-    return address(array), array.size, strides_of(array)
+    """Where the elements lie; the strides of axes of length 1 count too, as in PyTorch, a new axis being the next one's
+    length apart."""
+    strides: list[int] = []
+    step = array.itemsize
+    for length, stride in zip(reversed(array.shape), reversed(array.strides)):
+        strides.append(step if length == 1 and stride == 0 else stride)
+        step = strides[-1] * max(length, 1)
+    return address(array), array.size, strides
 
 
 def _is_dense(array: ndarray) -> bool:
