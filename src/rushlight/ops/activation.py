@@ -20,7 +20,7 @@ from .define import inplace, op
 from .drawing import sampled
 from .elementwise import abs, plain_div
 from .fast import parametric, unary
-from .forms import before
+from .forms import before, flat
 from .linalg import into
 from .nodes import parameters_of
 from .parts import narrow
@@ -450,6 +450,8 @@ def with_inplace(operation: Callable) -> Callable:
 
     return call
 
+
+flat(relu, leaky_relu, hardtanh, hardsigmoid, hardshrink, softshrink, threshold, _prelu, _scaled_by)
 
 relu_, selu_, celu_, threshold_, rrelu_ = (inplace(f) for f in (relu, selu, celu, threshold, rrelu))
 elu_, leaky_relu_, hardtanh_ = (inplace(f) for f in (elu, leaky_relu, hardtanh))

@@ -152,6 +152,13 @@ class Op:
             return self.node
         return type(self.node.__name__.replace("0", "1"), (self.node,), {"__slots__": ()})
 
+    def flat(self) -> None:
+        """Have second derivatives be zero rather than missing, see `forms.flat`."""
+        if "node" in vars(self):
+            self.node.flat = True
+        else:
+            self._node[2]["flat"] = True
+
     @functools.cached_property
     def node(self) -> Any:
         """The class of the nodes, made at the first: many operations of a program are never recorded."""

@@ -48,6 +48,15 @@ def before(operation: Any, check: Any) -> Any:
     return operation
 
 
+def flat(*operations: Any) -> None:
+    """Say of operations that their derivative depends on their inputs in steps only: a second derivative is zero.
+
+    Of others without a second derivative there is none to ask for; PyTorch makes that difference, operation by operation.
+    """
+    for operation in operations:
+        operation.op.flat()
+
+
 def promoted_by(operation: Any, compute: Any) -> Any:
     """Give an operation another function for operands off the fast path: integers, and what had to be converted."""
     operation.op.compute = compute

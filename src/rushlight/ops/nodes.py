@@ -12,7 +12,7 @@ from .. import dtypes
 from ..autograd.modes import recording
 from ..autograd.node import Node, Nowhere, Slot, explained, last_change, made_by, make_slot, next_number, user_place
 from ..tensor import Moved, Tensor, new, wrap
-from .levels import Layered, recorded
+from .levels import Layered, bare, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
 
 ndarray = np.ndarray
@@ -189,6 +189,7 @@ class Backward(Node):
     __slots__ = ()
     rules: tuple[Rule, ...] = ()
     joint = False  # one rule gives the gradients of all inputs
+    flat = False  # its derivative depends on its inputs in steps only: a second one is zero, and not missing
     composite: Callable | None = None
     arguments: tuple[str, ...] = ()  # those that are differentiable, and all, where there is a composite
     parameters: tuple[str, ...] = ()
@@ -217,8 +218,10 @@ class Backward(Node):
 
     def run_recorded(self, g: Any) -> tuple:
         if self.composite is not None:
-            return through_composite(self, g)
-        return self.apply(g, self.kept(True))
+            parts = through_composite(self, g)
+        else:
+            parts = self.apply(g, self.kept(True))
+        return hung(parts, self) if self.flat and recording.get() else parts
 
     def run_undefined(self, recorded: bool) -> tuple:
         if isinstance(self.saved, dict) or type(self).kept is not Backward.kept:
@@ -246,6 +249,31 @@ class Backward(Node):
         for edge, rule in zip(self.edges, self.rules):
             parts.append(None if edge is None else rule.function(*[kept[name] for name in rule.names]))
         return tuple(parts)
+
+
+class Flat(Node):
+    """Where a gradient depends on the inputs of an operation, with a derivative of zero; ``fit`` has their metas."""
+
+    __slots__ = ()
+
+    def run(self, g: Any) -> tuple:
+        return tuple(None if meta is None else np.zeros(*meta) for meta in self.fit)
+
+    def run_recorded(self, g: Any) -> tuple:
+        return tuple(None if part is None else wrap(part) for part in self.run(g))
+
+
+def hung(parts: tuple, node: Node) -> tuple:
+    """Gradients that depend on the inputs in steps only, in the graph all the same: their derivative is zero."""
+    metas = [None if part is None else (part.array.shape, part.array.dtype) for part in parts]
+    hung_parts = []
+    for part in parts:
+        if part is not None and not part.requires_grad:
+            part = bare(part)
+            part.node = make_node(Flat, node.edges, (), None)
+            part.node.fit, part.node.code, part.node.instruction = metas, node.code, node.instruction
+        hung_parts.append(part)
+    return tuple(hung_parts)
 
 
 class Cut(Backward):
