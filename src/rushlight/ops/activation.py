@@ -451,7 +451,7 @@ def with_inplace(operation: Callable) -> Callable:
     return call
 
 
-flat(relu, leaky_relu, hardtanh, hardsigmoid, hardshrink, softshrink, threshold, _prelu, _scaled_by)
+flat(relu, leaky_relu, hardtanh, hardshrink, softshrink, threshold, _prelu, _scaled_by, _mean_rrelu)
 
 relu_, selu_, celu_, threshold_, rrelu_ = (inplace(f) for f in (relu, selu, celu, threshold, rrelu))
 elu_, leaky_relu_, hardtanh_ = (inplace(f) for f in (elu, leaky_relu, hardtanh))

@@ -104,6 +104,7 @@ def _weighed(batch, input, other, by, kernel):
 
 @op(
     "ConvolutionBackward0",
+    flat=True,
     input=lambda g, weight, by, input_shape: _spread(g, conj(weight), None, by, input_shape[2:]),
     weight=lambda g, input, by, weight_shape: _weigh(conj(input), g, by, weight_shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
@@ -116,6 +117,7 @@ def _correlate(input, weight, bias, by, size=None):
 
 @op(
     "ConvolutionBackward0",
+    flat=True,
     input=lambda g, weight, by, input_shape: _correlate(g, conj(weight), None, by, input_shape[2:]),
     weight=lambda g, input, by, weight_shape: _weigh(g, conj(input), by, weight_shape[2:]),
     bias=lambda g: _over_all_but_channels(g),

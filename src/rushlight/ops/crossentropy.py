@@ -123,6 +123,7 @@ def _log_likelihood(name: str) -> Any:
 
     @op(
         f"{name}Backward0",
+        flat=True,
         input=lambda g, target, weight, reduction, ignore_index, input_shape: place(
             g, target, weight, reduction, ignore_index, input_shape
         ),

@@ -51,6 +51,7 @@ def _back(g, log_probs, extended, input_lengths, target_lengths, zero_infinity, 
 
 @op(
     "CtcLossBackward0",
+    flat=True,
     log_probs=lambda g, log_probs, extended, input_lengths, target_lengths, zero_infinity, alpha, likelihoods: _back(
         g, log_probs, extended, input_lengths, target_lengths, zero_infinity, alpha, likelihoods
     ),

@@ -87,6 +87,7 @@ class Op:
         random: it draws random numbers: vmap decides about it also where no operand differs along the batch.
         linear: in all its floating-point arguments together, so that forward mode treats tangents as it treats them.
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
+        flat: gradients that depend on the inputs in steps only have a second derivative all the same, of zero.
         overlap: where an operand may lie that is in the memory of a target: in the very same place ("same"), anywhere,
             or nowhere.
     """
@@ -111,6 +112,7 @@ class Op:
         real_rules: bool = False,
         overlap: str = "same",
         random: bool = False,
+        flat: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name, self.apart, self.batch, self.overlap = compute.__name__.strip("_"), apart, batch, overlap
@@ -137,7 +139,7 @@ class Op:
         if rules:
             base = MultiBackward if self.several else ElementwiseBackward if self.fits else Backward
             joint = len(rules) == 1 and ("," in next(iter(rules)) or sequence in rules)
-            attributes = {"rules": tuple(rules.values()), "joint": joint, "__slots__": ()}
+            attributes = {"rules": tuple(rules.values()), "joint": joint, "flat": flat, "__slots__": ()}
             if view and self.several:
                 attributes["shows"] = View.MULTI_OUTPUT
             if composite is not None:
@@ -694,8 +696,8 @@ RENUMBERED = frozenset(("acosh", "asinh", "atanh", "conj_physical", "polygamma")
 """The operations whose in-place form has a node of its own in PyTorch."""
 
 OPTIONS = frozenset(
-    ("apart", "batch", "composite", "elementwise", "idempotent", "linear", "nondifferentiable", "outputs", "overlap")
-    + ("promote", "random", "real_rules", "sequence", "view")
+    ("apart", "batch", "composite", "elementwise", "flat", "idempotent", "linear", "nondifferentiable", "outputs")
+    + ("overlap", "promote", "random", "real_rules", "sequence", "view")
 )
 
 

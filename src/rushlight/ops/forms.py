@@ -51,7 +51,7 @@ def before(operation: Any, check: Any) -> Any:
 def flat(*operations: Any) -> None:
     """Say of operations that their derivative depends on their inputs in steps only: a second derivative is zero.
 
-    Of others without a second derivative there is none to ask for; PyTorch makes that difference, operation by operation.
+    Others without a second derivative have none to ask for: PyTorch makes that difference, operation by operation.
     """
     for operation in operations:
         operation.op.flat()

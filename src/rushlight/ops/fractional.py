@@ -18,6 +18,7 @@ __all__: list[str] = []
 def _picking(rank: int) -> Any:
     @op(
         f"FractionalMaxPool{rank}DBackward0",
+        flat=True,
         input=lambda g, indices, input_shape: _scatter(g, indices, tuple(input_shape[-rank:]), False),
         outputs=("out", "indices"),
         nondifferentiable=("indices",),

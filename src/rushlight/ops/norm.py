@@ -72,6 +72,7 @@ def _norm(name: str) -> Any:
 
     @op(
         name,
+        flat=name != "NativeGroupNormBackward0",
         **{"input, weight, bias": _norm_back},
         outputs=("result", "normalized", "mean", "variance", "scale"),
         nondifferentiable=("normalized", "mean", "variance", "scale"),
@@ -252,6 +253,7 @@ def _with_statistics_of_all(batch, input, mean, variance, weight, bias, affine, 
 
 @op(
     "NativeBatchNormBackward0",
+    flat=True,
     **{"input, mean, variance, weight, bias": _statistics_back},
     batch=_with_statistics_of_all,
 )

@@ -91,7 +91,12 @@ def _sum_padded(g: Any, shape: tuple, pad: tuple, mode: str) -> Any:
 
 
 def _border(name: str, mode: str) -> Callable:
-    @op(name, batch="leading", input=lambda g, input_shape, pad: _sum_padded(g, input_shape, pad, mode))
+    @op(
+        name,
+        flat=mode != "circular",
+        batch="leading",
+        input=lambda g, input_shape, pad: _sum_padded(g, input_shape, pad, mode),
+    )
     def padded(input, pad):
         return _pad_by_positions(input, pad, mode)
 

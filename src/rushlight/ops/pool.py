@@ -44,6 +44,7 @@ def maximal(name: str, compute: Any) -> Any:
 
     @op(
         name,
+        flat=True,
         input=lambda g, indices, by, input_shape: _scatter(
             g, indices, tuple(input_shape[len(input_shape) - _rank(by) :]), isinstance(by, Windows) and by.apart()
         ),
@@ -70,6 +71,7 @@ _largest_of_parts = {rank: maximal(_named("AdaptiveMaxPool", rank), kernels.larg
 def _averages(name: str) -> Any:
     @op(
         name,
+        flat=True,
         input=lambda g, by, divisor, input_shape: back(g, by, divisor, tuple(input_shape[-len(by.out) :])),
         batch="leading",
     )
@@ -105,7 +107,7 @@ def separable(name: str) -> Any:
     def forth(g, matrices):
         return apply(g, tuple(None if m is None else m.T for m in matrices))
 
-    @op(name, input=back, batch="leading")
+    @op(name, flat="Pool" in name or name.startswith("Squeeze"), input=back, batch="leading")
     def apply(input, matrices):
         if input.dtype.kind == "u":
             return kernels.bytes_along_axes(input, matrices)
