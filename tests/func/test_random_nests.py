@@ -61,6 +61,8 @@ STEPS: dict[str, Callable[[ModuleType, Any], Any]] = {
     "minimum": lambda t, x: t.minimum(x, x.cos()),
     "split": lambda t, x: sum(part.sum() for part in x.split(1)),
     "add_": lambda t, x: x.clone().add_(x.sin()),
+    "turned_mul_": lambda t, x: x.transpose(0, -1).clone().mul_(x.transpose(0, -1)),
+    "turned_row": lambda t, x: changed(x.transpose(0, -1), lambda y: y[0].sin_()),
     "mul_row": lambda t, x: changed(x, lambda y: y[0].mul_(2)),
     "set_row": lambda t, x: changed(x, lambda y: y.__setitem__(0, y[-1] * 2)),
     "zero_row": lambda t, x: changed(x, lambda y: y[:1].zero_()),
@@ -91,6 +93,7 @@ NESTS: dict[str, Callable[[Any, Callable, Callable, Any], Any]] = {
     "jacfwd": lambda F, f, s, x: F.jacfwd(f)(x),
     "hessian": lambda F, f, s, x: F.hessian(s)(x),
     "vmap hessian": lambda F, f, s, x: F.vmap(F.hessian(s))(x),
+    "jacfwd jacfwd": lambda F, f, s, x: F.jacfwd(F.jacfwd(s))(x),
     "jacrev jacfwd": lambda F, f, s, x: F.jacrev(F.jacfwd(s))(x),
     "jvp grad": lambda F, f, s, x: F.jvp(F.grad(s), (x,), (x.cos(),)),
     "grad jvp": lambda F, f, s, x: F.grad(lambda y: F.jvp(f, (y,), (y.cos(),))[1].sum())(x),
@@ -119,7 +122,7 @@ def outcome(library: ModuleType, nest: str, steps: list[str], data: np.ndarray) 
         found = NESTS[nest](library.func, function, lambda y: function(y).sum(), x)
     except Exception as error:
         return error
-    return [part.detach().numpy() for part in (found if isinstance(found, tuple) else (found,))]
+    return [part.detach().numpy(force=True) for part in (found if isinstance(found, tuple) else (found,))]
 
 
 def mismatch(seed: int) -> str | None:

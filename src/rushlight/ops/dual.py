@@ -21,7 +21,7 @@ from .filling import fill
 from .inplace import copy_
 from .levels import Layered, Level, bare, below, fresh, is_open, mapped, recorded, spans, zeros_like
 from .promotion import is_half, raw
-from .strided import Geometry, as_strided, strided_from
+from .strided import Geometry, laid_out, strided_from
 from .views import expand
 
 
@@ -87,7 +87,7 @@ class ForwardLevel(Level):
         tangent: Any = self.tangent(tensor)
         primal = self.primal(tensor)
         if Geometry.of(primal.array) != Geometry.of(tangent.array):
-            tensor.tangent = tangent = laid_out(tangent, primal)
+            tensor.tangent = tangent = laid_out_as(tangent, primal)
         return tangent
 
     def interpret(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> Any:
@@ -220,7 +220,7 @@ class ForwardLevel(Level):
         if holder.tangent is None or not spans(like) <= spans(holder.tangent):
             room = zeros_of(like, holder)
             room = room if holder.tangent is None else room + holder.tangent
-            holder.tangent = room if holder.array.flags.c_contiguous else laid_out(room, holder)
+            holder.tangent = room if holder.array.flags.c_contiguous else laid_out_as(room, holder)
         if view is not None:
             show = view.replay or strided_from(holder.array, target.array)
             target.tangent = show(holder.tangent)
@@ -248,14 +248,10 @@ def zeros_of(like: Tensor, shaped: Tensor) -> Tensor:
     return zero if type(like) is Tensor else zero + to_dtype(fill(like.sum(), 0), zero.array.dtype)
 
 
-def laid_out(tangent: Tensor, primal: Tensor) -> Tensor:
-    """A copy of a tangent that lies in its storage as its primal does in its own."""
+def laid_out_as(tangent: Tensor, primal: Tensor) -> Tensor:
+    """A copy of a tangent that lies in its storage as its primal does in its own, between zeros."""
     like = primal.array
-    storage = wrap(np.zeros(storage_of(like).nbytes // like.itemsize, tangent.array.dtype))
-    if type(tangent) is not Tensor:
-        storage = zeros_of(tangent, storage)
-    copied = as_strided(storage, *Geometry.of(like))
-    return copy_(copied, tangent)
+    return laid_out(tangent, Geometry.of(like), storage_of(like).nbytes // like.itemsize)
 
 
 def fitting(tangent: Tensor, out: Tensor) -> Tensor:

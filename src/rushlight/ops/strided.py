@@ -122,14 +122,16 @@ def as_strided_within(input, target, seen):
     return target.of_flat(storage)
 
 
-def _laid_out_batch(batch: Any, input: Any, target: Geometry) -> Any:
-    return laid_out(batch.front(input), target.repeated(batch.size, target.extent()))
+def _laid_out_batch(batch: Any, input: Any, target: Geometry, storage: int = 0) -> Any:
+    step = max(target.extent(), storage)
+    return laid_out(batch.front(input), target.repeated(batch.size, step), step * batch.size if storage else 0)
 
 
 @op("CloneBackward0", input=lambda g: g, batch=_laid_out_batch)
-def laid_out(input, target):
-    """A copy whose elements lie in memory of their own as a geometry says."""
-    out = target.of_flat(np.empty(target.extent(), input.dtype))
+def laid_out(input, target, storage=0):
+    """A copy whose elements lie in memory of its own as a geometry says, within ``storage`` zeros if it is given."""
+    memory = np.zeros(storage, input.dtype) if storage else np.empty(target.extent(), input.dtype)
+    out = target.of_flat(memory)
     out[...] = input
     return out
 
