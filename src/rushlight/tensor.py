@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +14,8 @@ from .autograd.metadata import note
 from .autograd.modes import inferring
 from .autograd.node import Node, Nowhere, Slot, explained, here
 from .autograd.origin import FROZEN, born, detached, made, story
+from .autograd.versions import Moved, inference_cell
+from .kernels.layout import address, storage_of, strides_of
 from .printing import tensor_repr
 from .size import Size
 
@@ -26,70 +27,6 @@ NOT_A_LEAF = (
     "only."
 )
 KEEP_GRAD = "Call .retain_grad() on it before backward(), or look at the leaf that it was computed from."
-
-
-class InferenceCell(list):
-    """The version cell of tensors made in inference mode: they count no versions, so nothing may rely on theirs."""
-
-    __slots__ = ()
-
-    def __getitem__(self, index: Any) -> Any:
-        raise RuntimeError(
-            explained(
-                "Inference tensors cannot be saved for backward. Please do not use Tensors created in inference mode "
-                "in computation tracked by autograd. To work around this, you can make a clone to get a normal tensor "
-                "and use it in autograd, or use `torch.no_grad()` instead of `torch.inference_mode()`.",
-                f"It was to be saved at {here()}",
-            )
-        )
-
-
-inference_cell = InferenceCell()
-
-
-class Moved(int):
-    """The version of a tensor whose ``.data`` was replaced, or that was detached in place.
-
-    It is unlike every other version, also of the same number, so that backward looks twice at what was saved before: an
-    operation that saved the tensor as an input sees the new data, as in PyTorch.
-    """
-
-    moves: dict[int, tuple[weakref.ref, ndarray | weakref.ref]]  # from what was replaced, as long as somebody keeps it
-
-    def __new__(cls, version: int, old: ndarray, new: ndarray | weakref.ref) -> Moved:  # the tensor, if detached
-        moved = super().__new__(cls, version)
-        before = version.moves if type(version) is Moved else {}
-        moved.moves = {key: move for key, move in before.items() if move[0]() is not None}
-        moved.moves[id(old)] = weakref.ref(old), new
-        return moved
-
-    def __add__(self, changes: int) -> Moved:
-        later = int.__new__(Moved, int(self) + changes)
-        later.moves = self.moves
-        return later
-
-    def follow(self, array: ndarray, linked: bool) -> ndarray:
-        """What a saved array has become; ``linked``: its tensor had a history, which must not have been cut off."""
-        while (move := self.moves.get(id(array))) is not None and move[0]() is array:
-            if isinstance(move[1], ndarray):
-                array = move[1]
-                continue
-            tensor = move[1]()
-            if linked and (tensor is None or tensor.node is None):  # an in-place operation may have made another one
-                raise RuntimeError(
-                    "Trying to use a saved tensor that has been detached in-place, i.e. with .detach_(). This is not "
-                    "supported, please use out-of-place `.detach()` instead"
-                )
-            break
-        return array
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __ne__(self, other: object) -> bool:
-        return self is not other
-
-    __hash__ = int.__hash__
 
 
 class View:
@@ -674,40 +611,6 @@ def _rebuild(cls: type, array: ndarray, requires_grad: bool, state: dict) -> Any
     if state:
         tensor.__dict__.update(state)
     return tensor
-
-
-def address(array: ndarray) -> int:
-    """Where the first element of an array lies."""
-    return array.__array_interface__["data"][0]
-
-
-def storage_of(array: ndarray) -> ndarray:
-    """The array that owns the memory."""
-    base = array.base
-    while base is not None:
-        if isinstance(base, ndarray):
-            array = base
-        base = getattr(base, "base", None)  # as_strided puts an object of its own in between
-    return array
-
-
-def flat(storage: ndarray) -> ndarray:
-    """The memory of an array that owns it, which is dense in some order of its axes, along one axis."""
-    if not storage.flags.c_contiguous:
-        storage = storage.transpose(sorted(range(storage.ndim), key=lambda dim: -storage.strides[dim]))
-    return storage.reshape(-1)
-
-
-def strides_of(array: ndarray) -> tuple[int, ...]:
-    """The strides in elements, with PyTorch's values for axes of length 0 and 1."""
-    size = array.itemsize
-    if array.flags.c_contiguous:
-        strides, step = [], 1
-        for length in reversed(array.shape):
-            strides.append(step)
-            step *= max(length, 1)
-        return tuple(reversed(strides))
-    return tuple(stride // size for stride in array.strides)
 
 
 def edge_of(tensor: Tensor) -> Any:

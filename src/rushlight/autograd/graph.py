@@ -12,13 +12,14 @@ from weakref import WeakKeyDictionary, ref
 from . import engine
 from .edges import GradientEdge, Node, get_gradient_edge
 from .hooks import RemovableHandle, holder_of
-from .node import changed_at, current_frame, user_place
+from .node import current_frame, user_place
 from .saved_tensors import (
     allow_mutation_on_saved_tensors,
     disable_saved_tensors_hooks,
     save_on_cpu,
     saved_tensors_hooks,
 )
+from .versions import changed_at, inference_cell
 
 __all__ = [
     "GradientEdge",
@@ -48,7 +49,7 @@ def increment_version(tensor: Any) -> None:
     >>> x._version
     1
     """
-    from ..tensor import Tensor, inference_cell
+    from ..tensor import Tensor
 
     given = (tensor,) if isinstance(tensor, Tensor) else tuple(tensor) if isinstance(tensor, Iterable) else (None,)
     if not all(isinstance(one, Tensor) for one in given):

@@ -224,20 +224,6 @@ def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
     return None, 0
 
 
-def changed_at(cell: list, name: str, code: CodeType | None, instruction: int) -> None:
-    """Let a version cell, which begins with the count, remember the last change: the operation and the user's place."""
-    if len(cell) == 1:
-        cell.append((name, code, instruction))
-    else:
-        cell[1] = name, code, instruction
-
-
-def last_change(cell: list) -> str:
-    """The operation that changed last what a version cell counts the changes of, and its line."""
-    name, code, instruction = cell[1] if len(cell) > 1 else ("an unknown operation", None, 0)
-    return f"{name} at {where(code, instruction)}"
-
-
 def where(code: CodeType | None, instruction: int) -> str:
     """A place as ``file:line: the source line``; an instruction of -1 stands for the head of the function."""
     if code is None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import scatter as kernels
-from ..tensor import Tensor, storage_of, wrap
+from ..kernels.layout import storage_of
+from ..tensor import Tensor, wrap
 from .axes import axis
 from .convert import to_dtype
 from .define import inplace, op

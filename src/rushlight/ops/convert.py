@@ -11,6 +11,8 @@ import numpy as np
 from .. import devices, dtypes
 from ..autograd.modes import inferring
 from ..autograd.origin import detached
+from ..autograd.versions import Moved, inference_cell
+from ..kernels.layout import flat, storage_of, strides_of
 from ..layouts import (
     contiguous_format,
     dense_copy,
@@ -21,7 +23,7 @@ from ..layouts import (
     preserve_format,
     strided,
 )
-from ..tensor import Moved, Tensor, alias, flat, inference_cell, storage_of, strides_of
+from ..tensor import Tensor, alias
 from .define import op
 from .levels import Layered
 from .promotion import as_type, raw

@@ -15,7 +15,8 @@ import numpy as np
 from ..autograd.gradients import grad
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import Bundle, Slot
-from ..tensor import Tensor, new, storage_of, wrap
+from ..kernels.layout import storage_of
+from ..tensor import Tensor, new, wrap
 from .convert import clone, detach, to_dtype
 from .filling import fill
 from .inplace import copy_

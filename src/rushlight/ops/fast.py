@@ -14,7 +14,8 @@ import numpy as np
 from ..autograd.modes import inferring, recording
 from ..autograd.node import current_frame, inside, next_number, user_place
 from ..autograd.origin import remember
-from ..tensor import Parameter, Tensor, inference_cell, new, view_edge, wrap
+from ..autograd.versions import inference_cell
+from ..tensor import Parameter, Tensor, new, view_edge, wrap
 from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, needed, positional, restore
 from .promotion import broadcast_error, float32, float64

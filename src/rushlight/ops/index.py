@@ -15,8 +15,9 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import inferring, open_levels, recording
 from ..autograd.node import current_frame
+from ..autograd.versions import inference_cell
 from ..kernels.scatter import add_at
-from ..tensor import Tensor, inference_cell, wrap
+from ..tensor import Tensor, wrap
 from .arrangement import Arrangement
 from .define import inplace, op
 from .filling import fill_

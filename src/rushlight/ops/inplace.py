@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..autograd.node import Node, Nowhere, Slot, current_frame, explained, here, last_change, made_by
+from ..autograd.node import Node, Nowhere, Slot, current_frame, explained, here, made_by
 from ..autograd.origin import sentence
+from ..autograd.versions import last_change
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone, to_dtype
 from .define import inplace, op

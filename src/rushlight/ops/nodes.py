@@ -10,8 +10,9 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import recording
-from ..autograd.node import Node, Nowhere, Slot, explained, last_change, made_by, make_slot, next_number, user_place
-from ..tensor import Moved, Tensor, new, wrap
+from ..autograd.node import Node, Nowhere, Slot, explained, made_by, make_slot, next_number, user_place
+from ..autograd.versions import Moved, last_change
+from ..tensor import Tensor, new, wrap
 from .levels import Layered, bare, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..autograd import engine, modes
 from ..autograd.node import Node
 from ..tensor import Tensor, edge_of
-from .define import VALUE
+from .declaration import VALUE
 from .nodes import OUTPUT, Kept, Saved, make_node, output_place, restore
 
 ndarray = np.ndarray

@@ -15,7 +15,8 @@ import numpy as np
 from ..autograd.modes import inferring, recording
 from ..autograd.node import Node, current_frame, inside, next_number, user_place
 from ..autograd.origin import remember
-from ..tensor import Parameter, Tensor, View, inference_cell, new, view_edge
+from ..autograd.versions import inference_cell
+from ..tensor import Parameter, Tensor, View, new, view_edge
 from .levels import is_open
 from .sizes import KINDS, with_shapes
 from .writing import check_views, compose, inherited

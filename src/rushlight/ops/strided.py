@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
-from ..tensor import Tensor, address, flat, storage_of, strides_of, wrap
+from ..kernels.layout import address, flat, storage_of, strides_of
+from ..tensor import Tensor, wrap
 from .define import op
 from .promotion import raw
 from .showing import viewing

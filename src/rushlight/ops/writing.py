@@ -11,9 +11,11 @@ import numpy as np
 from .. import dtypes
 from ..autograd.hooks import move_retained
 from ..autograd.modes import inferring, recording
-from ..autograd.node import changed_at, current_frame, explained, here, inside, user_place
+from ..autograd.node import current_frame, explained, here, inside, user_place
 from ..autograd.origin import made
-from ..tensor import Parameter, Tensor, View, address, edge_of, inference_cell
+from ..autograd.versions import changed_at, inference_cell
+from ..kernels.layout import address
+from ..tensor import Parameter, Tensor, View, edge_of
 
 ndarray = np.ndarray
 

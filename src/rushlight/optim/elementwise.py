@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import enable_grad
-from ..autograd.node import changed_at, current_frame, user_place
-from ..tensor import Tensor, inference_cell, wrap
+from ..autograd.node import current_frame, user_place
+from ..autograd.versions import changed_at, inference_cell
+from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, ParamsT
 
 # Elements an update works on at a time: few enough that an array's pieces and the temporaries stay in the cache.

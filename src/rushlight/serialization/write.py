@@ -14,8 +14,9 @@ import numpy as np
 
 from .. import dtypes
 from ..devices import device as Device
+from ..kernels.layout import address, storage_of, strides_of
 from ..size import Size
-from ..tensor import Parameter, Tensor, address, storage_of, strides_of, wrap
+from ..tensor import Parameter, Tensor, wrap
 from .format import STORAGE_TYPES, UNTYPED
 
 _ALIGNMENT = 64
