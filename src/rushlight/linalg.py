@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from .missing import refuse as _refuse
 from .ops.decompositions import (
-    LinAlgError,
     cholesky,
     cholesky_ex,
     cond,
-    det,
     diagonal,
     eigh,
     eigvalsh,
-    inv,
-    inv_ex,
     matrix_exp,
     matrix_rank,
-    pinv,
     qr,
-    slogdet,
-    solve,
-    solve_ex,
-    solve_triangular,
     svd,
     svdvals,
-    tensorinv,
-    tensorsolve,
     vander,
 )
 from .ops.factors import eig, eigvals, householder_product, lstsq, lu, lu_factor, lu_factor_ex, lu_solve
@@ -34,6 +23,19 @@ from .ops.linalg import matrix_power, multi_dot, vecdot
 from .ops.norms import linalg_norm as norm
 from .ops.norms import matrix_norm, vector_norm
 from .ops.products import matmul
+from .ops.solving import (
+    LinAlgError,
+    det,
+    inv,
+    inv_ex,
+    pinv,
+    slogdet,
+    solve,
+    solve_ex,
+    solve_triangular,
+    tensorinv,
+    tensorsolve,
+)
 
 __all__ = [
     "LinAlgError", "cholesky", "cholesky_ex", "cond", "cross", "det", "diagonal", "eig", "eigh", "eigvals",

@@ -30,6 +30,7 @@ from .ops import (
     rounding,
     shape,
     softmaxes,
+    solving,
     sorting,
     special,
     splitting,
@@ -100,7 +101,8 @@ METHODS = {
     randoms: "bernoulli bernoulli_ cauchy_ exponential_ geometric_ log_normal_ multinomial normal_ random_ uniform_",
     products: "addbmm addmm addmv addr baddbmm bmm dot ger inner matmul matrix_power mm mv outer trace vdot",
     linalg: "cross kron",
-    decompositions: "det inverse logdet matrix_exp pinverse",
+    solving: "det inverse logdet pinverse",
+    decompositions: "matrix_exp",
     factors: "cholesky_inverse cholesky_solve geqrf orgqr ormqr",
     legacy: "cholesky lu_solve qr slogdet svd triangular_solve",
 }

@@ -45,6 +45,7 @@ from .reduce import *
 from .rounding import *
 from .shape import *
 from .softmaxes import *
+from .solving import *
 from .sorting import *
 from .special import *
 from .splitting import *

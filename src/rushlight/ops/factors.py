@@ -8,25 +8,14 @@ import numpy as np
 
 from ..kernels import lu as kernels
 from ..tensor import wrap
-from .decompositions import (
-    _check,
-    _count_above,
-    _inv,
-    _like,
-    _part,
-    _pinv,
-    _pinv_gradient,
-    _square,
-    _svdvals,
-    _triangular,
-    leading_or_empty,
-)
+from .decompositions import _count_above, _svdvals, leading_or_empty
 from .define import op
 from .levels import everything
 from .linalg import into
 from .products import adjoint, summed_to
 from .promotion import raw
 from .returns import named
+from .solving import _inv, _pinv, _pinv_gradient, _triangular, check_matrix, like, part, triangle_of
 
 __all__ = ["cholesky_inverse", "cholesky_solve", "geqrf", "lu_unpack", "orgqr", "ormqr"]
 
@@ -52,7 +41,7 @@ def _lu_gradient(of_l, of_u, P, L, U):
     if U.shape[-1] > k:
         right = _triangular(adjoint(lower), of_u[..., :, k:], True, True)
         square_l = square_l - right @ adjoint(U[..., :, k:])
-    inner = _square(adjoint(lower) @ square_l, np.tril, -1) + _square(square_u @ adjoint(upper), np.triu)
+    inner = triangle_of(adjoint(lower) @ square_l, np.tril, -1) + triangle_of(square_u @ adjoint(upper), np.triu)
     inner = _triangular(adjoint(lower), inner, True, True)
     result = adjoint(_triangular(upper, adjoint(inner), True, False))
     return P @ _joined(result, below, right)
@@ -70,16 +59,16 @@ def _split(LU):
     """L and U of both in one matrix."""
     rows, columns = LU.shape[-2:]
     k = min(rows, columns)
-    lower = _part(LU[..., :, :k], np.tril(np.ones((rows, k)), -1))
-    unit = _like(LU, np.eye(rows, k, dtype=raw(LU).dtype))
-    return lower + unit, _part(LU[..., :k, :], np.triu(np.ones((k, columns))))
+    lower = part(LU[..., :, :k], np.tril(np.ones((rows, k)), -1))
+    unit = like(LU, np.eye(rows, k, dtype=raw(LU).dtype))
+    return lower + unit, part(LU[..., :k, :], np.triu(np.ones((k, columns))))
 
 
 def _packed_gradient(g, LU, pivots):
     L, U = _split(LU)
     k = L.shape[-1]
-    of_l = _part(g[..., :, :k], np.tril(np.ones(L.shape[-2:]), -1))
-    of_u = _part(g[..., :k, :], np.triu(np.ones(U.shape[-2:])))
+    of_l = part(g[..., :, :k], np.tril(np.ones(L.shape[-2:]), -1))
+    of_u = part(g[..., :k, :], np.triu(np.ones(U.shape[-2:])))
     return _lu_gradient(of_l, of_u, _permutation(pivots, L.shape[-2], raw(L).dtype), L, U)
 
 
@@ -97,7 +86,7 @@ def _linalg_lu_factor_ex(A):
 def _check_pivot(name: str, A: Any, pivot: bool) -> None:
     if A.ndim < 2:
         raise RuntimeError(f"{name}: Expected tensor with 2 or more dimensions. Got size: {list(A.shape)} instead")
-    _check(name, A, square=False)
+    check_matrix(name, A, square=False)
     if not pivot:
         raise RuntimeError("linalg.lu_factor: LU without pivoting is not implemented on the CPU")
 
@@ -165,9 +154,9 @@ def _unpacked_gradient(g, LU_data_shape, unpack_data):
         return None
     rows, columns = LU_data_shape[-2:]
     k = min(rows, columns)
-    of_l = _part(g[0], np.tril(np.ones((rows, k)), -1))
-    of_u = _part(g[1], np.triu(np.ones((k, columns))))
-    rest = _like(g[0], np.zeros((*LU_data_shape[:-2], abs(rows - columns), k), raw(of_l).dtype))
+    of_l = part(g[0], np.tril(np.ones((rows, k)), -1))
+    of_u = part(g[1], np.triu(np.ones((k, columns))))
+    rest = like(g[0], np.zeros((*LU_data_shape[:-2], abs(rows - columns), k), raw(of_l).dtype))
     if rows < columns:
         return of_u + _joined(of_l, None, rest.mT)
     return of_l + _joined(of_u, rest if rows > columns else None, None)
@@ -200,7 +189,7 @@ def _lu_solve_gradients(g, LU, pivots, result, B_shape, left, adjoint_, needs):
         L, U = _split(LU)
         P = _permutation(pivots, L.shape[-2], raw(L).dtype)
         of_a = -(P.mT @ (adjoint(of_a) if adjoint_ else of_a))
-        of_lu = _square(of_a @ adjoint(U), np.tril, -1) + _square(adjoint(L) @ of_a, np.triu)
+        of_lu = triangle_of(of_a @ adjoint(U), np.tril, -1) + triangle_of(adjoint(L) @ of_a, np.triu)
         of_lu = summed_to(of_lu, LU.shape)
     return of_lu, summed_to(of_b, B_shape)
 
@@ -222,7 +211,7 @@ def lu_solve(LU, pivots, B, *, left=True, adjoint=False, out=None):
     Raises:
         RuntimeError: the shapes do not fit.
     """
-    _check("torch.linalg.lu_solve", LU)
+    check_matrix("torch.linalg.lu_solve", LU)
     if LU.dtype != B.dtype:
         raise RuntimeError(f"linalg.lu_solve: Expected LU and B to have the same dtype, got {LU.dtype} and {B.dtype}")
     if pivots.dtype.numpy != np.int32:
@@ -250,7 +239,7 @@ def _inverse_gradient(g, result, L, upper):
 @op("CholeskyInverseBackward0", L=_inverse_gradient, batch="leading")
 def cholesky_inverse(L, upper=False):
     """The inverse of the matrix that has this Cholesky factor."""
-    _check("cholesky_inverse", L)
+    check_matrix("cholesky_inverse", L)
     lower = np.triu(L).mT.conj() if upper else np.tril(L)
     inverse = np.linalg.inv(lower)
     return inverse.mT.conj() @ inverse
@@ -270,7 +259,7 @@ def cholesky_solve(B, L, upper=False):
         raise RuntimeError(f"b should have at least 2 dimensions, but has {B.ndim} dimensions instead")
     if L.ndim < 2:
         raise RuntimeError(f"u should have at least 2 dimensions, but has {L.ndim} dimensions instead")
-    _check("cholesky_solve", L)
+    check_matrix("cholesky_solve", L)
     lower = np.triu(L).mT.conj() if upper else np.tril(L)
     return np.linalg.solve(lower.mT.conj(), np.linalg.solve(lower, B))
 
@@ -284,10 +273,10 @@ def _eig_gradient(g, eigenvalues, eigenvectors, A_dtype):
     unit = np.eye(eigenvalues.shape[-1])
     dual = adjoint(eigenvectors)
     turn = dual @ of_vectors
-    along = (dual @ eigenvectors) * _part(turn, unit).sum(-2).real[..., None, :]
+    along = (dual @ eigenvectors) * part(turn, unit).sum(-2).real[..., None, :]
     gaps = eigenvalues[..., None, :] - eigenvalues[..., :, None]
-    inner = _part((turn - along) / (gaps + _like(gaps, unit.astype(raw(gaps).dtype))).conj(), 1 - unit)
-    inner = inner + of_values[..., None] * _like(inner, unit.astype(raw(inner).dtype))
+    inner = part((turn - along) / (gaps + like(gaps, unit.astype(raw(gaps).dtype))).conj(), 1 - unit)
+    inner = inner + of_values[..., None] * like(inner, unit.astype(raw(inner).dtype))
     return _real_as(_inv(dual) @ inner @ dual, A_dtype)
 
 
@@ -306,7 +295,7 @@ def _linalg_eig(A):
 
 def eig(A, *, out=None):
     """The eigenvalues and the eigenvectors, as columns of length 1, of a square matrix; complex."""
-    _check("linalg.eig", A)
+    check_matrix("linalg.eig", A)
     return _linalg_eig(A) if out is None else _linalg_eig(A, out=out)
 
 
@@ -323,7 +312,7 @@ def _eigvals(A):
 
 def eigvals(A, *, out=None):
     """The eigenvalues of a square matrix; complex, in no order."""
-    _check("linalg.eigvals", A)
+    check_matrix("linalg.eigvals", A)
     return into(out, _eigvals(A))
 
 
@@ -389,8 +378,8 @@ def lstsq(A, B, rcond=None, *, driver=None, out=None):
 def _reflectors(A, count):
     """The vectors below the diagonal of A, each with a one on it and zeros above."""
     shape = (A.shape[-2], count)
-    ones = _like(A, np.eye(*shape, dtype=raw(A).dtype))
-    vectors = _part(A[..., :, :count], np.tril(np.ones(shape), -1)) + ones
+    ones = like(A, np.eye(*shape, dtype=raw(A).dtype))
+    vectors = part(A[..., :, :count], np.tril(np.ones(shape), -1)) + ones
     return [vectors[..., :, i : i + 1] for i in range(count)]
 
 
@@ -406,7 +395,7 @@ def _householder_gradients(g, A, tau, needs):
         return None, None
     rows, columns = A.shape[-2:]
     vectors = _reflectors(A, tau.shape[-1])
-    after = [_like(g, np.broadcast_to(np.eye(rows, columns, dtype=raw(A).dtype), A.shape))]
+    after = [like(g, np.broadcast_to(np.eye(rows, columns, dtype=raw(A).dtype), A.shape))]
     for i in reversed(range(1, len(vectors))):
         after.append(_reflect(vectors[i], tau[..., i], after[-1]))
     of_vectors, of_factors = [], []
@@ -416,7 +405,7 @@ def _householder_gradients(g, A, tau, needs):
         of_factors.append(-(adjoint(vector) @ forward)[..., 0, 0])
         of_vectors.append(-(factor.conj()[..., None, None] * forward + factor[..., None, None] * backward))
         g = _reflect(vector, factor.conj(), g)
-    of_a = _part(cat(of_vectors, -1), np.tril(np.ones((rows, len(vectors))), -1))
+    of_a = part(cat(of_vectors, -1), np.tril(np.ones((rows, len(vectors))), -1))
     if columns > len(vectors):
         of_a = cat([of_a, A[..., :, len(vectors) :] * 0], -1)
     return of_a, stack(of_factors, -1)
@@ -430,7 +419,7 @@ def householder_product(A, tau):
         RuntimeError: A has more columns than rows, or fewer than ``tau`` has elements.
     """
     name = "torch.linalg.householder_product"
-    _check(name, A, square=False)
+    check_matrix(name, A, square=False)
     if A.shape[-2] < A.shape[-1]:
         raise RuntimeError(f"{name}: input.shape[-2] must be greater than or equal to input.shape[-1]")
     if A.shape[-1] < tau.shape[-1]:
@@ -454,7 +443,7 @@ orgqr = householder_product
 @op(outputs=("a", "tau"), batch="leading")
 def geqrf(input):
     """The reflections of a QR decomposition for `linalg.householder_product`, R above them; not differentiable."""
-    _check("torch.geqrf", input, square=False)
+    check_matrix("torch.geqrf", input, square=False)
     reflections, tau = np.linalg.qr(input, "raw")
     return np.ascontiguousarray(reflections.mT), tau
 
@@ -463,7 +452,7 @@ def ormqr(input, tau, other, left=True, transpose=False, *, out=None):
     """Q @ other for the product Q of reflections, or other @ Q without ``left``; Qᴴ with ``transpose``."""
     if tau.shape[-1:] > other.shape[-2 if left else -1 :][:1] or tau.shape[-1:] > input.shape[-1:]:
         raise RuntimeError("torch.ormqr: tau.shape[-1] must be equal to min(other.shape[-2], input.shape[-1])")
-    _check("torch.ormqr", input, square=False)
+    check_matrix("torch.ormqr", input, square=False)
     if not left:
         return into(out, adjoint(ormqr(input, tau, adjoint(other), True, not transpose)))
     if input.shape[-2] != other.shape[-2]:

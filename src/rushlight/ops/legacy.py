@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from .decompositions import _check, _cholesky, solve_triangular
+from .decompositions import _cholesky
 from .decompositions import qr as linalg_qr
-from .decompositions import slogdet as linalg_slogdet
 from .decompositions import svd as linalg_svd
 from .factors import lu_factor_ex
 from .factors import lu_solve as linalg_lu_solve
 from .linalg import into
 from .products import adjoint
 from .returns import named
+from .solving import check_matrix, solve_triangular
+from .solving import slogdet as linalg_slogdet
 
 __all__ = ["cholesky", "lu", "lu_solve", "qr", "slogdet", "svd", "triangular_solve"]
 
@@ -21,7 +22,7 @@ def _returned(name, fields, results, out):
 
 def cholesky(input, upper=False, *, out=None):
     """`linalg.cholesky`."""
-    _check("cholesky", input)
+    check_matrix("cholesky", input)
     return into(out, _cholesky(input, upper))
 
 

@@ -102,7 +102,7 @@ def matrix_power(A, n, *, out=None):
     if n == 0:
         return into(out, A.clone().copy_(wrap(np.eye(A.shape[-1]))))
     if n < 0:
-        from .decompositions import inv
+        from .solving import inv
 
         A, n = inv(A), -n
     result, square = None, A
