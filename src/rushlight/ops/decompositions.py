@@ -15,8 +15,8 @@ from .define import op
 from .levels import everything
 from .linalg import into
 from .products import adjoint
-from .promotion import raw
-from .solving import LinAlgError, _inv, _triangular, check_matrix, inv, like, part, triangle_of, with_info
+from .promotion import like, raw
+from .solving import LinAlgError, _inv, _triangular, check_matrix, inv, part, triangle_of, with_info
 
 __all__ = ["matrix_exp"]
 

@@ -18,8 +18,7 @@ from ..autograd.node import Bundle, Slot
 from ..kernels.layout import storage_of
 from ..tensor import Tensor, new, wrap
 from .convert import clone, detach, to_dtype
-from .filling import fill
-from .inplace import copy_
+from .inplace import at_levels_of, copy_
 from .levels import Layered, Level, bare, below, fresh, is_open, mapped, recorded, spans, zeros_like
 from .promotion import is_half, raw
 from .strided import Geometry, laid_out, strided_from
@@ -219,7 +218,7 @@ class ForwardLevel(Level):
         if not (isinstance(holder, Dual) and holder.level is self):
             self.become_dual(holder)
         if holder.tangent is None or not spans(like) <= spans(holder.tangent):
-            room = zeros_of(like, holder)
+            room = at_levels_of(like, zeros_like(holder))
             room = room if holder.tangent is None else room + holder.tangent
             holder.tangent = room if holder.array.flags.c_contiguous else laid_out_as(room, holder)
         if view is not None:
@@ -241,12 +240,6 @@ def multiplies(spec: Any, args: tuple, kwargs: dict) -> bool:
     """Whether the rules of an elementwise operation just multiply by a real derivative, in the type of the operands."""
     operands = [raw(value) for value in spec.slots(spec.values(args, kwargs)) if isinstance(value, Tensor)]
     return not spec.node.joint and all(x.dtype.kind != "c" and not is_half(x.dtype) for x in operands)
-
-
-def zeros_of(like: Tensor, shaped: Tensor) -> Tensor:
-    """Zeros of the shape and type of one tensor and the level of another."""
-    zero = zeros_like(shaped)
-    return zero if type(like) is Tensor else zero + to_dtype(fill(like.sum(), 0), zero.array.dtype)
 
 
 def laid_out_as(tangent: Tensor, primal: Tensor) -> Tensor:

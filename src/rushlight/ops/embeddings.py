@@ -14,7 +14,7 @@ from .compare import where
 from .define import op
 from .levels import everything, top_level
 from .place import zeros_as
-from .promotion import raw
+from .promotion import like, raw
 
 __all__: list[str] = []
 
@@ -96,7 +96,7 @@ def _weighted(g: Any, padding_idx: int, scale: Any) -> Any:
         return g
     factor = np.ones((g.shape[0], 1), raw(g).dtype)
     factor[padding_idx] = 0
-    return g * (factor if raw(g) is g else wrap(factor))
+    return g * like(g, factor)
 
 
 @op(batch=_counted_for_each)

@@ -13,9 +13,9 @@ from .define import op
 from .levels import everything
 from .linalg import into
 from .products import adjoint, summed_to
-from .promotion import raw
+from .promotion import like, raw
 from .returns import named
-from .solving import _inv, _pinv, _pinv_gradient, _triangular, check_matrix, like, part, triangle_of
+from .solving import _inv, _pinv, _pinv_gradient, _triangular, check_matrix, part, triangle_of
 
 __all__ = ["cholesky_inverse", "cholesky_solve", "geqrf", "lu_unpack", "orgqr", "ormqr"]
 

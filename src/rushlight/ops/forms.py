@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from .fast import OPERANDS, no_method
-from .promotion import raw
+from .promotion import like, raw
 
 
 def zeros(g: Any) -> Any:
     """The gradient of a function that is constant almost everywhere."""
-    array = np.zeros_like(raw(g))
-    return wrap(array) if isinstance(g, Tensor) else array
+    return like(g, np.zeros_like(raw(g)))
 
 
 def undefined(name: str) -> Any:

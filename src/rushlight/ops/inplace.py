@@ -13,7 +13,7 @@ from ..autograd.versions import last_change
 from ..tensor import Tensor, View, edge_of, wrap
 from .convert import clone, to_dtype
 from .define import inplace, op
-from .levels import Layered
+from .levels import Layered, zeros_like
 from .nodes import make_node
 from .place import zeros_as
 from .promotion import as_type, broadcast_error, fit
@@ -51,12 +51,14 @@ class CopySlices(Node):
         if isinstance(parts[0], Layered):
             result = laid_out(at_levels_of(parts[0], g), whole)
             part = show(result)
-        copy_(part, wrap(np.zeros_like(part.array)) if parts[0] is None else parts[0])
+        copy_(part, zeros_like(part) if parts[0] is None else parts[0])
         return (result, *parts[1:])
 
 
 def at_levels_of(like: Tensor, tensor: Tensor) -> Tensor:
     """A tensor with its own values, of the levels of transformations that another is of."""
+    if type(like) is Tensor:
+        return tensor
     return tensor.where(wrap(np.array(True)), to_dtype(like.sum(), tensor.array.dtype))
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..tensor import wrap
 from .axes import moved
 from .define import op
-from .promotion import raw
+from .promotion import like, raw
 from .showing import in_order
 
 ndarray = np.ndarray
@@ -20,8 +19,7 @@ def zeros_as(g: Any, shape: tuple) -> Any:
     """Zeros of the gradient's type: an array for an array, a Tensor for a Tensor."""
     if type(g) is ndarray:
         return np.zeros(shape, g.dtype)
-    array = np.zeros(shape, raw(g).dtype)
-    return array if raw(g) is g else wrap(array)
+    return like(g, np.zeros(shape, raw(g).dtype))
 
 
 def place(g: Any, shape: tuple, show: Callable, *parameters: Any) -> Any:

@@ -9,10 +9,10 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels.matrix import product
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from . import batched_products as batched
 from .define import op
-from .promotion import as_type, fit, is_complex, promoted, raw
+from .promotion import as_type, fit, is_complex, like, promoted, raw
 from .reduce import sum_to_size
 
 __all__ = [
@@ -580,4 +580,4 @@ def trace(input):
 
 def _on_diagonal(g, shape):
     unit = np.eye(*shape, dtype=raw(g).dtype)
-    return g * (wrap(unit) if isinstance(g, Tensor) else unit)
+    return g * like(g, unit)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..tensor import Tensor
+from ..tensor import Tensor, wrap
 
 ndarray = np.ndarray
 float32, float64 = np.dtype("float32"), np.dtype("float64")
@@ -21,6 +21,11 @@ def raw(value: Any) -> Any:
     if type(value) is list or type(value) is tuple:
         return type(value)(map(raw, value))
     return value
+
+
+def like(g: Any, array: ndarray) -> Any:
+    """An array as what a gradient is, in a rule that runs on both: a Tensor if that is one."""
+    return wrap(array) if isinstance(g, Tensor) else array
 
 
 def is_half(dtype: np.dtype) -> bool:

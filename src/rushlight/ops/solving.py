@@ -17,7 +17,7 @@ from .batching import elementwise
 from .define import op
 from .linalg import into
 from .products import adjoint, cased, conj, summed_to
-from .promotion import is_half, raw
+from .promotion import is_half, like, raw
 
 __all__ = ["det", "inverse", "logdet", "pinverse"]
 
@@ -39,11 +39,6 @@ def check_matrix(name: str, a: Any, square: bool = True, half: bool = False) -> 
         )
     if x.dtype.kind not in "fcV" or (is_half(x.dtype) and not half):
         raise RuntimeError(f"{name}: Expected a floating point or complex tensor as input. Got {cased(x)}")
-
-
-def like(g: Any, array: np.ndarray) -> Any:
-    """An array as what g is: a Tensor, or an array."""
-    return wrap(array) if isinstance(g, Tensor) else array
 
 
 def part(x: Any, mask: np.ndarray) -> Any:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided as strided_array
 
 from ..kernels.layout import address, flat, storage_of, strides_of
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor
 from .define import op
-from .promotion import raw
+from .place import zeros_as
+from .promotion import like, raw
 from .showing import viewing
 
 __all__ = ["as_strided", "as_strided_scatter"]
@@ -93,10 +94,10 @@ def _as_strided_backward(g: Any, target: Geometry, seen: Geometry) -> Any:
     target, seen = (x._replace(offset=x.offset - start) for x in (target, seen))
     places = seen.positions()
     storage = np.zeros(max(target.extent(), seen.extent()), raw(g).dtype)
-    filled = index_add(storage if raw(g) is g else wrap(storage), 0, target.positions(), reshape(g, (-1,)))
+    filled = index_add(like(g, storage), 0, target.positions(), reshape(g, (-1,)))
     if any(step == 0 and n > 1 for n, step in zip(seen.size, seen.stride)):
         shares = np.maximum(np.bincount(places, minlength=storage.size), 1).astype(storage.real.dtype)
-        filled = filled / (shares if raw(g) is g else wrap(shares))
+        filled = filled / like(g, shares)
     return reshape(index_select(filled, 0, places), seen.size)
 
 
@@ -158,7 +159,7 @@ def as_strided_scatter(
 
 @op(
     "AsStridedScatterBackward0",
-    input=lambda g, target, src_shape: _as_strided_scatter(g, _zeros(g, src_shape), target),
+    input=lambda g, target, src_shape: _as_strided_scatter(g, zeros_as(g, src_shape), target),
     src=lambda g, target: as_strided(_contiguous(g), target.size, target.stride, target.offset),
     batch=lambda batch, input, src, target: _as_strided_scatter(
         batch.front(input), batch.front(src), target.repeated(batch.size, input.array.size)
@@ -180,8 +181,3 @@ def _contiguous(g: Any) -> Any:
     from .convert import contiguous
 
     return np.array(g, order="C") if isinstance(g, np.ndarray) else contiguous(g)
-
-
-def _zeros(g: Any, shape: tuple) -> Any:
-    array = np.zeros(shape, raw(g).dtype)
-    return array if raw(g) is g else wrap(array)
