@@ -319,7 +319,7 @@ def accumulate(leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
             g = g if recording.get() else g.detach()  # as in PyTorch, also without a tangent
             leaf._grad = g if grad is None else grad + g
         elif grad is None:
-            leaf._grad = make(g if is_sole(g) else laid_out(g, leaf.array))
+            leaf._grad = make(g if is_sole(g) else like_its_leaf(g, leaf.array))
         else:
             add(grad.array, g, grad.array, casting="unsafe")
             cell = grad.version
@@ -333,9 +333,9 @@ def is_sole(g: Any) -> bool:
     return type(g) is ndarray and g.base is None and getrefcount(g) <= SOLE and g.flags.c_contiguous
 
 
-def laid_out(g: Any, like: ndarray) -> ndarray:
+def like_its_leaf(g: Any, leaf: ndarray) -> ndarray:
     """A copy of a gradient that lies in memory as its leaf does."""
-    copied = np.empty_like(like, dtype=g.dtype)
+    copied = np.empty_like(leaf, dtype=g.dtype)
     copied[...] = g
     return copied
 

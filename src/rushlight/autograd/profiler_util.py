@@ -220,7 +220,7 @@ class EventList(list):
         if any(event.stack for event in rows):
             places = [_shortened(event.stack[0] if event.stack else "", max_src_column_width) for event in rows]
             columns.append(("Source Location", places))
-        return _laid_out(columns, header) + f"\nSelf CPU time total: {time_text(total)}\n"
+        return _as_table(columns, header) + f"\nSelf CPU time total: {time_text(total)}\n"
 
     def __str__(self) -> str:
         return self.table()
@@ -252,7 +252,7 @@ def _share(part: float, total: float) -> str:
     return f"{100 * part / total if total else 0.0:.2f}%"
 
 
-def _laid_out(columns: list[tuple[str, list[str]]], header: str | None) -> str:
+def _as_table(columns: list[tuple[str, list[str]]], header: str | None) -> str:
     """Columns with their titles between lines, to the right as numbers are."""
     widths = [max(12, len(title), *map(len, cells), 0) for title, cells in columns]
     rule = "  ".join("-" * width for width in widths)

@@ -81,6 +81,15 @@ def parted(output: Any, has_aux: bool, what: str) -> tuple:
     return output
 
 
+def graph_of(func: Callable, args: tuple, kwargs: dict, argnums: Any, has_aux: bool, what: str) -> tuple:
+    """A call as a graph of the chosen arguments, what gives such their form, the output, and what comes along."""
+    leaves, rebuild = trees.flatten(picked(args, argnums))
+    graph = Graph(leaves)
+    with differentiated():
+        output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
+    return graph, rebuild, *parted(output, has_aux, what)
+
+
 def _cotangent(output: Tensor) -> Tensor:
     return ops.ones((), dtype=output.dtype)
 
@@ -119,12 +128,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
-        chosen = picked(args, argnums)
-        leaves, rebuild = trees.flatten(chosen)
-        graph = Graph(leaves)
-        with differentiated():
-            output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
-        output, aux = parted(output, has_aux, "grad_and_value(f)(*args)")
+        graph, rebuild, output, aux = graph_of(func, args, kwargs, argnums, has_aux, "grad_and_value(f)(*args)")
         _check_scalar(output)
         graph.close([output])
         gradients = rebuild(graph.gradients([_cotangent(output)], retain_graph=graph.shared))
@@ -230,12 +234,7 @@ def jacrev(
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
-        chosen = picked(args, argnums)
-        leaves, rebuild = trees.flatten(chosen)
-        graph = Graph(leaves)
-        with differentiated():
-            output = func(*replaced(args, argnums, rebuild(graph.inputs)), **kwargs)
-        output, aux = parted(output, has_aux, "jacrev(f)(*args)")
+        graph, rebuild, output, aux = graph_of(func, args, kwargs, argnums, has_aux, "jacrev(f)(*args)")
         outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
         graph.close(outputs)
         _, build = trees.flatten(output)
@@ -289,14 +288,12 @@ def linearize(func: Callable, *primals: Any) -> tuple:
     >>> push(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
-    leaves, _ = trees.flatten(primals)
+    leaves, rebuild_inputs = trees.flatten(primals)
     graph = Graph(leaves)
     with recorded():
-        output = func(*trees.flatten(primals)[1](graph.inputs))
-    outputs, rebuild = (
-        trees.only_tensors(output, "linearize(f, *primals): expected f(*primals)"),
-        trees.flatten(output)[1],
-    )
+        output = func(*rebuild_inputs(graph.inputs))
+    outputs = trees.only_tensors(output, "linearize(f, *primals): expected f(*primals)")
+    _, rebuild = trees.flatten(output)
     graph.close(outputs)
     cotangents = [fresh(zeros_like(out)) for out in outputs]
     with recorded():

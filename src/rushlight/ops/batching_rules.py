@@ -9,7 +9,7 @@ from .levels import DYNAMIC, dynamic, mapped
 from .promotion import raw
 
 
-def leading(rank: int) -> Callable:
+def of_last_axes(rank: int) -> Callable:
     """The rule of operations on the last ``rank`` axes of their tensors, which take any number of axes before them."""
 
     def rule(batch: Any, *args: Any, **kwargs: Any) -> Any:

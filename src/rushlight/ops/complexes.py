@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor
-from .batching_rules import leading
+from .batching_rules import of_last_axes
 from .compare import where
 from .define import op
 from .fast import unary
@@ -66,13 +66,13 @@ def _as_real(input):
     return input[..., None].view(input.real.dtype)
 
 
-@op("ViewAsComplexBackward0", input=lambda g: view_as_real(g), batch=leading(1))
+@op("ViewAsComplexBackward0", input=lambda g: view_as_real(g), batch=of_last_axes(1))
 def _pairs_as_complex(input):
     parts = np.ascontiguousarray(input)
     return parts.view(dtypes.of(parts.dtype).to_complex().numpy)[..., 0]
 
 
-@op("ViewAsComplexBackward0", view=True, input=lambda g: view_as_real(g), batch=leading(1))
+@op("ViewAsComplexBackward0", view=True, input=lambda g: view_as_real(g), batch=of_last_axes(1))
 def _as_complex(input):
     """Pairs of numbers along the last axis as complex numbers, as a view."""
     if input.dtype.kind != "f":

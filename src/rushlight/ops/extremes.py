@@ -11,7 +11,7 @@ from ..kernels import lines, order
 from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .axes import axes, axis, moved, numpy_names
-from .batching_rules import leading
+from .batching_rules import of_last_axes
 from .convert import to_dtype
 from .define import op
 from .levels import Layered
@@ -386,7 +386,7 @@ def _rounded(ranks, rounding):
     return rounding(ranks).astype(np.int64)
 
 
-@op(batch=leading(1))
+@op(batch=of_last_axes(1))
 def _present(ordered, skip_nan):
     """The last place of each line without its NaN, or whether it has none."""
     missing = np.isnan(ordered).sum(-1, keepdims=True)

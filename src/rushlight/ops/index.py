@@ -18,7 +18,7 @@ from ..autograd.node import current_frame
 from ..autograd.versions import inference_cell
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
-from .arrangement import Arrangement
+from .batched_indexing import Arrangement
 from .define import inplace, op
 from .filling import fill_
 from .inplace import copy_

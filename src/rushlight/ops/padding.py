@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .batching_rules import leading, merged, refuse_scalars
+from .batching_rules import merged, of_last_axes, refuse_scalars
 from .define import op
 from .place import zeros_as
 from .promotion import raw
@@ -230,7 +230,7 @@ def _col2im(
 
 def _patches(ndim: int) -> Callable:
     """The batching rule of what takes batches of tensors of ``ndim`` axes, or one of them."""
-    one = leading(ndim)
+    one = of_last_axes(ndim)
     return lambda batch, input, *numbers: (one if input.array.ndim <= ndim else merged)(batch, input, *numbers)
 
 

@@ -11,7 +11,7 @@ from ..layouts import dense_like, in_order
 from ..tensor import Tensor, wrap
 from .along import index_select
 from .axes import axis, moved
-from .batching_rules import leading, merged, refuse_scalars
+from .batching_rules import merged, of_last_axes, refuse_scalars
 from .convert import clone, contiguous
 from .define import op
 from .join import cat
@@ -360,7 +360,7 @@ def _triangle(name: str, keep: Any, input: np.ndarray, diagonal: int) -> np.ndar
     return keep(input, diagonal)
 
 
-@op("TrilBackward0", idempotent=True, batch=leading(2), input=lambda g, diagonal: tril(g, diagonal))
+@op("TrilBackward0", idempotent=True, batch=of_last_axes(2), input=lambda g, diagonal: tril(g, diagonal))
 def tril(input, diagonal=0):
     """The lower triangle of matrices, with zeros above the diagonal ``diagonal``.
 
@@ -372,7 +372,7 @@ def tril(input, diagonal=0):
     return _triangle("tril", np.tril, input, diagonal)
 
 
-@op("TriuBackward0", idempotent=True, batch=leading(2), input=lambda g, diagonal: triu(g, diagonal))
+@op("TriuBackward0", idempotent=True, batch=of_last_axes(2), input=lambda g, diagonal: triu(g, diagonal))
 def triu(input, diagonal=0):
     """The upper triangle of matrices, with zeros below the diagonal ``diagonal``."""
     return _triangle("triu", np.triu, input, diagonal)
@@ -409,7 +409,7 @@ def _check_pixels(name: str, input: np.ndarray, factor: int) -> None:
         raise RuntimeError(f"{name} expects a positive {word}, but got {factor}")
 
 
-@op("PixelShuffleBackward0", batch=leading(3), input=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
+@op("PixelShuffleBackward0", batch=of_last_axes(3), input=lambda g, upscale_factor: pixel_unshuffle(g, upscale_factor))
 def pixel_shuffle(input, upscale_factor):
     """Channels spread over space: (..., C r², H, W) as (..., C, H r, W r)."""
     _check_pixels("pixel_shuffle", input, upscale_factor)
@@ -427,7 +427,11 @@ def pixel_shuffle(input, upscale_factor):
     )
 
 
-@op("PixelUnshuffleBackward0", batch=leading(3), input=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor))
+@op(
+    "PixelUnshuffleBackward0",
+    batch=of_last_axes(3),
+    input=lambda g, downscale_factor: pixel_shuffle(g, downscale_factor),
+)
 def pixel_unshuffle(input, downscale_factor):
     """Space gathered into channels: (..., C, H r, W r) as (..., C r², H, W)."""
     _check_pixels("pixel_unshuffle", input, downscale_factor)
