@@ -122,6 +122,8 @@ INPLACE = {
     "through_data": lambda t, other: t.data.mul_(0.5),
 }
 
+SECOND_FAILED = "second gradient failed"
+
 RESHAPING = ("unsqueeze_", "squeeze_", "t_")
 
 KINDS = {
@@ -224,6 +226,8 @@ class Run:
         return UNARY[pick(UNARY, c)](x)
 
     def binary(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
+        if x.shape != y.shape or x.is_contiguous() != y.is_contiguous():
+            x, y = x.contiguous(), y.contiguous()  # else the result's order of axes depends on PyTorch's loops
         return BINARY[pick(BINARY, c)](x, y)
 
     def view(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
@@ -241,8 +245,10 @@ class Run:
     def inplace(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
         operation = pick(INPLACE, c)
         one, other = x.detach().numpy(), y.detach().numpy()
-        if x is not y and np.may_share_memory(one, other) and not (is_dense(one) and is_dense(other)):
-            y = y.clone()  # what PyTorch reads of an operand that it is overwriting is not defined
+        clear = is_dense(one) and is_dense(other) and 1 not in one.shape + other.shape
+        if x is not y and np.may_share_memory(one, other) and not clear:
+            y = y.clone()  # what PyTorch reads of an operand that it is overwriting is not defined, and whether it
+            # refuses one with an axis of length 1 depends on strides that nothing else shows
         if operation in RESHAPING and not (x.requires_grad and self.library.is_grad_enabled()):
             return  # PyTorch's graph may then come to have a shape in it that the tensor has not
         if operation in ("through_detach", "through_data") and x.is_inference():
@@ -300,9 +306,13 @@ class Run:
         """Gradients of a sum; with ``create_graph`` also those of their squares."""
         inputs = [(self.leaves[0], self.leaves[1], y)[c % 3], self.leaves[0]][: 1 + d % 2]
         retain, create = pick((None, True, True, False), d >> 4), bool(d >> 6 & 1)
-        found = self.library.autograd.grad(
-            x.sum(), inputs, create_graph=create, retain_graph=retain, allow_unused=bool(d >> 8 & 3)
-        )
+        try:
+            found = self.library.autograd.grad(
+                x.sum(), inputs, create_graph=create, retain_graph=retain, allow_unused=bool(d >> 8 & 3)
+            )
+        except Exception:
+            self.forget()
+            raise
         for g in found:
             self.log.append((number, "grad", copied(g)))
         found = [g for g in found if g is not None]
@@ -314,12 +324,18 @@ class Run:
                 seconds = self.library.autograd.grad(
                     second, self.leaves[:2], retain_graph=True, allow_unused=True, materialize_grads=True
                 )
+            except RuntimeError as error:
+                self.log.append((number, SECOND_FAILED, error))
+                raise
             finally:
                 self.quiet = False
         else:
             seconds = [self.library.zeros_like(leaf) for leaf in self.leaves[:2]]
         self.log.append((number, "second", *map(copied, seconds)))
-        return found[0].detach().clone() if found else None
+        if not found:
+            return None
+        plain = found[0].detach().clone(memory_format=self.library.contiguous_format)
+        return (plain * 1e9).round() / 1e9  # the sign of a rounding error, and its order of axes, are not defined
 
     def backward(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
         self.send_back([x, y][: 1 + d % 2], bool(d >> 4 & 3))
@@ -327,12 +343,15 @@ class Run:
     def send_back(self, roots: list, retain: bool) -> None:
         """Backward from the sums of several roots; then a look at all gradients."""
         losses = [root.sum() for root in roots]
-        tensors = (*self.leaves, *self.retained)
         try:
             self.library.autograd.backward(losses, retain_graph=retain)
-            for tensor in tensors:
+            for tensor in (*self.leaves, *self.retained):
                 self.log.append(("gradient", copied(tensor.grad)))
         except Exception:
-            for tensor in tensors:  # which of them have arrived before an error, is not defined
-                tensor.grad = None
+            self.forget()
             raise
+
+    def forget(self) -> None:
+        """After an error in backward: which gradients have arrived before it, is not defined."""
+        for tensor in (*self.leaves, *self.retained):
+            tensor.grad = None

@@ -17,7 +17,7 @@ import torch
 import rushlight
 
 from .both import words_of
-from .random_programs import Run, described, steps_of
+from .random_programs import SECOND_FAILED, Run, described, steps_of
 
 
 def agree(want: Any, have: Any) -> bool:
@@ -47,8 +47,10 @@ def difference(seed: int) -> str | None:
                 library.set_default_dtype(before)
     expected, got = logs
     for want, have in zip(expected, got):
-        if "INTERNAL ASSERT FAILED" in str(want[-1]):
+        if "INTERNAL ASSERT FAILED" in str(want):
             return None  # a bug of PyTorch's
+        if want[1] is SECOND_FAILED and have[1] is not SECOND_FAILED:
+            return None  # on a way that Rushlight does not go, as it knows that the gradient is constant
         if not agree(want, have):
             return f"program {seed}: PyTorch {want}, Rushlight {have}\n" + described(steps)
     if len(expected) != len(got):

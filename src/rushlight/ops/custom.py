@@ -124,6 +124,7 @@ def _changed(output: Tensor, end: Node, given: bool, node: Any) -> Tensor:
             "should be passed to ctx.mark_dirty().",
             stacklevel=4,
         )
+    output._grad = None
     if output._view is not None and type(end) is Slot:
         raise RuntimeError(
             "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot return "

@@ -263,8 +263,9 @@ class Op(Declaration):
         mode = recording.get()
         if mode:
             values = self.values(args, kwargs)
-            check_history(target, self.inplace_name, self.wanted(values))
-            if target.array.dtype.kind in "fcV" or self.name != "copy":  # which alone PyTorch does not record then
+            linked = target.array.dtype.kind in "fcV" or self.name != "copy"  # which alone PyTorch does not record then
+            check_history(target, self.inplace_name, linked and self.wanted(values))
+            if linked:
                 edges = self.edges(values if level is None else level.recorded(values))
         others = tensors_in((*args[1:], *kwargs.values()))
         if not self.idempotent and not (self.name == "copy" and others[0] is target):
@@ -272,7 +273,11 @@ class Op(Declaration):
         if self.overlap == "same":
             check_apart(target, others)
         if level is None:
-            value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
+            try:
+                value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
+            except RuntimeError:
+                self.check_recordable(args, kwargs)
+                raise
         else:
             if mode:
                 args = tuple(_before_change(target) if arg is target else arg for arg in args)
@@ -302,6 +307,8 @@ class Op(Declaration):
             if mode is not True:
                 mode.keep(self, node, values)
             rewrite_history(target, node)
+            if target._view is not None:
+                node.shown(target)
         return target
 
     def _check_arguments(self, args: tuple, kwargs: dict) -> None:

@@ -379,7 +379,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         try:
             return _recorded_setitem(self, items, value)
         except IndexError:
-            check_views((self,))
+            if any(type(item) is slice for item in items):
+                check_views((self,))
             raise
     if value.version is self.version or (open_levels.get() and top_level((self, items, value)) is not None):
         return _recorded_setitem(self, items, value)
@@ -481,6 +482,7 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
     if positions is not None:
         if _is_fill(items, value):
             value = as_same_type(value, part)
+        check_views((value,))
         check_history(part, "index_put_", value.requires_grad)
         if part.array.dtype != value.array.dtype:
             write(np.array(part.array), raw(positions), value.array)  # a shape that does not fit comes first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -80,6 +81,19 @@ class Saved(Kept):
     def load_tensor(self, node: Node) -> Tensor:
         """The Tensor that it was."""
         return restore(self.load(node), self.cell, output_place(node, self.place))
+
+
+class SavedView(Saved):
+    """A kept result that was written into a view: while that lives, it comes from where the view does."""
+
+    __slots__ = ("view",)
+
+    def __init__(self, saved: Saved, view: Tensor) -> None:
+        super().__init__(saved.array, saved.cell, saved.place)
+        self.view = weakref.ref(view.node)  # type: ignore[arg-type]
+
+    def load_tensor(self, node: Node) -> Tensor:
+        return restore(self.load(node), self.cell, self.view() or output_place(node, self.place))
 
 
 class SavedLayered(Saved):
@@ -237,6 +251,12 @@ class Backward(Node):
                     self.saved[name] = keep(target, value.place)
                 else:
                     value.version = value.cell[0]
+
+    def shown(self, target: Tensor) -> None:
+        """The saved result is a view, whose history has been rewritten."""
+        for name, value in self.saved.items():
+            if type(value) is Saved and type(value.place) is int:
+                self.saved[name] = SavedView(value, target)
 
     def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
         """Run the rule of each input whose gradient is wanted."""

@@ -146,7 +146,7 @@ def check_apart(target: Tensor, others: Iterable[Tensor], same: bool = True) -> 
     """Refuse operands that overlap the target; ``same``: unless each element lies where the target's does."""
     array = target.array
     for other in others:
-        if not np.may_share_memory(array, other.array):
+        if not (other is target or np.may_share_memory(array, other.array)):
             continue
         if other is not target and not (_is_dense(array) and _is_dense(other.array)):
             continue  # too hard to say, as PyTorch has it
