@@ -21,9 +21,9 @@ from .random_functions import functions_of
 UNARY = {
     "sin": lambda t: t.clamp(-3, 3).sin(),  # of large numbers the last bit decides
     "tanh": lambda t: t.tanh(),
-    "exp": lambda t: (t * 0.1).exp(),
+    "exp": lambda t: (t * 0.1).clamp(-3, 3).exp(),  # nor are differences of large ones exact
     "square": lambda t: t * t,
-    "cube": lambda t: t**3,
+    "cube": lambda t: t.clamp(-3, 3) ** 3,
     "sqrt": lambda t: (t * t + 1).sqrt(),
     "log": lambda t: (t * t + 1).log(),
     "halved": lambda t: t / 2,

@@ -90,7 +90,7 @@ class SavedView(Saved):
 
     def __init__(self, saved: Saved, view: Tensor) -> None:
         super().__init__(saved.array, saved.cell, saved.place)
-        self.view = weakref.ref(view.node)  # type: ignore[arg-type]
+        self.view = weakref.ref(view.node)
 
     def load_tensor(self, node: Node) -> Tensor:
         return restore(self.load(node), self.cell, self.view() or output_place(node, self.place))
