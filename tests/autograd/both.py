@@ -197,6 +197,7 @@ can't be cast to the desired output type
 can't retain_grad on Tensor that has requires_grad=False
 cannot be broadcast
 are out of bounds for storage of size
+leaf variable has been moved into the graph interior
 exceeds dimension size
 should be equal to source.size(dim)
 cannot register a hook on a tensor that doesn't require gradient

@@ -223,12 +223,15 @@ class Run:
     # The kinds of steps
 
     def unary(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
-        return UNARY[pick(UNARY, c)](x)
+        return self.in_order(UNARY[pick(UNARY, c)](x), is_dense(x.detach().numpy()))
 
     def binary(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
-        if x.shape != y.shape or x.is_contiguous() != y.is_contiguous():
-            x, y = x.contiguous(), y.contiguous()  # else the result's order of axes depends on PyTorch's loops
-        return BINARY[pick(BINARY, c)](x, y)
+        alike = x.shape == y.shape and x.is_contiguous() and y.is_contiguous()
+        return self.in_order(BINARY[pick(BINARY, c)](x, y), alike)
+
+    def in_order(self, result: Any, clear: bool) -> Any:
+        """A result, copied if it depends on PyTorch's loops in which order of axes it lies in memory."""
+        return result if clear else result.clone(memory_format=self.library.contiguous_format)
 
     def view(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
         if pick(VIEWS, c) == "detached" and x.is_inference():

@@ -298,6 +298,8 @@ def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: 
     if hooks is not None:
         g = nested(hooks.call_before if captured is None else hooks.call_on_tensors, g, on_tensors, make)
     if not leaf.leaf:  # requires_grad may have been switched off since
+        if leaf.node is not None and captured is None:
+            raise RuntimeError("leaf variable has been moved into the graph interior")
         return
     if captured is None:
         if g is not None:

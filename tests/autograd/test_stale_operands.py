@@ -1,0 +1,249 @@
+"""Which saved operands are held to their version, what is said first, and where hooks stay; both libraries agree."""
+
+from __future__ import annotations
+
+import pytest
+
+from .both import Programs, assert_same, fails, name
+
+programs = Programs()
+
+
+def base(torch):
+    """A leaf, and what was computed from it."""
+    x = torch.arange(1.0, 7.0).reshape(2, 3).requires_grad_()
+    return x, x * 1
+
+
+@pytest.mark.parametrize("program", programs, ids=name)
+def test_programs(program):
+    assert_same(program)
+
+
+@programs
+def operands_of_a_gradient_that_goes_nowhere(torch):
+    x, y = base(torch)
+    with torch.no_grad():
+        view = y[:1]
+    z = view.addcmul(view, view) + (view * view) + x.detach()[:1] / view
+    y.add_(1)
+    z.sum().backward()
+    yield x.grad
+
+
+@programs
+def the_result_is_held_to_its_version_all_the_same(torch):
+    _x, y = base(torch)
+    with torch.no_grad():
+        view = y[:1]
+    z = view.exp()
+    with torch.no_grad():
+        z.add_(1)
+    z.sum().backward()
+
+
+@programs
+def the_other_operand_is_looked_at_first(torch):
+    _x, y = base(torch)
+    part = y.split(1)[0]
+    z = y * part
+    y.add_(1)
+    z.sum().backward()
+
+
+@programs
+def the_output_of_a_view_of_a_part(torch):
+    _x, y = base(torch)
+    part = y.unbind()[1][:]
+    z = part * part
+    with torch.no_grad():
+        y.add_(1)
+    z.sum().backward()
+
+
+@programs
+def a_leaf_view_made_unrecorded(torch):
+    _x, y = base(torch)
+    with torch.no_grad():
+        view = y[:]
+    view.requires_grad_()
+    z = view.t() * 2 * view.t()
+    y.detach().mul_(2)
+    z.sum().backward()
+
+
+@programs
+def detached_in_place_but_a_leaf_when_it_was_saved(torch):
+    x, _y = base(torch)
+    w = torch.ones(2, 3)
+    z = x * w
+    w.div_(x)
+    w.detach_()
+    z.sum().backward()
+
+
+@programs
+def detached_in_place_and_given_a_new_history(torch):
+    x, y = base(torch)
+    z = y * y
+    y.detach_()
+    y.copy_(x)
+    z.sum().backward()
+
+
+@programs
+def a_custom_function_finds_what_was_detached_in_place(torch):
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * ctx.saved_tensors[0]
+
+    x, y = base(torch)
+    z = Square.apply(y)
+    y.detach_()
+    z.sum().backward()
+    yield x.grad
+
+
+@programs
+def a_custom_function_in_place_forgets_the_gradient(torch):
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_dirty(x)
+            return x.mul_(2)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    _x, y = base(torch)
+    y.retain_grad()
+    (y * 2).sum().backward(retain_graph=True)
+    yield y.grad
+    Double.apply(y)
+    yield y.grad
+
+
+@programs
+def views_of_views_made_in_inference_mode(torch):
+    for show in (lambda t: t.split(1)[0], lambda t: t[:]):
+        _x, y = base(torch)
+        with torch.inference_mode():
+            view = y[:]
+        with torch.no_grad():
+            again = view[:]
+        y.detach().mul_(2)
+        for shown in (again, show(view)):
+            yield fails(lambda shown=shown: shown.grad_fn)
+
+
+@programs
+def a_stale_operand_of_another_type_before_shapes(torch):
+    _x, y = base(torch)
+    part = y.unbind()[0]
+    y.detach().mul_(2)
+    torch.arange(4) + part
+
+
+@programs
+def a_stale_view_becomes_a_leaf(torch):
+    _x, y = base(torch)
+    with torch.no_grad():
+        view = y[:1]
+    y.mul_(2)
+    yield view.requires_grad_().requires_grad
+
+
+@programs
+def retaining_twice_does_not_look_at_the_history(torch):
+    _x, y = base(torch)
+    part = y.unbind()[0]
+    part.retain_grad()
+    y.detach().mul_(2)
+    part.retain_grad()
+    yield part.retains_grad
+
+
+@programs
+def hooks_stay_when_a_tensor_is_reshaped_in_place(torch):
+    for reshape in (lambda y: y.t_(), lambda y: y.unsqueeze_(0), lambda y: y.squeeze_()):
+        calls = []
+        _x, y = base(torch)
+        y.retain_grad()
+        y.register_hook(lambda g, calls=calls: calls.append(("before", tuple(g.shape))))
+        reshape(y)
+        y.register_hook(lambda g, calls=calls: calls.append(("after", tuple(g.shape))))
+        y.retain_grad()
+        (y * 3).sum().backward()
+        yield calls, y.grad
+
+
+@programs
+def the_second_gradient_passes_by_the_hook_of_a_view_that_was_changed(torch):
+    x, y = base(torch)
+    part = y[:1]
+    part.register_hook(lambda g: g * 2)
+    part.sigmoid_()
+    (g,) = torch.autograd.grad((y * y).sum(), x, create_graph=True)
+    yield torch.autograd.grad((g * g).sum(), x)[0]
+
+
+@programs
+def copying_to_itself_is_no_change_of_shared_memory(torch):
+    t = torch.zeros(3).expand(2, 3)
+    t.copy_(t)
+    t[...] = t
+    yield t, t._version
+
+
+@programs
+def a_leaf_that_has_become_a_result(torch):
+    x, y = base(torch)
+    x.detach_()
+    x.add_(torch.ones(3, requires_grad=True))
+    y.sum().backward()
+
+
+@programs
+def whole_numbers_with_a_history(torch):
+    x, _y = base(torch)
+    whole = torch.zeros(2, 3, dtype=torch.int64)
+    whole.fill_(x.sum())
+    yield whole.requires_grad, type(whole.grad_fn).__name__
+    whole.copy_(x)
+    yield type(whole.grad_fn).__name__
+    whole + 1
+
+
+LAYOUTS = {
+    "sum": lambda t, lib: t.sum(0),
+    "mean": lambda t, lib: t.mean(-1),
+    "amax": lambda t, lib: t.amax(0),
+    "softmax": lambda t, lib: t.softmax(1),
+    "cumsum": lambda t, lib: t.cumsum(0),
+    "cat": lambda t, lib: lib.cat([t, t]),
+    "stack": lambda t, lib: lib.stack([t, t], 1),
+    "roll": lambda t, lib: t.roll(1, 0),
+    "flip": lambda t, lib: t.flip(0),
+    "clone": lambda t, lib: t.clone(),
+    "to": lambda t, lib: t.to(lib.float64),
+}
+
+
+@pytest.mark.parametrize("operation", LAYOUTS)
+def test_layouts(operation):
+    """In what order results lie in memory decides which of their views can be made."""
+
+    def program(torch):
+        cube = torch.arange(24.0).reshape(2, 3, 4)
+        row, matrix = cube[:1].expand(2, 3, 4), cube[:, :1].expand(2, 3, 4)
+        for t in (cube, cube.permute(2, 0, 1), cube.transpose(1, 2), row, matrix.mT):
+            yield LAYOUTS[operation](t, torch).stride()
+
+    assert_same(program)
