@@ -23,11 +23,11 @@ from .profiler_util import EventList, FunctionEvent
 
 __all__ = ["EventList", "FunctionEvent", "emit_itt", "emit_nvtx", "profile", "record_function"]
 
-open_sessions: list[Session] = []
+open_collections: list[Collection] = []
 changing = threading.Lock()
 
 
-class Session:
+class Collection:
     """The events of one profile while it is open; those of each thread are nested."""
 
     def __init__(self, record_shapes: bool, profile_memory: bool, with_stack: bool) -> None:
@@ -108,15 +108,15 @@ def timed(name: str, function: Callable) -> Callable:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not open_sessions:
+        if not open_collections:
             return function(*args, **kwargs)
-        session = open_sessions[-1]
-        event, result = session.begin(name, args), None
+        collection = open_collections[-1]
+        event, result = collection.begin(name, args), None
         try:
             result = function(*args, **kwargs)
             return result
         finally:
-            session.end(event, None if args and result is args[0] else result)
+            collection.end(event, None if args and result is args[0] else result)
 
     return call
 
@@ -197,13 +197,13 @@ replacements = Replacements()
 @contextmanager
 def nodes_timed(nodes: Iterable[Node]) -> Iterator[None]:
     """Let each node of a backward be an event."""
-    session = open_sessions[-1]
+    collection = open_collections[-1]
     handles = []
     for node in nodes:
         if type(node) is not Slot:
             running: list[FunctionEvent] = []
-            handles.append(node.register_prehook(functools.partial(_begin_node, session, node.name(), running)))
-            handles.append(node.register_hook(functools.partial(_end_node, session, running)))
+            handles.append(node.register_prehook(functools.partial(_begin_node, collection, node.name(), running)))
+            handles.append(node.register_hook(functools.partial(_end_node, collection, running)))
     try:
         yield
     finally:
@@ -211,14 +211,14 @@ def nodes_timed(nodes: Iterable[Node]) -> Iterator[None]:
             handle.remove()
 
 
-def _begin_node(session: Session, name: str, running: list, gradients: tuple) -> None:
-    running.append(session.begin(f"autograd::engine::evaluate_function: {name}"))
-    running.append(session.begin(name, gradients))
+def _begin_node(collection: Collection, name: str, running: list, gradients: tuple) -> None:
+    running.append(collection.begin(f"autograd::engine::evaluate_function: {name}"))
+    running.append(collection.begin(name, gradients))
 
 
-def _end_node(session: Session, running: list, results: tuple, gradients: tuple) -> None:
-    session.end(running.pop(), results)
-    session.end(running.pop())
+def _end_node(collection: Collection, running: list, results: tuple, gradients: tuple) -> None:
+    collection.end(running.pop(), results)
+    collection.end(running.pop())
 
 
 # What a program uses
@@ -264,7 +264,7 @@ class profile:
             warnings.warn("CUDA is not available, disabling CUDA profiling", stacklevel=2)
         self.enabled, self.entered = enabled, False
         self._options = record_shapes, profile_memory, with_stack
-        self._session: Session | None = None
+        self._collection: Collection | None = None
         self._finished = EventList()
 
     def __enter__(self) -> profile:
@@ -273,26 +273,26 @@ class profile:
                 raise RuntimeError("Profiler context manager is not reentrant")
             self.entered = True
             with changing:
-                if not open_sessions:
+                if not open_collections:
                     replacements.set_up()
                     engine.watchers.append(nodes_timed)
-                self._session = Session(*self._options)
-                open_sessions.append(self._session)
+                self._collection = Collection(*self._options)
+                open_collections.append(self._collection)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._session is not None:
+        if self._collection is not None:
             with changing:
-                open_sessions.remove(self._session)
-                if not open_sessions:
+                open_collections.remove(self._collection)
+                if not open_collections:
                     engine.watchers.remove(nodes_timed)
                     replacements.take_down()
-            self._finished, self._session = self._session.close(), None
+            self._finished, self._collection = self._collection.close(), None
 
     @property
     def function_events(self) -> EventList:
         """All events, in the order of their beginnings."""
-        return self._finished if self._session is None else self._session.close()
+        return self._finished if self._collection is None else self._collection.close()
 
     def key_averages(
         self, group_by_input_shape: bool = False, group_by_stack_n: int = 0, group_by_overload_name: bool = False
@@ -335,20 +335,20 @@ class record_function:
 
     def __init__(self, name: str, args: str | None = None) -> None:
         self.name, self.args = name, args
-        self._running: list[tuple[Session, FunctionEvent]] = []
+        self._running: list[tuple[Collection, FunctionEvent]] = []
 
     def __enter__(self) -> record_function:
-        if open_sessions:
-            session = open_sessions[-1]
-            event = session.begin(self.name)
+        if open_collections:
+            collection = open_collections[-1]
+            event = collection.begin(self.name)
             event.is_user_annotation = True
-            self._running.append((session, event))
+            self._running.append((collection, event))
         return self
 
     def __exit__(self, *exception: object) -> None:
         if self._running:
-            session, event = self._running.pop()
-            session.end(event)
+            collection, event = self._running.pop()
+            collection.end(event)
 
     def __call__(self, function: Callable) -> Callable:
         @functools.wraps(function)
