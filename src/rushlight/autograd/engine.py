@@ -74,14 +74,18 @@ def run(
         captured, targets = {} if capture else None, set(targets)
         relevant = leading_to(targets, reachable(roots, targets if boundary else ()))
         wanted = relevant | targets
-    grads = starting(roots, gradients, wanted)
+    grads: dict = {}
     node: Any = None
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
-    for root in grads:
-        if isinstance(root, Node):
-            heappush(pending, (-root.number, root))
     following: Any = None  # the only node with a gradient waiting, if there is only one, which is in arrived
     arrived: Any = None
+    if wanted is None and len(roots) == 1 and isinstance(roots[0], Node):
+        following, arrived = roots[0], gradients[0]
+    else:
+        grads = starting(roots, gradients, wanted)
+        for root in grads:
+            if isinstance(root, Node):
+                heappush(pending, (-root.number, root))
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     g: Any = None
@@ -337,6 +341,8 @@ def is_sole(g: Any) -> bool:
 
 def like_its_leaf(g: Any, leaf: ndarray) -> ndarray:
     """A copy of a gradient that lies in memory as its leaf does."""
+    if type(g) is not ndarray:
+        return np.array(g)
     copied = np.empty_like(leaf, dtype=g.dtype)
     copied[...] = g
     return copied

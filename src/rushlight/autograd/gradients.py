@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
+
+import numpy as np
 
 from .. import dtypes
 from .. import tensor as tensors
@@ -15,7 +17,7 @@ from .edges import GradientEdge, end_of
 from .hooks import holder_of
 from .modes import open_levels
 from .node import AccumulateGrad, Bundle, current_frame, explained, here, made_by, user_place
-from .origin import GRADIENT, made, remember, story
+from .origin import GRADIENT, made, story
 
 
 def backward(
@@ -57,11 +59,21 @@ def backward(
         for tensor in inputs:
             if not isinstance(tensor, GradientEdge):
                 tensor.retain_grad()
-    starts = _starting_gradients(outputs, grad_tensors, create_graph or bool(open_levels.get()))
-    roots = _roots(outputs)
-    keep = create_graph if retain_graph is None else retain_graph
-    targets = None if inputs is None else [holder_of(edge_at(tensor))[0] for tensor in inputs]
-    _run(roots, starts, keep, create_graph, targets, capture=False)
+    on_tensors = create_graph or bool(open_levels.get())
+    starts = _starting_gradients(outputs, grad_tensors, on_tensors)
+    run = _watched if engine.watchers else engine.run
+    place = user_place(current_frame(1))
+    run(
+        _roots(outputs),
+        starts,
+        keep_graph=create_graph if retain_graph is None else retain_graph,
+        on_tensors=on_tensors,
+        create_graph=create_graph,
+        targets=None if inputs is None else [holder_of(edge_at(tensor))[0] for tensor in inputs],
+        make=_maker(place),
+        capture=False,
+        place=place,
+    )
 
 
 def grad(
@@ -122,28 +134,38 @@ def grad(
         if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
             raise RuntimeError(explained("One of the differentiated Tensors does not require grad", *story(tensor)))
         targets.append(holder_of(edge_at(tensor)))
-    keep = create_graph if retain_graph is None else retain_graph
-    found = _run(roots, starts, keep, create_graph, [holder for holder, _ in targets])
+    run = _watched if engine.watchers else engine.run
+    place = user_place(current_frame(1))
+    make = _maker(place)
+    found = run(
+        roots,
+        starts,
+        keep_graph=create_graph if retain_graph is None else retain_graph,
+        on_tensors=on_tensors,
+        create_graph=create_graph,
+        targets=[holder for holder, _ in targets],
+        make=make,
+        place=place,
+    )
     result = []
-    for place, (tensor, (holder, index)) in enumerate(zip(inputs, targets)):
+    for number, (tensor, (holder, index)) in enumerate(zip(inputs, targets)):
         gradient = found.get(holder)
         if type(gradient) is Bundle:
             gradient = gradient.get(index)
         if gradient is None and materialize_grads:
             if isinstance(tensor, GradientEdge):
                 raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-            gradient = tensors.wrap(tensors.np.zeros_like(tensor.array)).requires_grad_(create_graph)
+            gradient = tensors.wrap(np.zeros_like(tensor.array)).requires_grad_(create_graph)
         elif gradient is None and not allow_unused:
             raise RuntimeError(
                 explained(
-                    f"The differentiated Tensor at index {place} appears to not have been used in the graph. Set "
+                    f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
                     f"allow_unused=True if this is the desired behavior.",
                     *unused(tensor, outputs),
                 )
             )
         elif gradient is not None and not on_tensors:
-            gradient = wrap_grad(gradient)
-            remember(gradient, "", GRADIENT, current_frame(1))
+            gradient = make(gradient)
         result.append(gradient)
     return tuple(result)
 
@@ -164,50 +186,44 @@ def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: 
     return tuple(next(found) if is_there else None for is_there in present)
 
 
-def _run(roots: list, starts: list, keep: bool, create_graph: bool, targets: list | None, capture: bool = True) -> dict:
-    place = user_place(current_frame(2))
-    origin = "", GRADIENT, *place, (), 0
-    options: Any = {
-        "place": place,
-        "keep_graph": keep,
-        "on_tensors": create_graph or bool(open_levels.get()),
-        "create_graph": create_graph,
-        "targets": targets,
-        "make": functools.partial(_remembered, origin),
-        "capture": capture,
-    }
-    if engine.watchers:
-        with ExitStack() as stack:
-            for watching in engine.watchers:
-                stack.enter_context(watching(engine.reachable(roots)))
-            return engine.run(roots, starts, **options)
-    return engine.run(roots, starts, **options)
+def _watched(roots: list, *args: Any, **options: Any) -> dict:
+    """`engine.run` with those who look on."""
+    with ExitStack() as stack:
+        for watching in engine.watchers:
+            stack.enter_context(watching(engine.reachable(roots)))
+        return engine.run(roots, *args, **options)
 
 
 def wrap_grad(array: Any) -> Any:
     """A gradient as a tensor."""
-    return tensors.wrap(tensors.np.asarray(array))
+    return tensors.wrap(np.asarray(array))
 
 
-def _remembered(origin: tuple, array: Any) -> Any:
-    """A gradient as a tensor that remembers the backward that it is from."""
-    gradient = wrap_grad(array)
-    gradient.origin = origin
-    return gradient
+def _maker(place: tuple) -> Callable:
+    """Makes tensors of gradients that remember the backward at this place, which they are from."""
+    code, instruction = place
+    origin = "", GRADIENT, code, instruction, (), 0
+
+    def make(array: Any) -> Any:
+        gradient = wrap_grad(array)
+        gradient.origin = origin
+        return gradient
+
+    return make
 
 
 def _as_tuple(value: Any) -> tuple:
-    return (value,) if isinstance(value, (tensors.Tensor, GradientEdge)) else tuple(value)
+    return (value,) if isinstance(value, tensors.Tensor) or type(value) is GradientEdge else tuple(value)
 
 
 def edge_at(tensor: Any) -> Any:
     """Where the gradient of a tensor, or of what stands for one, goes."""
-    return end_of(tensor) if isinstance(tensor, GradientEdge) else tensors.edge_of(tensor)
+    return end_of(tensor) if type(tensor) is GradientEdge else tensors.edge_of(tensor)
 
 
 def _meta(tensor: Any) -> tuple:
     """The shape and type of a tensor, or of what stands for one."""
-    if isinstance(tensor, GradientEdge):
+    if type(tensor) is GradientEdge:
         return tensor.node._input_metadata[tensor.output_nr].meta
     return tensor.array.shape, tensor.array.dtype
 
@@ -231,7 +247,10 @@ def _roots(outputs: Sequence) -> list:
 
 def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list:
     """For each output the gradient that it starts from, as arrays or as Tensors."""
-    given = (None,) * len(outputs) if given is None else _as_tuple(given)
+    if given is None:
+        ones = [_implicit_gradient(output) for output in outputs]
+        return [tensors.wrap(np.asarray(one)) for one in ones] if on_tensors else ones
+    given = _as_tuple(given)
     if len(given) != len(outputs):
         raise RuntimeError(
             explained(f"got {len(outputs)} tensors and {len(given)} gradients", f"by the backward at {here()}")
@@ -240,7 +259,7 @@ def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list
     for number, (output, gradient) in enumerate(zip(outputs, given)):
         if gradient is None:
             one = _implicit_gradient(output)
-            starts.append(tensors.wrap(tensors.np.asarray(one)) if on_tensors else one)
+            starts.append(tensors.wrap(np.asarray(one)) if on_tensors else one)
         else:
             dtype = _check_gradient(number, output, gradient)
             if on_tensors:
@@ -269,15 +288,20 @@ def _implicit_gradient(output: Any) -> Any:
                 "Take its .real or .abs() first, or pass gradient= of its type.",
             )
         )
-    one = dtype.type(1)
-    return one if shape == () else tensors.np.full(shape, one)
+    one = _one(dtype.type)
+    return np.full(shape, one) if shape else one
+
+
+@functools.cache
+def _one(kind: type) -> Any:
+    return kind(1)
 
 
 def _is_tracked(output: Any) -> bool:
     return isinstance(output, GradientEdge) or output.requires_grad
 
 
-def _check_gradient(number: int, output: Any, gradient: Any) -> tensors.np.dtype:
+def _check_gradient(number: int, output: Any, gradient: Any) -> np.dtype:
     """The type that the gradient of an output has to have."""
     if not isinstance(gradient, tensors.Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")

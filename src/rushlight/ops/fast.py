@@ -23,6 +23,7 @@ from .sizes import KINDS, with_shapes
 from .writing import needs_record, unrecorded
 
 ndarray = np.ndarray
+single, double = np.float32, np.float64
 
 
 def unary(
@@ -118,6 +119,8 @@ def unary(
                 return result
         if kind is ndarray and out is None and (input.dtype is float32 or input.dtype is float64):
             return value(input)  # in a rule: bare arrays in, bare arrays out
+        if (kind is single or kind is double) and out is None:
+            return value(asarray(input))
         return spec((input,), {} if out is None else {"out": out}, current_frame(1))
 
     call.op = spec  # type: ignore[attr-defined]
