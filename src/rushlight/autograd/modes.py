@@ -20,15 +20,23 @@ class Unrecorded(list):
 
     __slots__ = ("code", "instruction", "mode")
 
-    def __init__(self, mode: str, code: CodeType | None = None, instruction: int = -1) -> None:
-        self.mode, self.code, self.instruction = mode, code, instruction
+    mode: str
+    code: CodeType | None
+    instruction: int
 
     def __repr__(self) -> str:
         return self.mode if self.code is None else f"{self.mode} entered at {where(self.code, self.instruction)}"
 
 
-IN_FORWARD = Unrecorded("the forward of a custom Function")
-IN_BACKWARD = Unrecorded("a backward without create_graph=True")
+def unrecorded(mode: str) -> Unrecorded:
+    """Why operations are not recorded; a function, as an ``__init__`` would take twice as long."""
+    why = Unrecorded()
+    why.mode, why.code, why.instruction = mode, None, -1
+    return why
+
+
+IN_FORWARD = unrecorded("the forward of a custom Function")
+IN_BACKWARD = unrecorded("a backward without create_graph=True")
 
 # A context variable costs a third of a thread-local on each recorded operation, and also keeps coroutines apart.
 recording: ContextVar[Any] = ContextVar("recording", default=True)
@@ -78,15 +86,24 @@ def _state() -> tuple:
 
 
 def _restore(state: tuple) -> None:
-    recording.set(as_recording() if state[0] else state[0])
-    asked.set(state[1])
-    inferring.set(state[2])
+    record, wanted, infer = state
+    recording.set(as_recording() if record else record)
+    _infer(infer, wanted)
+
+
+def _infer(infer: bool, wanted: bool) -> None:
+    """Set inference mode, and in it the grad mode that was asked for: to set a variable costs more than to look."""
+    if infer is not inferring.get():
+        inferring.set(infer)
+    if infer:
+        asked.set(wanted)
 
 
 class _Mode:
     """A context manager and decorator that sets the mode inside; generator functions keep it across their yields."""
 
     _function: Callable | None = None  # what it decorates
+    _outer: Any = None  # what was set outside, and so on further out, as one mode may be entered several times
     _label = ""  # what it is called in errors, if not by its own name
 
     def _wanted(self) -> tuple[bool, bool]:
@@ -97,14 +114,18 @@ class _Mode:
         if record and not infer:
             recording.set(as_recording())
         elif recording.get() or infer != inferring.get():  # else what was the reason before stays it
-            recording.set(Unrecorded(self._label or type(self).__name__, *self._place()))
-        asked.set(record)
-        inferring.set(infer)
+            why = unrecorded(self._label or type(self).__name__)
+            why.code, why.instruction = self._place()
+            recording.set(why)
+        _infer(infer, record)
 
     def _place(self) -> tuple[CodeType | None, int]:
         """Where the mode was entered: the head of the function that it decorates, or the user's line."""
-        code = getattr(self._function, "__code__", None)
-        return user_place(current_frame(3)) if code is None or is_library(code.co_filename) else (code, -1)
+        if self._function is not None:
+            code = getattr(self._function, "__code__", None)
+            if code is not None and not is_library(code.co_filename):
+                return code, -1
+        return user_place(current_frame(3))
 
     def clone(self) -> _Mode:
         return type(self)()
@@ -116,11 +137,12 @@ class _Mode:
         return mode
 
     def __enter__(self) -> None:
-        self._outer = [*getattr(self, "_outer", ()), _state()]
+        self._outer = _state(), self._outer
         self._set()
 
     def __exit__(self, *exception: object) -> None:
-        _restore(self._outer.pop())
+        state, self._outer = self._outer
+        _restore(state)
 
     def __call__(self, function: Callable) -> Callable:
         if inspect.isclass(function):

@@ -213,12 +213,26 @@ def is_library(filename: str) -> bool:
     return known
 
 
+class Latest:
+    """The user's code that an operation was called from last: most operations follow one from the same function."""
+
+    __slots__ = ("code",)
+    code: CodeType | None
+
+
+latest = Latest()
+latest.code = None
+
+
 def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
     """The innermost place outside of the library, as code and instruction."""
     while frame is not None:
         code = frame.f_code
+        if code is latest.code:
+            return code, frame.f_lasti
         known = inside.get(code.co_filename)
         if not (is_library(code.co_filename) if known is None else known):
+            latest.code = code
             return code, frame.f_lasti
         frame = frame.f_back
     return None, 0

@@ -11,7 +11,7 @@ from re import sub
 from typing import Any
 
 from .modes import Unrecorded
-from .node import Nowhere, Slot, current_frame, inside, made_by, user_place, where
+from .node import Nowhere, Slot, current_frame, latest, made_by, user_place, where
 
 MADE = "made"  # by a function of the library, from numbers
 CUT = "cut"  # a detached alias of a tensor that may have a graph
@@ -27,8 +27,9 @@ MOST_ENDS = 6
 def remember(result: Any, what: str, why: Any, frame: Any, input: Any = None, other: Any = None) -> None:
     """Let the result of an unrecorded operation remember how it was made, and from which tensors."""
     code = frame.f_code
-    instruction = frame.f_lasti
-    if inside.get(code.co_filename) is not False:
+    if code is latest.code:
+        instruction = frame.f_lasti
+    else:
         code, instruction = user_place(frame)
     if why is not True:
         result.origin = what, why, code, instruction, (), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -40,28 +41,38 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
     compute.__name__ = name
     spec = Op(None, compute, {}, promote="common", batch="elementwise")
 
-    def call(input: Any, other: Any, *, out: Any = None) -> Any:
-        kind = type(input)
-        if out is None and (kind is Tensor or kind is Parameter):
-            kind = type(other)
-            a, b = input.array, other.array if kind is Tensor or kind is Parameter else other
-            if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
-                try:
-                    result = wrap(ufunc(a, b, out=...))
-                    remember(result, name, CONSTANT, current_frame(1))
-                    return result
-                except ValueError:
-                    pass  # the shapes: the long way knows what to say
-        if type(input) in NUMBERS:
-            raise invalid(name, input, other)
-        return spec((input, other), {} if out is None else {"out": out}, current_frame(1))
+    def form(slow: Callable) -> Callable:
+        """The comparison, with the way that everything else than plain tensors and numbers goes."""
 
-    def compared(self: Any, other: Any) -> Any:
-        return call(self, other) if isinstance(other, OPERANDS) else NotImplemented
+        def call(input: Any, other: Any, *, out: Any = None) -> Any:
+            kind = type(input)
+            if out is None and (kind is Tensor or kind is Parameter):
+                kind = type(other)
+                a, b = input.array, other.array if kind is Tensor or kind is Parameter else other
+                if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
+                    try:
+                        result = wrap(ufunc(a, b, out=...))
+                        remember(result, name, CONSTANT, current_frame(1))
+                        return result
+                    except ValueError:
+                        pass  # the shapes: the long way knows what to say
+            return slow((input, other), {} if out is None else {"out": out}, current_frame(1))
 
-    call.op, call.__doc__ = spec, doc  # type: ignore[attr-defined]
-    call.__name__ = call.__qualname__ = name
-    return call, compared
+        call.__name__ = call.__qualname__ = name
+        call.__doc__ = doc
+        return call
+
+    def compared(args: tuple, kwargs: dict, frame: Any) -> Any:
+        if type(args[0]) in NUMBERS:
+            raise invalid(name, *args)
+        return spec(args, kwargs, frame)
+
+    def known_only(args: tuple, kwargs: dict, frame: Any) -> Any:
+        return compared(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
+
+    function = form(compared)
+    function.op = spec  # type: ignore[attr-defined]
+    return function, form(known_only)
 
 
 eq, operator_eq = comparison("eq", np.equal, "Where two tensors are equal.")

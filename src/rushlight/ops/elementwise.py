@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..autograd.node import current_frame
 from ..tensor import Tensor
 from .define import inplace, op
-from .fast import OPERANDS, binary, unary
+from .fast import OPERANDS, binary, unary, written
 from .forms import NUMBERS, Forms, before, by_operand, invalid, operator, promoted_by, requiring, undefined, zeros
 from .promotion import as_type, broadcast_error, raw
 from .writing import check_fits
@@ -119,19 +118,8 @@ before(tensor_rsub, refuse_bools)
 add.op, sub.op = scaled_add.op, scaled_sub.op  # type: ignore[attr-defined]
 
 
-def scaled_in_place(plain: Any, scaled: Any) -> Any:
-    """The in-place form of a sum or difference."""
-
-    def method(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-        if type(alpha) is int and alpha == 1:
-            return plain.inplace(self, other)
-        return scaled.op.inplace((self, other), {"alpha": alpha}, current_frame(1))
-
-    return method
-
-
-add.inplace = scaled_in_place(plain_add, scaled_add)  # type: ignore[attr-defined]
-sub.inplace = scaled_in_place(plain_sub, scaled_sub)  # type: ignore[attr-defined]
+add.inplace = written(plain_add.op, np.add, scaled_add.op)  # type: ignore[attr-defined]
+sub.inplace = written(plain_sub.op, np.subtract, scaled_sub.op)  # type: ignore[attr-defined]
 subtract = sub
 
 

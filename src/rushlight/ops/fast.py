@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import inferring, recording
-from ..autograd.node import current_frame, inside, next_number, user_place
+from ..autograd.node import current_frame, latest, next_number, user_place
 from ..autograd.origin import remember
 from ..autograd.versions import inference_cell
 from ..tensor import Parameter, Tensor, new, view_edge, wrap
@@ -107,7 +107,7 @@ def unary(
                         if code is latest.code:
                             node.code, node.instruction = code, frame.f_lasti
                         else:
-                            node.code, node.instruction = place(frame, code)
+                            node.code, node.instruction = user_place(frame)
                         result.node = node
                         return result
                 elif mode:
@@ -115,7 +115,12 @@ def unary(
                 else:
                     result.version = inference_cell if inferring.get() else [0]
                 result.node = None
-                remember(result, spec.name, mode, current_frame(1), input)
+                frame = current_frame(1)
+                code = frame.f_code
+                if code is latest.code and mode is not True:
+                    result.origin = spec.name, mode, code, frame.f_lasti, (), 0
+                else:
+                    remember(result, spec.name, mode, frame, input)
                 return result
         if kind is ndarray and out is None and (input.dtype is float32 or input.dtype is float64):
             return value(input)  # in a rule: bare arrays in, bare arrays out
@@ -268,7 +273,7 @@ def binary(
                                 if code is latest.code:
                                     node.code, node.instruction = code, frame.f_lasti
                                 else:
-                                    node.code, node.instruction = place(frame, code)
+                                    node.code, node.instruction = user_place(frame)
                                 result.node = node
                                 return result
                         elif mode:
@@ -276,7 +281,12 @@ def binary(
                         else:
                             result.version = inference_cell if inferring.get() else [0]
                         result.node = None
-                        remember(result, spec.name, mode, current_frame(1), input, other)
+                        frame = current_frame(1)
+                        code = frame.f_code
+                        if code is latest.code and mode is not True:
+                            result.origin = spec.name, mode, code, frame.f_lasti, (), 0
+                        else:
+                            remember(result, spec.name, mode, frame, input, other)
                         return result
             bare = kind is ndarray and type(other) is ndarray and out is None and input.dtype is other.dtype
             if bare and (input.dtype is float32 or input.dtype is float64):
@@ -404,11 +414,19 @@ def whole(operation: Callable, derivative: Callable) -> Callable:
     return call
 
 
-def written(spec: Op, value: Callable) -> Callable:
-    """The in-place form of an operation of two arguments; where nothing is recorded it needs no temporary."""
+def written(spec: Op, value: Callable, scaled: Op | None = None) -> Callable:
+    """The in-place form of an operation of two arguments; where nothing is recorded it needs no temporary.
+
+    ``scaled`` is its form with ``alpha``, if it has one.
+    """
     called = f"{spec.name}_"
 
-    def call(self: Tensor, other: Any) -> Tensor:
+    def call(self: Tensor, other: Any, *, alpha: Any = None) -> Tensor:
+        if alpha is not None:
+            if scaled is None:
+                raise TypeError(f"{called}() got an unexpected keyword argument 'alpha'")
+            if type(alpha) is not int or alpha != 1:
+                return scaled.inplace((self, other), {"alpha": alpha}, current_frame(1))
         if unrecorded(self):
             a = self.array
             dtype = a.dtype
@@ -430,7 +448,7 @@ def written(spec: Op, value: Callable) -> Callable:
                     value(a, b, a)
                     frame = current_frame(1)
                     code = frame.f_code
-                    changed = (called, code, frame.f_lasti) if code is latest.code else (called, *place(frame, code))
+                    changed = (called, code, frame.f_lasti) if code is latest.code else (called, *user_place(frame))
                     cell = self.version
                     cell[0] += 1
                     if len(cell) > 1:
@@ -470,26 +488,6 @@ NOTHING = (None, CONSTANT, 0)
 """In the place of an operand that is not kept."""
 
 asarray = np.asarray
-
-
-class Latest:
-    """The user's code that an operation was called from last: most operations follow one from the same function."""
-
-    __slots__ = ("code",)
-    code: Any
-
-
-latest = Latest()
-latest.code = None
-
-
-def place(frame: Any, code: Any) -> tuple:
-    """`user_place` for the fast path."""
-    if inside.get(code.co_filename) is False:
-        latest.code = code
-        return code, frame.f_lasti
-    return user_place(frame)
-
 
 constants: dict[np.dtype, dict[float, ndarray]] = {float32: {}, float64: {}}
 

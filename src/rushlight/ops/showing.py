@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import inferring, recording
-from ..autograd.node import Node, current_frame, inside, next_number, user_place
+from ..autograd.node import Node, current_frame, latest, next_number, user_place
 from ..autograd.origin import remember
 from ..autograd.versions import inference_cell
 from ..tensor import Parameter, Tensor, View, new, view_edge
@@ -139,8 +139,9 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
     if recorded and edge is not None:
         frame = current_frame(depth)
         code: Any = frame.f_code
-        instruction = frame.f_lasti
-        if inside.get(code.co_filename) is not False:
+        if code is latest.code:
+            instruction = frame.f_lasti
+        else:
             code, instruction = user_place(frame)
         for cls, shape, parameters in steps:
             node = new(cls)
@@ -149,5 +150,11 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
             edge = node
         out.node = edge
     else:
-        remember(out, steps[-1][0].__name__ if steps else "indexing", recorded and True, current_frame(depth), of)
+        frame = current_frame(depth)
+        code = frame.f_code
+        name = steps[-1][0].__name__ if steps else "indexing"
+        if code is latest.code and not recorded:
+            out.origin = name, recorded, code, frame.f_lasti, (), 0
+        else:
+            remember(out, name, recorded and True, frame, of)
     return out

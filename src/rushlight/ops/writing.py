@@ -11,7 +11,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.hooks import move_retained
 from ..autograd.modes import inferring, recording
-from ..autograd.node import current_frame, explained, here, inside, user_place
+from ..autograd.node import current_frame, explained, here, user_place
 from ..autograd.origin import made
 from ..autograd.versions import changed_at, inference_cell
 from ..kernels.layout import address
@@ -236,10 +236,7 @@ def bump(target: Tensor, name: str, frame: Any) -> None:
     cell = target.version
     if cell is not inference_cell:
         cell[0] += 1
-        code = frame.f_code
-        instruction = frame.f_lasti
-        if inside.get(code.co_filename) is not False:
-            code, instruction = user_place(frame)
+        code, instruction = user_place(frame)
         changed_at(cell, name, code, instruction)
 
 
