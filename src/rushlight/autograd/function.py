@@ -328,7 +328,7 @@ class Function(FunctionCtx, metaclass=FunctionMeta):
         """
         own_setup = cls.setup_context is not Function.setup_context
         if transforming.get():
-            from .transformed import check_methods
+            from .function_transforms import check_methods
 
             check_methods(cls)
         if own_setup:
@@ -348,7 +348,7 @@ def perform(node: BackwardCFunction, args: tuple) -> Any:
     level = top_level(args) if open_levels.get() else None
     if level is None:
         return perform_plainly(node, args)
-    from .transformed import perform_at
+    from .function_transforms import perform_at
 
     return perform_at(level, node, args)
 

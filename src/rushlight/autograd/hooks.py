@@ -172,13 +172,19 @@ def retain(tensor: Any, edge: Any) -> None:
     hooks_at(holder).retain[index] = weakref.ref(tensor)
 
 
-def _retaining(tensor: Any, edge: Any) -> tuple[dict, int] | None:
-    """Where it says that ``.grad`` of a tensor is kept, if it is."""
+def _kept_at(edge: Any) -> tuple[Hooks | None, int]:
+    """The hooks at this end of an edge, wherever they are kept, and the number of the output there."""
     holder, index = holder_of(edge)
     hooks = holder.hooks
-    if hooks is not None and hooks.home is not None:
-        hooks, index = hooks.home
-    reference = None if hooks is None else hooks.retain.get(index)
+    return (hooks, index) if hooks is None or hooks.home is None else hooks.home
+
+
+def _retaining(tensor: Any, edge: Any) -> tuple[dict, int] | None:
+    """Where it says that ``.grad`` of a tensor is kept, if it is."""
+    hooks, index = _kept_at(edge)
+    if hooks is None:
+        return None
+    reference = hooks.retain.get(index)
     return (hooks.retain, index) if reference is not None and reference() is tensor else None
 
 
@@ -195,12 +201,9 @@ def move_retained(tensor: Any, edge: Any) -> None:
         retain(tensor, edge)
 
 
-def leave(tensor: Any, before: Any, node: Any) -> None:
+def leave(before: Any, node: Any) -> None:
     """Let a tensor that is reshaped in place come from another node: its hooks, later ones too, stay where they are."""
-    holder, index = holder_of(before)
-    hooks = holder.hooks
-    if hooks is not None and hooks.home is not None:
-        hooks, index = hooks.home
+    hooks, index = _kept_at(before)
     if hooks is not None and (index in hooks.tensor or index in hooks.retain):
         node._hooks().home = hooks, index
 

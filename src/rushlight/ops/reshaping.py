@@ -37,7 +37,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         if edge is not None and recording.get():
             node = make_node(cls, (edge,), (), current_frame(1))
             node.fit = before.shape, parameters
-            leave(self, edge, node)
+            leave(edge, node)
             self.node = node
             if view is not None:
                 view.seen = self._version
