@@ -45,6 +45,7 @@ inferring: ContextVar[bool] = ContextVar("inferring", default=False)
 intercepting: ContextVar[Any] = ContextVar("intercepting", default=None)
 """What stands between operations and the graph, such as hooks on what is saved: an `ops.saving.Interception`."""
 open_levels: ContextVar[tuple] = ContextVar("open_levels", default=())  # of forward mode and vmap, see `ops.levels`
+remembering: ContextVar[bool] = ContextVar("remembering", default=True)  # false where levels are open, or were
 transforming: ContextVar[bool] = ContextVar("transforming", default=False)  # whether `torch.func` calls the code
 asked: ContextVar[bool] = ContextVar("asked", default=True)  # grad mode within inference mode, where it changes nothing
 

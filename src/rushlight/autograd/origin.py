@@ -2,7 +2,8 @@
 
 The slot `Tensor.origin` holds ``(what, why, code, instruction, sources, depth)``: the name of the operation, why it was
 not recorded, the user's place, and the origins of its operands where it is they that decide. Recorded results leave the
-slot unset and pay nothing. No tensor is kept alive, and of a chain that grows too deep only the ends are kept.
+slot unset and pay nothing, as do results within vmap and forward mode, whose steps are not the user's. No tensor is
+kept alive, and of a chain that grows too deep only the ends are kept.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from re import sub
 from typing import Any
 
-from .modes import Unrecorded
+from .modes import Unrecorded, remembering
 from .node import Nowhere, Slot, current_frame, latest, made_by, user_place, where
 
 MADE = "made"  # by a function of the library, from numbers
@@ -26,6 +27,8 @@ MOST_ENDS = 6
 
 def remember(result: Any, what: str, why: Any, frame: Any, input: Any = None, other: Any = None) -> None:
     """Let the result of an unrecorded operation remember how it was made, and from which tensors."""
+    if not remembering.get():
+        return
     code = frame.f_code
     if code is latest.code:
         instruction = frame.f_lasti

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from .. import autograd, ops
 from ..autograd.engine import reachable
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import Node
-from ..ops.levels import bare, differentiated, fresh, recorded, zeros_like
+from ..ops.levels import bare, differentiated, fresh, recorded, settled, zeros_like
 from ..tensor import Tensor, edge_of
 from . import trees
 from .vmap import vmap
@@ -28,7 +29,7 @@ class Graph:
             if tensor.array.dtype.kind not in "fcV":
                 raise RuntimeError("only Tensors of floating point dtype can require gradients")
         self.recorded = bool(recording.get())  # whether somebody outside may differentiate too
-        self.nested = bool(open_levels.get())  # whether tensors of outer transformations record within these
+        self.level = open_levels.get()[-1] if open_levels.get() else None  # those below may record within this one
         self.inputs = [fresh(tensor) for tensor in inputs]
         self.outputs: list[Tensor] = []
         self.shared = False  # whether the outputs depend on more than the inputs, in what is recorded
@@ -55,14 +56,15 @@ class Graph:
         if pairs:
             outputs, starts = zip(*pairs)
             outer = self.recorded and (self.shared or any(g.requires_grad for g in starts))
-            found = autograd.grad(
-                outputs,
-                self.inputs,
-                starts,
-                retain_graph=retain_graph,
-                create_graph=bool(recording.get()) and (outer or self.nested),
-                allow_unused=True,
-            )
+            with contextlib.nullcontext() if outer else settled(self.level):
+                found = autograd.grad(
+                    outputs,
+                    self.inputs,
+                    starts,
+                    retain_graph=retain_graph,
+                    create_graph=bool(recording.get()) and (outer or self.level is not None),
+                    allow_unused=True,
+                )
             if not outer:
                 found = [g if g is None else bare(g) for g in found]
         return [zeros_like(x) if g is None else g for x, g in zip(self.inputs, found)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..kernels import crossentropy as kernels
+from ..tensor import Tensor
 from .affine import linear
 from .define import op
 from .levels import everything
@@ -146,22 +147,29 @@ def _log_likelihood(name: str) -> Any:
         rows = kernels.placed(scale, _in_range(target, ignore_index), shape[1] if len(shape) > 1 else shape[0])
         return kernels.unrowed(rows, shape).astype(input.dtype, copy=False)
 
+    nll_loss.transpose = place
     return nll_loss
 
 
 _nll, _nll_2d, _nll_nd = (_log_likelihood(name) for name in ("NllLoss", "NllLoss2D", "View"))
 
 
-def _softmax_minus_target(g, target, weight, reduction, ignore_index, softmax, input_shape, input_dtype):
+def _softmax_minus_target(g, input, target, weight, reduction, ignore_index, softmax):
+    if isinstance(g, Tensor):
+        return _in_two_steps(g, input, target, weight, reduction, ignore_index)
     flat = target.reshape(-1)
     scale = _scale(g, flat, weight, ignore_index, reduction, softmax.dtype)
     rows = softmax * scale[:, None]
     rows[np.arange(len(rows)), _in_range(target, ignore_index)] -= scale
-    return kernels.unrowed(rows, input_shape).astype(input_dtype, copy=False)
+    return kernels.unrowed(rows, input.shape).astype(input.dtype, copy=False)
 
 
-def _as_two_steps(input, target, weight, reduction, ignore_index):
-    return _likelihood(ops.log_softmax(input, 0 if input.ndim == 1 else 1), target, weight, reduction, ignore_index)
+def _in_two_steps(g, input, target, weight, reduction, ignore_index):
+    """The gradient in operations that have derivatives: that of the likelihood, then that of the logarithm."""
+    place = _by_shape(_nll, _nll_2d, _nll_nd, input, reduction).transpose
+    classes = 0 if input.ndim == 1 else 1
+    placed = place(g, target, weight, reduction, ignore_index, input.array.shape)
+    return placed - ops.softmax(input, classes) * placed.sum(classes, True)
 
 
 def _fused(name: str) -> Any:
@@ -172,7 +180,6 @@ def _fused(name: str) -> Any:
         input=_softmax_minus_target,
         outputs=("result", "softmax"),
         nondifferentiable=("softmax",),
-        composite=_as_two_steps,
         batch=_cross_entropy_of_all,
     )
     def cross_entropy(input, target, weight, reduction, ignore_index):

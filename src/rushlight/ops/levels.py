@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.modes import as_recording, open_levels, recording, transforming
+from ..autograd.modes import as_recording, open_levels, recording, remembering, transforming
 from ..tensor import Tensor, wrap
 from .promotion import raw
 
@@ -22,6 +22,7 @@ class Level:
     """One open transformation: how its tensors go through operations."""
 
     number: int  # how many were open when this one was opened
+    settled = False  # whether nothing that is saved is to be differentiated again at this level
 
     def interpret(self, perform: Callable, spec: Any, args: tuple, kwargs: dict) -> Any:
         """The results of ``perform(args, kwargs)``, an operation with tensors of this level among its arguments."""
@@ -83,14 +84,16 @@ class Layered(Tensor):
 @contextmanager
 def opened(level: Level) -> Iterator[Level]:
     """Open a level."""
-    outer, transformed = open_levels.get(), transforming.get()
+    outer, transformed, remembered = open_levels.get(), transforming.get(), remembering.get()
     level.number = len(outer)
     open_levels.set((*outer, level))
     transforming.set(True)
+    remembering.set(False)
     try:
         yield level
     finally:
         open_levels.set(outer)
+        remembering.set(remembered)
         transforming.set(transformed)
 
 
@@ -108,6 +111,19 @@ class below:
 
     def __exit__(self, *exception: object) -> None:
         open_levels.set(self.outer)
+
+
+@contextmanager
+def settled(level: Level | None) -> Iterator[None]:
+    """Backward at a level whose result nobody will differentiate there; at those below it may be recorded."""
+    if level is None or level.settled:
+        yield
+        return
+    level.settled = True
+    try:
+        yield
+    finally:
+        level.settled = False
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from .. import dtypes
 from ..autograd.modes import recording
 from ..autograd.node import Node, Nowhere, Slot, explained, made_by, make_slot, next_number, user_place
 from ..autograd.versions import Moved, last_change
-from ..tensor import Tensor, new, wrap
-from .levels import Layered, bare, recorded
+from ..tensor import Tensor, edge_of, new, wrap
+from .levels import Layered, bare, fresh, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
 
 ndarray = np.ndarray
@@ -107,9 +107,9 @@ class SavedLayered(Saved):
 
     def load_tensor(self, node: Node) -> Tensor:
         self.load(node)
-        place = output_place(node, self.place)
-        if place is None:
+        if self.place is None or self.tensor.level.settled:
             return self.tensor
+        place = output_place(node, self.place)
         if not isinstance(place, Node):
             return place
         tensor = self.tensor.bare()
@@ -444,7 +444,6 @@ def through_composite(node: Backward, g: Any) -> tuple:
     """The recorded derivative of a fused operation: that of its definition in simpler ones."""
     from ..autograd import engine
     from ..autograd.gradients import wrap_grad
-    from .views import alias
 
     kept = node.kept(True)
     proxies = {}
@@ -452,9 +451,9 @@ def through_composite(node: Backward, g: Any) -> tuple:
     with recorded():
         for name, edge in zip(node.arguments, node.edges):
             if edge is not None:
-                proxies[name] = kept[name] = alias(kept[name])
+                proxies[name] = kept[name] = fresh(kept[name])
         result = node.composite(**{n: value for n, value in kept.items() if n in node.parameters})  # type: ignore
-    targets = [proxy.node for proxy in proxies.values()]
+    targets = [edge_of(proxy) for proxy in proxies.values()]
     found = engine.run(
         [result.node],
         [g],
@@ -465,4 +464,4 @@ def through_composite(node: Backward, g: Any) -> tuple:
         make=wrap_grad,
         boundary=True,
     )
-    return tuple(found.get(proxies[name].node) if name in proxies else None for name in node.arguments)
+    return tuple(found.get(edge_of(proxies[name])) if name in proxies else None for name in node.arguments)
