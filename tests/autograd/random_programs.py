@@ -41,7 +41,7 @@ UNARY = {
     "cumsum": lambda t: t.cumsum(0),
     "flipped": lambda t: t.flip(0) if t.dim() else t.clone(),
     "picked": lambda t: t[[0, -1]],
-    "masked": lambda t: t[t.detach() > 0.5],
+    "masked": lambda t: t[t.detach() > 0.53125],
     "signs": lambda t: (t > 0).long(),
 }
 
@@ -97,7 +97,7 @@ INPLACE = {
     "addcmul_": lambda t, other: t.addcmul_(other, other, value=0.5),
     "lerp_": lambda t, other: t.lerp_(other, 0.25),
     "cumsum_": lambda t, other: t.cumsum_(0),
-    "gt_": lambda t, other: t.gt_(0.5),
+    "gt_": lambda t, other: t.gt_(0.53125),
     "zero_": lambda t, other: t.zero_(),
     "fill_": lambda t, other: t.fill_(0.75),
     "fill_tensor": lambda t, other: t.fill_(other.sum().tanh()),
@@ -108,12 +108,12 @@ INPLACE = {
     "set_all_number": lambda t, other: t.__setitem__(Ellipsis, 1.5),
     "set_item": lambda t, other: t.__setitem__((0,) * t.dim(), 1.25),
     "set_rows": lambda t, other: t.__setitem__([0, -1], other),
-    "set_masked": lambda t, other: t.__setitem__(t.detach() > 1, 0.25),
-    "masked_fill_": lambda t, other: t.masked_fill_(t.detach() > 1, 0.25),
+    "set_masked": lambda t, other: t.__setitem__(t.detach() > 1.0625, 0.25),
+    "masked_fill_": lambda t, other: t.masked_fill_(t.detach() > 1.0625, 0.25),
     "index_fill_": lambda t, other: t.index_fill_(0, other.new_zeros(1).long(), 0.5),
     "index_add_": lambda t, other: t.index_add_(0, other.new_zeros(1).long(), t.detach()[:1] + 1),
     "scatter_": lambda t, other: t.scatter_(0, other.new_zeros((1,) * t.dim()).long(), 0.5),
-    "masked_scatter_": lambda t, other: t.masked_scatter_(t.detach() > 1, other.sum().expand(t.shape)),
+    "masked_scatter_": lambda t, other: t.masked_scatter_(t.detach() > 1.0625, other.sum().expand(t.shape)),
     "unsqueeze_": lambda t, other: t.unsqueeze_(0),
     "squeeze_": lambda t, other: t.squeeze_(),
     "t_": lambda t, other: t.t_(),
@@ -187,6 +187,7 @@ class Run:
         self.retained: list = []
         self.handles: list = []
         self.inferred = False
+        self.special: list = []  # views that must not be changed in place, and views of them
         self.quiet = False  # where Rushlight may know that a gradient is constant, and PyTorch computes zeros
         for number, step in enumerate(steps):
             self.step(number, *step)
@@ -210,6 +211,21 @@ class Run:
         for tensor in result if isinstance(result, (tuple, list)) else () if result is None else (result,):
             self.log.append((number, kind, self.facts(tensor)))
             self.tensors.append(tensor)
+            chosen = pick(VIEWS, c) if kind == "view" else kind
+            if chosen.startswith(("function", "inferring", "one_of", "parts", "unrecorded")) or any(
+                x is t for t in self.special
+            ):
+                self.special.append(tensor)
+
+    def joins(self, x: Any, y: Any) -> bool:
+        """Whether a change of ``x`` gives views a history that cannot have one, and that may have been saved without.
+
+        PyTorch then says of them that they are stale, Rushlight that they have been changed.
+        """
+        if x.requires_grad or not y.requires_grad:
+            return False
+        base = x._base if x._is_view() else x
+        return any(t._base is base and t is not x for t in self.special)
 
     def facts(self, tensor: Any) -> tuple:
         """What is compared after each step; reading the node of a stale view may be an error itself."""
@@ -252,6 +268,8 @@ class Run:
         if x is not y and np.may_share_memory(one, other) and not clear:
             y = y.clone()  # what PyTorch reads of an operand that it is overwriting is not defined, and whether it
             # refuses one with an axis of length 1 depends on strides that nothing else shows
+        if self.joins(x, y):
+            return
         if operation in RESHAPING and not (x.requires_grad and self.library.is_grad_enabled()):
             return  # PyTorch's graph may then come to have a shape in it that the tensor has not
         if operation in ("through_detach", "through_data") and x.is_inference():
@@ -294,7 +312,7 @@ class Run:
             self.retained.append(x)
 
     def function(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
-        if x.is_inference():
+        if x.is_inference() or self.joins(x, y):
             return None  # one that is changed in place is changed before PyTorch raises the error
         return pick(self.functions, c).apply(*(x, y)[: 1 + d % 2])
 

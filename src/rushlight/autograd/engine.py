@@ -88,7 +88,7 @@ def run(
                 heappush(pending, (-root.number, root))
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
-    g: Any = None
+    g: Any = GONE
     outer, outer_task = recording.get(), running.get()
     recording.set(as_recording() if create_graph else IN_BACKWARD)
     task = Task()  # without an __init__: most backwards are never asked about
@@ -115,7 +115,7 @@ def run(
                     due = last_before_leaves(roots)
                     finish_whole(grads, [node, *waiting(pending)], on_tensors, captured, targets, make)
                 g = nested(node.hooks.call_before, g, on_tensors, make)
-            if node.saved is None:
+            if node.saved is None and (g is not None or node.unpacks):
                 raise RuntimeError(explained(FREED, *freed_by(node)))
             if g is None:
                 parts = node.run_undefined(on_tensors)
@@ -125,7 +125,7 @@ def run(
                 parts = nested(node.hooks.call_after, parts, g, on_tensors, make)
             if not keep_graph and node.saved:
                 node.saved, node.fit = None, place
-            g = None
+            g = GONE
             for edge, part in zip(node.edges, parts):
                 if part is None or edge is None or (wanted is not None and edge not in wanted):
                     if part is None and edge is not None and edge is not following and (not wanted or edge in wanted):
@@ -160,18 +160,18 @@ def run(
                 for leaf in due.get(node, ()):
                     if leaf in grads:
                         finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
-        node = g = None
+        node, g = None, GONE
         for leaf in tuple(grads):
             finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
     except BaseException as error:
-        unfinished = [*waiting(pending), *([] if g is None else [node]), *([] if following is None else [following])]
+        unfinished = [*waiting(pending), *([] if g is GONE else [node]), *([] if following is None else [following])]
         finish_whole(grads, unfinished, on_tensors, captured, targets, make)
-        if g is not None and node.saved is None and isinstance(error, (TypeError, AttributeError, LookupError)):
+        if g is not GONE and node.saved is None and isinstance(error, (TypeError, AttributeError, LookupError)):
             raise RuntimeError(FREED) from error  # by another thread, between the question above and the answer
         if node is not None and isinstance(error, Exception):
             name_line(error, node)
         if is_anomaly_enabled():
-            report(None if g is None else node)
+            report(None if g is GONE else node)
         raise
     finally:
         recording.set(outer)

@@ -33,6 +33,7 @@ class Node:
 
     several: Any = False  # it hands its gradients over by the number of the output, see `Slot`
     requires_grad = True
+    unpacks = True  # it looks at what it saved also where no gradient has arrived
     shows = 0  # of what kind its outputs are as views, where they can not be changed in place: see `View`
     number: int
     edges: tuple

@@ -212,15 +212,18 @@ class Op(Declaration):
             return [("tensors", args), *kwargs.items()]
         return [*zip(self.names, args), *kwargs.items()]
 
-    def check_recordable(self, args: tuple, kwargs: dict) -> None:
-        """Errors of recording an operation, which in PyTorch come before those of the operation itself."""
+    def check_recordable(self, args: tuple, kwargs: dict, written: bool = False) -> None:
+        """Errors of recording an operation, which in PyTorch come before those of the operation itself.
+
+        One that is ``written`` into its first argument keeps a copy of that.
+        """
         if not recording.get():
             return
         values = self.values(args, kwargs)
         edges = self.edges(values) if self.wanted(values) else None
         if edges is not None:
             for _, source, place in self.plan(edges):
-                if source == VALUE and isinstance(values[place], Tensor):
+                if source == VALUE and isinstance(values[place], Tensor) and not (written and place == 0):
                     values[place].version[0]  # of an inference tensor: an error
 
     def _several(self, arrays: Any, first: Any, values: Any, edges: tuple | None, frame: Any) -> Any:
@@ -276,7 +279,7 @@ class Op(Declaration):
             try:
                 value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
             except RuntimeError:
-                self.check_recordable(args, kwargs)
+                self.check_recordable(args, kwargs, written=True)
                 raise
         else:
             if mode:

@@ -12,7 +12,7 @@ from .define import inplace, op
 from .fast import OPERANDS, binary, unary, written
 from .forms import NUMBERS, Forms, before, by_operand, invalid, operator, promoted_by, requiring, undefined, zeros
 from .promotion import as_type, broadcast_error, raw
-from .writing import check_fits
+from .writing import check_apart, check_fits
 
 __all__ = [
     "abs", "absolute", "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "ldexp",
@@ -450,6 +450,7 @@ def _lerp_form(_input: Any, _end: Any, weight: Any) -> Any:
 def _lerp_inplace_form(input: Any, end: Any, weight: Any) -> Any:
     if input.array.dtype.kind in "biu":  # a shape that does not fit is told before a type that does not
         _refuse_other_type("end", input.array, raw(end))
+        check_apart(input, (end,))
         check_fits(input.array, _interpolate(input.array, raw(end), 0))
     return _lerp_form(input, end, weight)
 

@@ -482,13 +482,13 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
     if positions is not None:
         if _is_fill(items, value):
             value = as_same_type(value, part)
-        check_views((value,))
+        shape = _without_leading_ones(value.array.shape)
+        value = value if shape == value.array.shape else view_as_shape(value, shape)
         check_history(part, "index_put_", value.requires_grad)
         if part.array.dtype != value.array.dtype:
             write(np.array(part.array), raw(positions), value.array)  # a shape that does not fit comes first
         _check_same_type(part, value)
-        shape = _without_leading_ones(value.array.shape)
-        index_put_in(part, positions, value if shape == value.array.shape else view_as_shape(value, shape))
+        index_put_in(part, positions, value)
         return
     if value.array.shape == part.array.shape:
         copy_(part, value)

@@ -29,6 +29,7 @@ class CopySlices(Node):
     """
 
     __slots__ = ()
+    unpacks = False
 
     def name(self) -> str:
         return "torch::autograd::CopySlices"
