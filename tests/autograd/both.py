@@ -197,6 +197,8 @@ can't be cast to the desired output type
 can't retain_grad on Tensor that has requires_grad=False
 cannot be broadcast
 are out of bounds for storage of size
+apart from dimension
+derivative for set_ is not implemented
 leaf variable has been moved into the graph interior
 exceeds dimension size
 should be equal to source.size(dim)

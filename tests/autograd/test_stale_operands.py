@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
+
+import rushlight
 
 from .both import Programs, assert_same, fails, name
 
@@ -247,3 +250,70 @@ def test_layouts(operation):
             yield LAYOUTS[operation](t, torch).stride()
 
     assert_same(program)
+
+
+@programs
+def other_memory_is_a_change_without_a_derivative(torch):
+    x, y = base(torch)
+    plain, alias_ = torch.zeros(6), torch.zeros(2)
+    shared = alias_.detach()
+    alias_.set_(plain)
+    yield alias_, alias_._version, shared, shared._version
+    z = y * y
+    with torch.no_grad():
+        y.set_(torch.zeros(2, 3))
+    yield fails(lambda: z.sum().backward())
+    y.set_(torch.zeros(2, 3))
+    yield type(y.grad_fn).__name__, fails(lambda: y.sum().backward())
+    x.set_(torch.zeros(2, 3))
+
+
+@programs
+def written_into_shared_memory_that_needs_no_gradient(torch):
+    x, y = base(torch)
+    t = torch.zeros(2, 3).expand(2, 2, 3)
+    t[[0, -1]] = y
+    (t * t).sum().backward()
+    yield x.grad
+
+
+@programs
+def leaves_are_due_in_the_order_of_their_last_edges(torch):
+    a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
+    calls = []
+    a.register_hook(lambda g: calls.append("a"))
+    b.register_hook(lambda g: calls.append("b"))
+    torch.cat([a, b, a]).sum().backward()
+    yield calls
+
+
+@programs
+def data_of_another_shape(torch):
+    for shape in ((2,), (2, 2)):
+        p, w = torch.nn.Parameter(torch.ones(3)), torch.ones(3, requires_grad=True)
+        loss = (p * w).sum()
+        p.data = torch.ones(shape)
+        yield fails(loss.backward)
+    p, w = torch.nn.Parameter(torch.ones(3, 2)), torch.ones(2, 3, requires_grad=True)
+    loss = (w @ p).sum()
+    p.data = torch.ones(2, 2)
+    loss.backward()
+
+
+@pytest.mark.parametrize("name", ["addmm_", "addbmm_", "baddbmm_", "addmv_", "addr_"])
+def test_wrong_operands_of_products(name):
+    def classes(torch):
+        square, matrix, vector, stack = (torch.ones(shape) for shape in ((2, 2), (3, 2), (2,), (2, 2, 2)))
+        cases = (
+            (),
+            (square,),
+            (square, matrix),
+            (1, 2),
+            ("a", square),
+            (square, None),
+            (vector, vector),
+            (stack, square),
+        )
+        return [type(fails(lambda given=given: getattr(torch.ones(2, 2), name)(*given))).__name__ for given in cases]
+
+    assert classes(rushlight) == classes(torch)

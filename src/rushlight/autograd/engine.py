@@ -280,6 +280,7 @@ def last_before_leaves(roots: list) -> dict:
     for node in reversed(reachable(roots)):
         for edge in node.edges:
             if edge is not None and not isinstance(edge, Node):
+                last.pop(edge, None)  # those of one node in the order of their last edges
                 last[edge] = node
     due: dict = {}
     for leaf, node in last.items():

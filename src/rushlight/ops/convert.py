@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import devices, dtypes
 from ..autograd.modes import inferring
+from ..autograd.node import Node, current_frame
 from ..autograd.origin import detached
 from ..autograd.versions import Moved, inference_cell
 from ..kernels.layout import flat, storage_of, strides_of
@@ -23,7 +24,7 @@ from ..layouts import (
     preserve_format,
     strided,
 )
-from ..tensor import Tensor, alias
+from ..tensor import Tensor, alias, edge_of
 from .define import op
 from .levels import Layered
 from .promotion import as_type, raw
@@ -364,10 +365,22 @@ def set_(input: Tensor, source: Any = None, storage_offset: int = 0, size: Any =
     """Show another tensor's memory from now on; without ``source``, none.
 
     With a storage as source: from ``storage_offset`` with these sizes and strides.
+
+    Raises:
+        RuntimeError: the tensor is a leaf that requires grad, or ``source`` is of another type.
+
+    >>> import rushlight as torch
+    >>> torch.ones(3).set_(torch.zeros(2))
+    tensor([0., 0.])
     """
+    from .nodes import make_node
     from .strided import as_strided
+    from .writing import bump, check_history, needs_record, set_history
 
     _plain_memory(input, "set")
+    linked = isinstance(source, Tensor) and needs_record(source)
+    check_history(input, "set_", linked)
+    edges = (edge_of(input),) if linked or needs_record(input) else None
     if source is None:
         input.array = np.empty(0, input.array.dtype)
     elif isinstance(source, UntypedStorage):
@@ -381,4 +394,21 @@ def set_(input: Tensor, source: Any = None, storage_offset: int = 0, size: Any =
         if source.array.dtype != input.array.dtype:
             raise RuntimeError(f"Could not set tensor of type {source.dtype} to a tensor of type {input.dtype}")
         input.array = source.array
+    bump(input, "set_", current_frame(1))
+    if edges is not None and input._view is None:
+        set_history(input, make_node(SetBackward, edges, (), current_frame(1)))
     return input
+
+
+class SetBackward(Node):
+    """Other memory has no derivative."""
+
+    __slots__ = ()
+
+    def run(self, g: Any) -> tuple:
+        raise RuntimeError("derivative for set_ is not implemented")
+
+    run_recorded = run
+
+
+SetBackward.__name__ = "NotImplemented"  # as PyTorch calls it

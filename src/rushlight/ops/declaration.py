@@ -179,6 +179,12 @@ class Declaration:
                 edges.append(None)
         return tuple(edges) if wanted else None
 
+    def leading(self, edges: tuple) -> tuple:
+        """The edges that lead somewhere: as in PyTorch, nothing is kept for the others, if there is a rule for each."""
+        if Nowhere in map(type, edges) and len(self.differentiable) == len(self.node.rules) > 1:
+            return tuple(None if type(edge) is Nowhere else edge for edge in edges)
+        return edges
+
     def plan(self, edges: tuple) -> tuple:
         """What to keep for these wanted gradients: (name, kind of source, its place), worked out once."""
         mask = () if self.sequence is not None else tuple([edge is not None for edge in edges])
@@ -218,8 +224,7 @@ class Declaration:
         the node, if it is another than `node`.
         """
         cls = cls or self.node
-        if Nowhere in map(type, edges) and len(self.differentiable) == len(cls.rules) > 1:
-            edges = tuple(None if type(edge) is Nowhere else edge for edge in edges)
+        edges = self.leading(edges)
         saved: dict[str, Any] = {}
         releases = self.fast  # whose nodes tell what was recorded the general way by its being a dict
         for name, source, place in self.plan(edges):

@@ -198,12 +198,13 @@ class Op(Declaration):
         name, kind = self.names[place], type(value).__name__
         return TypeError(f"{self.name}(): argument '{name}' (position {place + 1}) must be Tensor, not {kind}")
 
-    def misplaced(self, error: AttributeError, args: tuple, kwargs: dict) -> Exception:
+    def misplaced(self, error: AttributeError, args: tuple, kwargs: dict, written: bool = False) -> Exception:
         """The error for what was given in place of a Tensor; ``error`` itself if it is about something else."""
         for position, (name, value) in enumerate(zip(self.names, self.values(args, kwargs)), 1):
             if value is error.obj and not isinstance(value, Tensor):
-                kind = type(value).__name__
-                return TypeError(f"{self.name}(): argument '{name}' (position {position}) must be Tensor, not {kind}")
+                kind, called = type(value).__name__, f"{self.name}_" if written else self.name
+                place = position - written
+                return TypeError(f"{called}(): argument '{name}' (position {place}) must be Tensor, not {kind}")
         return error
 
     def operands(self, args: tuple, kwargs: dict) -> list[tuple[str, Any]]:
@@ -222,7 +223,7 @@ class Op(Declaration):
         values = self.values(args, kwargs)
         edges = self.edges(values) if self.wanted(values) else None
         if edges is not None:
-            for _, source, place in self.plan(edges):
+            for _, source, place in self.plan(self.leading(edges)):
                 if source == VALUE and isinstance(values[place], Tensor) and not (written and place == 0):
                     values[place].version[0]  # of an inference tensor: an error
 
@@ -442,7 +443,10 @@ def inplace(operation: Callable) -> Callable:
     spec: Op = operation.op  # type: ignore[attr-defined]
 
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return spec.inplace((self, *args), kwargs, current_frame(1))
+        try:
+            return spec.inplace((self, *args), kwargs, current_frame(1))
+        except AttributeError as error:
+            raise spec.misplaced(error, (self, *args), kwargs, written=True) from None
 
     method.__name__ = f"{spec.name}_"
     method.__doc__ = f"`{spec.name}` in place."

@@ -530,6 +530,7 @@ _index_put_in = inplace(_index_put)
 def index_put_in(self: Tensor, positions: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
     """`index_put_` by positions."""
     check_history(self, "index_put_", values.requires_grad)
+    check_views((values,))
     check_apart(self, (values,), same=False)
     return _index_put_in(self, positions, values, accumulate)
 

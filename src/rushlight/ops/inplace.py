@@ -38,6 +38,8 @@ class CopySlices(Node):
         inner, show, whole = self.saved
         result = laid_out(g, whole)
         part = show(result)
+        if self.edges[0] is None:
+            return (None, *inner.run(part.copy())[1:])
         check_single(part)  # as in PyTorch, which lets an expanded tensor be filled but cannot go back through it
         parts = inner.run(part.copy())
         part[...] = 0 if parts[0] is None else parts[0]
@@ -47,6 +49,8 @@ class CopySlices(Node):
         inner, show, whole = self.saved
         result = laid_out(g, whole)
         part = show(result)
+        if self.edges[0] is None:
+            return (None, *inner.run_recorded(clone(part))[1:])
         check_single(part.array)
         parts = inner.run_recorded(clone(part))
         if isinstance(parts[0], Layered):

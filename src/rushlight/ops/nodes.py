@@ -376,10 +376,30 @@ def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
     now = cell[0]
     if type(now) is Moved and type(place) is not int:
         linked = isinstance(place, Node) and type(place) is not Nowhere and isinstance(node, Backward)
-        array = now.follow(array, linked)  # a custom Function may find a tensor that has been detached in place
+        before, array = array.shape, now.follow(array, linked)  # custom Functions may find one detached in place
+        if array.shape != before and isinstance(node, Backward):
+            check_reshaped(node, array.shape, before)
     if type(now) is Moved and int(now) == int(then):
         return array
     raise changed(node, array, cell, int(then), place)
+
+
+def check_reshaped(node: Backward, shape: tuple, before: tuple) -> None:
+    """Refuse data of another shape than what it replaced with ``.data =``, from which no gradient could be computed."""
+    lines = "Its .data was replaced after it had been saved.", f"The gradient of {made_by(node)}"
+    if not isinstance(node, ElementwiseBackward):
+        words = f"Function {node.name()} returned an invalid gradient at index 0 - got {list(shape)}"
+        raise RuntimeError(explained(f"{words} but expected shape compatible with {list(before)}", *lines))
+    for back in range(1, min(len(shape), len(before)) + 1):
+        here, there = before[-back], shape[-back]
+        if here != there and 1 not in (here, there):
+            raise RuntimeError(
+                explained(
+                    f"The size of tensor a ({here}) must match the size of tensor b ({there}) at non-singleton "
+                    f"dimension {max(len(shape), len(before)) - back}",
+                    *lines,
+                )
+            )
 
 
 def needed(node: Backward, name: str, array: Any, cell: Any, then: int, edge: Any) -> Any:
