@@ -91,8 +91,9 @@ def run(
     g: Any = GONE
     outer, outer_task = recording.get(), running.get()
     recording.set(as_recording() if create_graph else IN_BACKWARD)
-    task = Task()  # without an __init__: most backwards are never asked about
+    task = Task()  # without an __init__, which costs more than the rest
     task.roots, task.wanted, task.captured, task.targets, task.outer = roots, wanted, captured, targets, outer_task
+    task.keep_graph, task.on_tensors, task.make, task.place = keep_graph, on_tensors, make, place
     running.set(task)
     try:
         while True:
@@ -106,14 +107,14 @@ def run(
             else:
                 break
             if targets is not None and node not in relevant:
-                end_at(node, g, keep_graph, on_tensors, captured, make, place)
+                task.end_at(node, g)
                 continue
             if captured is not None and node in targets:
                 captured[node] = g  # as PyTorch: without what hooks make of it, where backward goes on from there
             if node.hooks is not None:
                 if due is None:
                     due = last_before_leaves(roots)
-                    finish_whole(grads, [node, *waiting(pending)], on_tensors, captured, targets, make)
+                    task.finish_whole(grads, [node, *waiting(pending)])
                 g = nested(node.hooks.call_before, g, on_tensors, make)
             if node.saved is None and (g is not None or node.unpacks):
                 raise RuntimeError(explained(FREED, *freed_by(node)))
@@ -159,13 +160,13 @@ def run(
             if due is not None:
                 for leaf in due.get(node, ()):
                     if leaf in grads:
-                        finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
+                        task.finish(leaf, grads.pop(leaf))
         node, g = None, GONE
         for leaf in tuple(grads):
-            finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
+            task.finish(leaf, grads.pop(leaf))
     except BaseException as error:
         unfinished = [*waiting(pending), *([] if g is GONE else [node]), *([] if following is None else [following])]
-        finish_whole(grads, unfinished, on_tensors, captured, targets, make)
+        task.finish_whole(grads, unfinished)
         if g is not GONE and node.saved is None and isinstance(error, (TypeError, AttributeError, LookupError)):
             raise RuntimeError(FREED) from error  # by another thread, between the question above and the answer
         if node is not None and isinstance(error, Exception):
@@ -191,9 +192,12 @@ def reach_undefined(edge: Any, grads: dict, pending: list) -> None:
 
 
 class Task:
-    """One backward under way, for those who are called from it."""
+    """One backward under way: what was asked of it, for those who are called from it, and what it does at the ends."""
 
-    __slots__ = ("__weakref__", "captured", "nodes", "outer", "roots", "targets", "wanted")
+    __slots__ = (
+        *("__weakref__", "captured", "keep_graph", "make", "nodes", "on_tensors", "outer", "place", "roots"),
+        *("targets", "wanted"),
+    )
 
     roots: list
     wanted: set | None
@@ -201,6 +205,10 @@ class Task:
     targets: Any
     outer: Task | None
     nodes: set
+    keep_graph: bool
+    on_tensors: bool
+    make: Callable
+    place: tuple
 
     def will_run(self, end: Any) -> bool:
         """Whether the gradient of this node or leaf is, was or will be computed."""
@@ -211,24 +219,45 @@ class Task:
             self.nodes = {*self.roots, *order}.union(*(node.edges for node in order))
         return end in self.nodes
 
+    def end_at(self, node: Node, g: Any) -> None:
+        """The gradient of a node beyond which nothing was asked for: hand it over, or only call the node's hooks."""
+        hooks, on_tensors, make = node.hooks, self.on_tensors, self.make
+        if self.captured is not None:
+            self.captured[node] = g if hooks is None else nested(hooks.call_on_tensors, g, on_tensors, make)
+            return
+        if hooks is not None:
+            g = nested(hooks.call_before, g, on_tensors, make)
+            nested(hooks.call_after, (None,) * len(node.edges), g, on_tensors, make)
+        if not self.keep_graph and node.saved:
+            node.saved, node.fit = None, self.place
+
+    def finish_whole(self, grads: dict, unfinished: list[Node]) -> None:
+        """The gradients of the leaves to which none of the unfinished nodes leads are whole."""
+        fed = {edge for node in reachable(unfinished) for edge in node.edges}
+        for leaf in [leaf for leaf in grads if not isinstance(leaf, Node) and leaf not in fed]:
+            self.finish(leaf, grads.pop(leaf))
+
+    def finish(self, leaf: Any, g: Any) -> None:
+        """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
+        hooks, captured = leaf._hooks, self.captured
+        if hooks is not None:
+            call = hooks.call_before if captured is None else hooks.call_on_tensors
+            g = nested(call, g, self.on_tensors, self.make)
+        if not leaf.leaf:  # requires_grad may have been switched off since
+            if leaf.node is not None and captured is None:
+                raise RuntimeError("leaf variable has been moved into the graph interior")
+            return
+        if captured is None:
+            if g is not None:
+                accumulate(leaf, g, self.on_tensors, self.make)
+            if hooks is not None:
+                nested(hooks.call_accumulated, leaf, g, self.on_tensors, self.make)
+        elif leaf in self.targets:
+            captured[leaf] = g
+
 
 running: ContextVar[Task | None] = ContextVar("running", default=None)
 """The innermost backward under way in this thread."""
-
-
-def end_at(
-    node: Node, g: Any, keep_graph: bool, on_tensors: bool, captured: dict | None, make: Callable, place: Any
-) -> None:
-    """The gradient of a node beyond which nothing was asked for: hand it over, or only call the node's hooks."""
-    hooks = node.hooks
-    if captured is not None:
-        captured[node] = g if hooks is None else nested(hooks.call_on_tensors, g, on_tensors, make)
-        return
-    if hooks is not None:
-        g = nested(hooks.call_before, g, on_tensors, make)
-        nested(hooks.call_after, (None,) * len(node.edges), g, on_tensors, make)
-    if not keep_graph and node.saved:
-        node.saved, node.fit = None, place
 
 
 def starting(roots: list, gradients: list, wanted: set | None) -> dict:
@@ -286,33 +315,6 @@ def last_before_leaves(roots: list) -> dict:
     for leaf, node in last.items():
         due.setdefault(node, []).append(leaf)
     return due
-
-
-def finish_whole(
-    grads: dict, unfinished: list[Node], on_tensors: bool, captured: dict | None, targets: Any, make: Callable
-) -> None:
-    """The gradients of the leaves to which none of the unfinished nodes leads are whole."""
-    fed = {edge for node in reachable(unfinished) for edge in node.edges}
-    for leaf in [leaf for leaf in grads if not isinstance(leaf, Node) and leaf not in fed]:
-        finish(leaf, grads.pop(leaf), on_tensors, captured, targets, make)
-
-
-def finish(leaf: Any, g: Any, on_tensors: bool, captured: dict | None, targets: Any, make: Callable) -> None:
-    """The gradient of a leaf is whole: hand it to whoever asked, or accumulate it."""
-    hooks = leaf._hooks
-    if hooks is not None:
-        g = nested(hooks.call_before if captured is None else hooks.call_on_tensors, g, on_tensors, make)
-    if not leaf.leaf:  # requires_grad may have been switched off since
-        if leaf.node is not None and captured is None:
-            raise RuntimeError("leaf variable has been moved into the graph interior")
-        return
-    if captured is None:
-        if g is not None:
-            accumulate(leaf, g, on_tensors, make)
-        if hooks is not None:
-            nested(hooks.call_accumulated, leaf, g, on_tensors, make)
-    elif leaf in targets:
-        captured[leaf] = g
 
 
 accumulating = Lock()  # graphs of several threads may end at the same leaf
