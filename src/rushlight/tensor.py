@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import devices, dtypes
-from .autograd import gradients, hooks
+from .autograd import grad_dtype, gradients, hooks
 from .autograd.metadata import note
-from .autograd.modes import inferring
+from .autograd.modes import check_untransformed, inferring
 from .autograd.node import Node, Nowhere, Slot, explained, here
 from .autograd.origin import FROZEN, born, detached, made, story
 from .autograd.versions import Moved, inference_cell
@@ -25,6 +25,16 @@ ndarray = np.ndarray
 NOT_A_LEAF = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed, and backward() fills .grad of leaves "
     "only."
+)
+TRANSFORMED = (
+    "You are attempting to call Tensor.{call}(){note} inside of a function being transformed by a "
+    "functorch transform. This is unsupported: use func.grad, vjp, jacrev, jacfwd or hessian there, or call {call}() "
+    "outside of it."
+)
+FUNCTIONAL = " (or perhaps using torch.autograd.functional.* APIs)"
+SCALAR = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first."
 )
 KEEP_GRAD = "Call .retain_grad() on it before backward(), or look at the leaf that it was computed from."
 
@@ -244,6 +254,7 @@ class Tensor(Attached):
         Raises:
             RuntimeError: it holds whole numbers, or it is not a leaf and is to be recorded no more.
         """
+        check_untransformed(TRANSFORMED.format(call="requires_grad_", note=FUNCTIONAL))
         if not isinstance(requires_grad, bool):
             kind = type(requires_grad).__name__
             raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {kind}")
@@ -300,6 +311,15 @@ class Tensor(Attached):
     def grad(self) -> None:
         self._grad = None
 
+    @property
+    def grad_dtype(self) -> dtypes.dtype | None:
+        """The type that ``.grad`` of this leaf has, its own by default; None allows an assigned one to have any."""
+        return grad_dtype.get(self)
+
+    @grad_dtype.setter
+    def grad_dtype(self, dtype: dtypes.dtype | None) -> None:
+        grad_dtype.put(self, dtype)
+
     def _check_grad(self, value: Any) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(
@@ -317,10 +337,11 @@ class Tensor(Attached):
                     f"It is assigned at {here()}",
                 )
             )
-        if value.array.dtype != self.array.dtype:
+        wanted = self.grad_dtype if self.is_leaf else self.dtype
+        if wanted is not None and value.dtype is not wanted:
             raise RuntimeError(
                 f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype "
-                f"'{self.dtype}'. Convert the gradient with .to({self.dtype})"
+                f"'{wanted}'. Convert the gradient with .to({wanted})"
             )
 
     @property
@@ -332,6 +353,14 @@ class Tensor(Attached):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value.array.dtype.kind not in "fcV" and self.requires_grad:
+            raise RuntimeError(
+                explained(
+                    "data set to a tensor that requires gradients must be floating point or complex dtype",
+                    f"The data is of {value.dtype}: {made(value)}",
+                    f"The tensor: {made(self)}",
+                )
+            )
         if self.version is not inference_cell and value.array is not self.array:
             self.version[0] = Moved(self.version[0], self.array, value.array)
         self.array = value.array
@@ -368,6 +397,7 @@ class Tensor(Attached):
 
     def retain_grad(self) -> None:
         """Keep ``.grad`` of this tensor in backward although it is not a leaf."""
+        check_untransformed(TRANSFORMED.format(call="retain_grad", note=""))
         if not self.requires_grad:
             raise RuntimeError(explained("can't retain_grad on Tensor that has requires_grad=False", *story(self)))
         if self.node is not None and not self.retains_grad:
@@ -482,6 +512,8 @@ class Tensor(Attached):
             raise ValueError(
                 f"only one element tensors can be converted to Python scalars, but this one has {self.array.size}"
             )
+        if self.requires_grad:
+            warnings.warn(SCALAR, stacklevel=3)
         value = self.item()
         if kind is not None and isinstance(value, complex):
             raise RuntimeError(f"value cannot be converted to type {kind} without overflow")

@@ -18,6 +18,15 @@ import rushlight
 Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
+all inputs have to be Tensors or GradientEdges, but got
+backward() called inside a functorch transform
+Cannot set grad_dtype to
+data set to a tensor that requires gradients must be floating point or complex dtype
+grad_dtype can only be accessed on leaf tensors
+grad_dtype can only be set on leaf tensors
+grad_dtype must be a torch.dtype or None
+inside of a function being transformed by a functorch transform
+must be bool, not int
 Cannot use both regular backward hooks and full backward hooks
 An inplace custom Function is not modifying the forward mode gradients inplace
 An inplace custom Function is not returning the forward mode gradients as-is

@@ -795,3 +795,29 @@ def complex_and_real(torch):
 def complex_with_a_real_gradient(torch):
     z = torch.tensor([1.0 + 2.0j], requires_grad=True)
     (z * z).backward(torch.ones(1))
+
+
+def test_a_warning_of_the_cycle_that_create_graph_makes():
+    import rushlight
+
+    x = rushlight.ones(2, requires_grad=True)
+    with pytest.warns(UserWarning, match=r"Using backward\(\) with create_graph=True will create a reference cycle"):
+        (x * x).sum().backward(create_graph=True)
+
+
+@programs
+def what_is_no_tensor(torch):
+    x = torch.ones(3, requires_grad=True)
+    yield fails(lambda: torch.autograd.grad(x.sum(), "x"))
+    yield fails(lambda: torch.autograd.grad(x.sum(), [x, 3]))
+    yield fails(lambda: torch.set_grad_enabled(1))
+    yield torch.autograd.grad(x.sum(), x, only_inputs=False)
+
+
+@programs
+def sums_to_a_size(torch):
+    x = torch.arange(6.0).reshape(2, 3).requires_grad_()
+    for size in ((), (1,), (3,), (1, 3), (2, 1), (1, 1), (2, 3)):
+        y = x.sum_to_size(size)
+        yield y, y is x, None if y.grad_fn is None else [node for node, _ in y.grad_fn.next_functions]
+        yield torch.autograd.grad((y * y).sum(), x, create_graph=True)

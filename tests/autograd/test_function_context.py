@@ -218,6 +218,22 @@ def cleared_when_accessed(torch):
 
 
 @programs
+def cleared_by_hand(torch):
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        ctx.maybe_clear_saved_tensors()
+        return g * x
+
+    for clear in (False, True):
+        my = function(torch, save(), backward, clear_saved_tensors_on_access=clear)
+        x = start(torch)
+        y = my.apply(x)
+        y.sum().backward(retain_graph=True)
+        yield x.grad
+        yield fails(lambda y=y: y.grad_fn.saved_tensors)
+
+
+@programs
 def gradients_in_one_list(torch):
     my = function(
         torch, lambda ctx, x: (x * 2, x * 3), lambda ctx, grads: grads.pop() + len(grads), boxed_grads_call=True

@@ -479,3 +479,60 @@ def numpy_of_what_requires_grad(torch):
     yield str(fails(lambda: x.numpy())).splitlines()[0]
     yield x.detach().numpy()
     yield x.numpy(force=True)
+
+
+# The type of a gradient
+
+
+@programs
+def grad_dtype_is_that_of_the_leaf(torch):
+    x = torch.ones(3, requires_grad=True)
+    yield x.grad_dtype
+    yield torch.ones(3, dtype=torch.int64).grad_dtype
+    yield fails(lambda: (x * 2).grad_dtype)
+    yield fails(lambda: setattr(x * 2, "grad_dtype", torch.float64))
+    yield fails(lambda: setattr(x, "grad_dtype", 3))
+    x.grad = torch.ones(3)
+    yield fails(lambda: setattr(x, "grad_dtype", torch.float64))
+    x.grad_dtype = torch.float32
+
+
+@programs
+def grad_dtype_of_accumulated_gradients(torch):
+    x = torch.ones(3, requires_grad=True)
+    x.grad_dtype = torch.float64
+    x.register_hook(lambda g: g * (2 if g.dtype == torch.float64 else 5))
+    for _ in range(2):
+        (x * 3).sum().backward()
+        yield x.grad
+    yield torch.autograd.grad((x * 3).sum(), x)
+    (x**2).sum().backward(create_graph=True)
+    yield x.grad
+    yield fails(lambda: setattr(x, "grad", torch.ones(3)))
+    x.grad = torch.ones(3, dtype=torch.float64)
+    yield x.grad
+
+
+@programs
+def grad_dtype_may_be_any(torch):
+    x = torch.ones(3, requires_grad=True)
+    x.grad_dtype = None
+    yield x.grad_dtype
+    x.grad = torch.ones(3, dtype=torch.float64)
+    yield x.grad
+
+
+@programs
+def data_must_stay_differentiable(torch):
+    x = torch.ones(3, requires_grad=True)
+    yield fails(lambda: setattr(x, "data", torch.ones(3, dtype=torch.int64)))
+    yield fails(lambda: x.set_(torch.ones(2)))
+    yield x
+
+
+@pytest.mark.parametrize("convert", [float, int, complex])
+def test_a_warning_where_a_number_leaves_the_graph(convert):
+    import rushlight
+
+    with pytest.warns(UserWarning, match="Converting a tensor with requires_grad=True to a scalar"):
+        assert convert(rushlight.tensor(2.0, requires_grad=True)) == 2

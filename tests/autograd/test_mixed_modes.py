@@ -120,3 +120,48 @@ def changes_in_place(torch):
     yield shown(torch, func(torch).jacfwd(changing)(x), x)
     yield shown(torch, func(torch).grad(changing)(x), x)
     yield shown(torch, func(torch).hessian(changing)(x), x)
+
+
+# What PyTorch refuses inside of a function that is transformed
+
+REFUSED = {
+    "backward": lambda torch, x: (x * 2).sum().backward(),
+    "requires_grad_": lambda torch, x: x.requires_grad_(),
+    "requires_grad_ of another tensor": lambda torch, x: torch.ones(3).requires_grad_(),
+    "retain_grad": lambda torch, x: x.retain_grad(),
+    "hessian": lambda torch, x: torch.autograd.functional.hessian(lambda y: (y**2).sum(), torch.ones(3)),
+}
+
+
+@pytest.mark.parametrize(
+    "transformation, refused",
+    [
+        (transformation, refused)
+        for transformation in ("grad", "vmap", "jvp")
+        for refused in REFUSED
+        if transformation == "grad" or refused != "retain_grad"  # which needs a tensor that requires grad
+    ],
+)
+def test_refused_when_transformed(transformation, refused):
+    def program(torch):
+        def f(x):
+            REFUSED[refused](torch, x)
+            return x.sum()
+
+        ones = torch.ones(3) if transformation == "grad" else torch.ones(2, 3)
+        if transformation == "jvp":
+            yield func(torch).jvp(f, (ones,), (ones,))
+        else:
+            yield getattr(func(torch), transformation)(f)(ones)
+
+    assert_same(program)
+
+
+@programs
+def hooks_of_batched_gradients_are_not_transformed(torch):
+    x = torch.ones(3, requires_grad=True)
+    y = x * x
+    seen = []
+    y.register_hook(lambda g: seen.append(torch.ones(3).requires_grad_().requires_grad))
+    yield torch.autograd.grad(y, x, torch.ones(2, 3), is_grads_batched=True)
+    yield seen

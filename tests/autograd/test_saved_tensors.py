@@ -361,3 +361,74 @@ def test_what_hooks_return_goes_with_the_graph():
     y.backward()
     gc.enable()
     assert [box() for box in boxes] == [None, None]
+
+
+# What an index says is saved as its tensors, lists and masks
+
+INDICES = {
+    "positions": lambda torch, x: x[torch.tensor([0, 2])],
+    "list": lambda torch, x: x[[0, 2]],
+    "second_axis": lambda torch, x: x[:, torch.tensor([0, 2])],
+    "two": lambda torch, x: x[torch.tensor([0, 1]), torch.tensor([2, 0])],
+    "mask": lambda torch, x: x[x > 4],
+    "mask_of_rows": lambda torch, x: x[torch.tensor([True, False, True]), :, None],
+    "mask_and_list": lambda torch, x: x[torch.tensor([True, False, True]), [0, 1]],
+    "behind_a_slice": lambda torch, x: x[1:, [0, 2]],
+    "put": lambda torch, x: x.index_put((torch.tensor([0, 2]),), x[0]),
+    "put_by_mask": lambda torch, x: x.index_put((x > 4,), torch.tensor(1.0)),
+}
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_what_an_index_says_goes_through_hooks(index):
+    def program(torch):
+        x = torch.arange(9.0).reshape(3, 3).requires_grad_()
+        weights = torch.arange(1.0, 28.0)
+        log = []
+
+        def pack(tensor):
+            log.append((list(tensor.shape), str(tensor.dtype).split(".")[-1]))
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor.flip(0)):
+            y = INDICES[index](torch, x)
+        yield log
+        yield y.grad_fn._saved_indices
+        yield len(y.grad_fn._raw_saved_indices)
+        yield torch.autograd.grad((y.reshape(-1) * weights[: y.numel()]).sum(), x)[0]
+        yield fails(lambda: y.grad_fn._saved_indices)
+
+    assert_same(program)
+
+
+# An operation keeps what PyTorch's keeps, if only for its shape: a change before backward is refused
+
+KEPT_FOR_THEIR_SHAPE = {
+    "cummax": lambda torch, x: x.cummax(0)[0],
+    "masked_select": lambda torch, x: x.masked_select(x > 0.5),
+    "gather": lambda torch, x: x.gather(0, torch.zeros(1, 4).long()),
+    "take": lambda torch, x: x.take(torch.tensor([0, 2])),
+    "index_add": lambda torch, x: torch.ones(5, 4).index_add(0, torch.arange(4), x),
+    "index_copy": lambda torch, x: torch.ones(5, 4).index_copy(0, torch.arange(4), x),
+    "put": lambda torch, x: torch.ones(20).put(torch.arange(16), x.reshape(-1)),
+    "reflected": lambda torch, x: torch.nn.functional.pad(x, (1, 1), mode="reflect"),
+    "nll_loss": lambda torch, x: torch.nn.functional.nll_loss(x, torch.tensor([0, 1, 2, 1])),
+    "multi_margin_loss": lambda torch, x: torch.nn.functional.multi_margin_loss(x, torch.tensor([0, 1, 2, 1])),
+    "conv1d": lambda torch, x: torch.nn.functional.conv1d(x, torch.ones(1, 4, 2)),
+    "conv_transpose1d": lambda torch, x: torch.nn.functional.conv_transpose1d(x, torch.ones(4, 1, 2)),
+    "max_pool1d": lambda torch, x: torch.nn.functional.max_pool1d(x, 2),
+    "avg_pool2d": lambda torch, x: torch.nn.functional.avg_pool2d(x[None], 2),
+    "adaptive_max_pool1d": lambda torch, x: torch.nn.functional.adaptive_max_pool1d(x, 1),
+}
+
+
+@pytest.mark.parametrize("operation", KEPT_FOR_THEIR_SHAPE)
+def test_what_is_kept_for_its_shape(operation):
+    def program(torch):
+        x = torch.linspace(0.1, 0.9, 16).reshape(4, 4).requires_grad_()
+        changed = x * 1
+        y = KEPT_FOR_THEIR_SHAPE[operation](torch, changed)
+        changed.add_(1)
+        y.sum().backward()
+
+    assert_same(program)

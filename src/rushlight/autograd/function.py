@@ -144,9 +144,14 @@ class BackwardCFunction(Node, FunctionCtx):
             once = self._forward_cls.clear_saved_tensors_on_access
             raise RuntimeError(ACCESSED if once else explained(FREED, *freed_by(self)))
         tensors = tuple([None if kept is None else kept.load_tensor(self) for kept in saved])
-        if self._forward_cls.clear_saved_tensors_on_access and saved:
-            self.saved = None
+        if saved:
+            self.maybe_clear_saved_tensors()
         return tensors
+
+    def maybe_clear_saved_tensors(self) -> None:
+        """Let go of what was saved, if the Function has ``clear_saved_tensors_on_access``."""
+        if self._forward_cls.clear_saved_tensors_on_access:
+            self.saved = None
 
     @property
     def _raw_saved_tensors(self) -> tuple:

@@ -15,7 +15,7 @@ from ..ops import stack, zeros_like
 from ..tensor import Tensor
 from .forward_ad import dual_level, make_dual, unpack_dual
 from .gradients import grad
-from .modes import enable_grad, is_grad_enabled, set_grad_enabled
+from .modes import enable_grad, is_grad_enabled, set_grad_enabled, transforming
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"]
 
@@ -356,6 +356,7 @@ def _all_columns(func: Callable, inputs: tuple, several_inputs: bool, vectorize:
 
     def push(*tangents: Tensor) -> tuple:
         nonlocal several_outputs
+        transforming.set(False)  # until vmap sets it again: what follows is no transformation of `torch.func`
         with dual_level():
             duals = (make_dual(input, tangent) for input, tangent in zip(inputs, tangents))
             outputs, several_outputs = _tensors(func(*duals), "outputs of the user-provided function", "jacobian")

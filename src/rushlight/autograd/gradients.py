@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -15,9 +16,15 @@ from .. import tensor as tensors
 from . import engine
 from .edges import GradientEdge, end_of
 from .hooks import holder_of
-from .modes import open_levels
+from .modes import check_untransformed, open_levels, transforming
 from .node import AccumulateGrad, Bundle, current_frame, explained, here, made_by, user_place
 from .origin import GRADIENT, made, story
+
+CYCLE = (
+    "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient: the "
+    "memory is not freed until the garbage collector finds it. Use autograd.grad(create_graph=True) instead, or set "
+    ".grad of the parameters to None afterwards."
+)
 
 
 def backward(
@@ -47,6 +54,10 @@ def backward(
     >>> x.grad
     tensor(6.)
     """
+    check_untransformed(
+        "backward() called inside a functorch transform. This is not supported, please use func.grad or func.vjp "
+        "instead or call backward() outside of what they transform."
+    )
     if grad_variables is not None:
         if grad_tensors is not None:
             raise RuntimeError("'grad_tensors' and 'grad_variables' (deprecated) arguments both passed to backward()")
@@ -59,6 +70,8 @@ def backward(
         for tensor in inputs:
             if not isinstance(tensor, GradientEdge):
                 tensor.retain_grad()
+    if create_graph:
+        warnings.warn(CYCLE, stacklevel=3)
     on_tensors = create_graph or bool(open_levels.get())
     starts = _starting_gradients(outputs, grad_tensors, on_tensors)
     run = _watched if engine.watchers else engine.run
@@ -112,7 +125,12 @@ def grad(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
         )
     if not only_inputs:
-        raise ValueError("only_inputs=False is not supported: use autograd.backward() to accumulate into other leaves")
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True). To accumulate gradient for "
+            "other parts of the graph, use torch.autograd.backward.",
+            FutureWarning,
+            stacklevel=2,
+        )
     outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
@@ -131,6 +149,11 @@ def grad(
     roots = _roots(outputs)
     targets = []
     for tensor in inputs:
+        if not isinstance(tensor, (tensors.Tensor, GradientEdge)):
+            kind = type(tensor).__name__
+            raise RuntimeError(
+                explained(f"all inputs have to be Tensors or GradientEdges, but got {kind}", f"by the call at {here()}")
+            )
         if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
             raise RuntimeError(explained("One of the differentiated Tensors does not require grad", *story(tensor)))
         targets.append(holder_of(edge_at(tensor)))
@@ -155,7 +178,8 @@ def grad(
         if gradient is None and materialize_grads:
             if isinstance(tensor, GradientEdge):
                 raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-            gradient = tensors.wrap(np.zeros_like(tensor.array)).requires_grad_(create_graph)
+            gradient = tensors.wrap(np.zeros_like(tensor.array))
+            gradient.requires_grad = create_graph
         elif gradient is None and not allow_unused:
             raise RuntimeError(
                 explained(
@@ -178,6 +202,9 @@ def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: 
     present: list = []
 
     def of_one(*starts: Any) -> tuple:
+        transforming.set(
+            False
+        )  # until vmap sets it again: the code that is called was not written for a transformation
         gradients = grad(outputs, inputs, starts, **options)
         present[:] = [gradient is not None for gradient in gradients]
         return tuple(gradient for gradient in gradients if gradient is not None)

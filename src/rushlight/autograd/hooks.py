@@ -19,11 +19,14 @@ from .node import Bundle, Slot
 
 Registry = OrderedDict[int, Callable]
 
+OWN: Any = object()
+"""In place of the type of a leaf's gradient: that of the leaf."""
+
 
 class Hooks:
     """The hooks of one node or leaf."""
 
-    __slots__ = ("accumulated", "after", "before", "home", "metadata", "retain", "tensor")
+    __slots__ = ("accumulated", "after", "before", "grad_dtype", "home", "metadata", "retain", "tensor")
 
     def __init__(self) -> None:
         self.home: tuple[Hooks, int] | None = None  # where the output's hooks are that was another node's before
@@ -33,9 +36,12 @@ class Hooks:
         self.after: Registry = OrderedDict()
         self.accumulated: Registry = OrderedDict()
         self.metadata: dict = {}
+        self.grad_dtype: Any = OWN  # of a leaf, or None for any, see `grad_dtype`
 
     def call_on_tensors(self, g: Any, on_tensors: bool, make: Callable) -> Any:
         """The gradient, or those of several outputs, after the hooks of the output tensors."""
+        if self.grad_dtype is not OWN and self.grad_dtype is not None and g is not None:
+            g = g.to(self.grad_dtype) if on_tensors else g.astype(self.grad_dtype.numpy, copy=False)
         if not self.tensor and not self.retain:
             return g
         parts = list(shown(g, on_tensors, make))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import CodeType
 from typing import Any
 
-from .node import current_frame, is_library, user_place, where
+from .node import current_frame, explained, here, is_library, user_place, where
 
 
 class Unrecorded(list):
@@ -74,6 +75,16 @@ def is_inference_mode_enabled() -> bool:
 def as_recording() -> Any:
     """What `recording` holds where operations are to be recorded."""
     return intercepting.get() or True
+
+
+def check_untransformed(message: str) -> None:
+    """Refuse what code that `torch.func` transforms must not do.
+
+    Raises:
+        RuntimeError: such code is under way.
+    """
+    if transforming.get():
+        raise RuntimeError(explained(message, f"It is called at {here()}"))
 
 
 def intercept(by: Any) -> None:
@@ -160,6 +171,12 @@ class _Mode:
 
 
 def _decorate_class(mode: _Mode, cls: type) -> type:
+    warnings.warn(
+        "Decorating classes is deprecated and will be disabled in future versions. Decorate functions or methods: for "
+        "a class, its `__init__` and nothing else is what is decorated.",
+        FutureWarning,
+        stacklevel=3,
+    )
     cls.__init__ = mode(cls.__init__)  # type: ignore[misc]
     return cls
 
@@ -226,12 +243,16 @@ class set_grad_enabled(_Mode):
     _label = "set_grad_enabled(False)"
 
     def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            raise TypeError(
+                f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {type(mode).__name__}"
+            )
         self.mode = mode
         self._before = _state()
         self._set()
 
     def _wanted(self) -> tuple[bool, bool]:
-        return bool(self.mode), inferring.get()
+        return self.mode, inferring.get()
 
     def clone(self) -> set_grad_enabled:
         return set_grad_enabled(self.mode)

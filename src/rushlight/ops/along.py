@@ -190,7 +190,7 @@ def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, sou
     batch=_vector_batch,
     overlap="nowhere",
     input=lambda g: g,
-    source=lambda g, dim, index, alpha, source_shape: _times(reshape(index_select(g, dim, index), source_shape), alpha),
+    source=lambda g, dim, index, alpha, source: _times(reshape(index_select(g, dim, index), source.shape), alpha),
 )
 def index_add(input, dim, index, source, *, alpha=1):
     """The tensor with ``alpha * source`` added at the positions ``index`` of an axis.
@@ -223,7 +223,7 @@ def _times(value: Any, alpha: Any) -> Any:
     batch=_vector_batch,
     overlap="nowhere",
     input=lambda g, dim, index: index_fill(g, dim, index, 0),
-    source=lambda g, dim, index, source_shape: reshape(index_select(g, dim, index), source_shape),
+    source=lambda g, dim, index, source: reshape(index_select(g, dim, index), source.shape),
 )
 def index_copy(input, dim, index, source):
     """The tensor with ``source`` at the positions ``index`` of an axis."""
@@ -376,7 +376,7 @@ def _corner(src: np.ndarray, shape: tuple) -> np.ndarray:
 @op(
     "GatherBackward0",
     batch=_index_batch,
-    input=lambda g, input_shape, dim, index: scatter_add(zeros_as(g, input_shape), dim, index, g),
+    input=lambda g, input, dim, index: scatter_add(zeros_as(g, input.shape), dim, index, g),
     apart=True,
 )
 def gather(input, dim, index, *, sparse_grad=False):

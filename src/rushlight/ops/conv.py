@@ -105,8 +105,8 @@ def _weighed(batch, input, other, by, kernel):
 @op(
     "ConvolutionBackward0",
     flat=True,
-    input=lambda g, weight, by, input_shape: _spread(g, conj(weight), None, by, input_shape[2:]),
-    weight=lambda g, input, by, weight_shape: _weigh(conj(input), g, by, weight_shape[2:]),
+    input=lambda g, input, weight, by: _spread(g, conj(weight), None, by, input.shape[2:]),
+    weight=lambda g, input, weight, by: _weigh(conj(input), g, by, weight.shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
     batch=_convolved(lambda w, by: _as_rows(w, by.groups)),
 )
@@ -118,8 +118,8 @@ def _correlate(input, weight, bias, by, size=None):
 @op(
     "ConvolutionBackward0",
     flat=True,
-    input=lambda g, weight, by, input_shape: _correlate(g, conj(weight), None, by, input_shape[2:]),
-    weight=lambda g, input, by, weight_shape: _weigh(g, conj(input), by, weight_shape[2:]),
+    input=lambda g, input, weight, by: _correlate(g, conj(weight), None, by, input.shape[2:]),
+    weight=lambda g, input, weight, by: _weigh(g, conj(input), by, weight.shape[2:]),
     bias=lambda g: _over_all_but_channels(g),
     batch=_convolved(lambda w, by: w.movedim(0, 1).flatten(1, 2)),
 )

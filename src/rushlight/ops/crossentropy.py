@@ -125,8 +125,8 @@ def _log_likelihood(name: str) -> Any:
     @op(
         f"{name}Backward0",
         flat=True,
-        input=lambda g, target, weight, reduction, ignore_index, input_shape: place(
-            g, target, weight, reduction, ignore_index, input_shape
+        input=lambda g, input, target, weight, reduction, ignore_index: place(
+            g, target, weight, reduction, ignore_index, input.shape
         ),
         batch=_likelihood_of_all,
     )

@@ -109,7 +109,7 @@ def _running_extreme(name: str, ufunc: np.ufunc, joined: str) -> Any:
         batch="dim",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
-        input=lambda g, indices, input_shape, dim: put(g, indices, dim, input_shape, False),
+        input=lambda g, input, indices, dim: put(g, indices, dim, input.shape, False),
     )(compute)
 
 

@@ -71,7 +71,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         which = (0, index.start, index.stop, step)
         return shown(self, array[index], ((Slice, array.shape, which),), 2)
     if kind is Tensor and index.array.ndim and index.array.dtype == np.int64 and array.ndim:
-        return _index(self, _watched((index.array,), (index,)))
+        return _index(self, _watched((index.array,), (index,), (index.array,)))
     items = index if kind is tuple else _as_items(index)
     for item in items:
         kind = type(item)
@@ -228,15 +228,15 @@ def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
             dim += item is not None
     if all(position is None for position in positions):
         return tuple(basic), None
-    return tuple(basic), _watched(positions, items)
+    return tuple(basic), _watched(positions, items, resolved)
 
 
-def _watched(positions: Any, items: Any) -> tuple:
-    """Positions that remember the tensors among the items of an index: those must not change before backward."""
+def _watched(positions: Any, items: Any, arrays: Any) -> tuple:
+    """Positions that remember the items of an index, and those as arrays: tensors must not change before backward."""
     if any(isinstance(position, Layered) for position in positions):
         return tuple(positions)
     watched = Positions(positions)
-    watched.tensors = tuple(item for item in items if isinstance(item, Tensor))
+    watched.items, watched.arrays = items, arrays
     return watched
 
 
@@ -540,8 +540,8 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
     if not isinstance(indices, (tuple, list)):
         raise TypeError(f"index_put(): argument 'indices' must be tuple of Tensors, not {type(indices).__name__}")
     positions: list = []
-    for item in indices:
-        array = None if item is None else np.asarray(raw(item))
+    arrays = [None if item is None else np.asarray(raw(item)) for item in indices]
+    for item, array in zip(indices, arrays):
         if isinstance(item, Layered) and array is not None and array.dtype.itemsize > 1:
             positions.append(item)
         elif array is not None and array.dtype.kind in "bu" and array.dtype.itemsize == 1:
@@ -552,7 +552,7 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         else:
             positions.append(None if array is None else array.astype(np.int64))
-    return _watched(positions, indices)
+    return _watched(positions, indices, arrays)
 
 
 def _check_same_type(input: Any, values: Any) -> None:

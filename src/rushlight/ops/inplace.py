@@ -175,7 +175,7 @@ def described(made: int, node: Any, index: int, what: str) -> str:
     mode, change = UNRECORDED[View.INFERENCE if made == View.INFERENCE else View.NO_GRAD]
     start = f"A view was created in {mode}"
     if node is not None:
-        start = f"Output {index} of {node.name().partition('Backward')[0]} is a view"
+        start = f"Output {index} of {node.name().rpartition('Backward')[0]} is a view"
         if made in UNRECORDED:
             start += f" of a view which was created in {mode}"
     if node is None or made in UNRECORDED:

@@ -172,7 +172,7 @@ def _rows_for_each(several):
 @op(
     "MultiMarginLossBackward0",
     flat=True,
-    input=lambda g, slopes, reduction, input_shape: _mask_rule(g, slopes, reduction).reshape(input_shape),
+    input=lambda g, input, slopes, reduction: _mask_rule(g, slopes, reduction).reshape(input.shape),
     outputs=("result", "slopes"),
     nondifferentiable=("slopes",),
     batch=_rows_for_each(several=False),
@@ -231,7 +231,7 @@ def multi_margin_loss(input, target, p=1, margin=1.0, weight=None, size_average=
 @op(
     "MultilabelMarginLossBackward0",
     flat=True,
-    input=lambda g, slopes, reduction, input_shape: _mask_rule(g, slopes, reduction).reshape(input_shape),
+    input=lambda g, input, slopes, reduction: _mask_rule(g, slopes, reduction).reshape(input.shape),
     outputs=("result", "slopes"),
     nondifferentiable=("slopes",),
     batch=_rows_for_each(several=True),

@@ -144,7 +144,7 @@ def _select_batch(batch: Any, input: Any, mask: Any) -> Any:
 @op(
     "MaskedSelectBackward0",
     batch=_select_batch,
-    input=lambda g, input_shape, mask: _masked_select_backward(g, input_shape, mask),
+    input=lambda g, input, mask: _masked_select_backward(g, input.shape, mask),
     apart=True,
 )
 def masked_select(input, mask):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -134,25 +134,58 @@ def copied(tensor: Tensor) -> Tensor:
 
 
 class Positions(tuple):
-    """Where an index points along each axis, as arrays, with None for all of an axis; and the tensors that said so."""
+    """Where an index points along each axis, as arrays, with None for all of an axis; and what the index said."""
 
-    tensors: tuple[Tensor, ...] = ()
+    items: Sequence = ()  # of the index, and those of them that name positions as arrays of numbers or truth values
+    arrays: Sequence = ()
+
+    def indices(self) -> list[Tensor | None]:
+        """The tensors, lists and masks of the index as tensors, with None for all of an axis."""
+        given = zip(self.items, self.arrays)
+        sources = [item if isinstance(item, Tensor) else wrap(array) for item, array in given if type(array) is ndarray]
+        found: list[Tensor | None] = []
+        axis = 0
+        while sources:
+            named = self[axis] is not None
+            found.append(sources.pop(0) if named else None)
+            array = found[-1].array if named else None  # type: ignore[union-attr]
+            axis += max(array.ndim, 1) if array is not None and is_mask(array) else 1
+        return found
+
+
+def is_mask(array: ndarray) -> bool:
+    """Whether an array of an index says which elements rather than where they are."""
+    return array.dtype.kind == "b" or array.dtype == np.uint8
 
 
 class SavedPositions:
-    """Kept positions, with the versions of the tensors that they came from."""
+    """Kept positions, with what the index said as it was then."""
 
-    __slots__ = ("positions", "tensors")
+    __slots__ = ("indices", "positions")
 
     def __init__(self, positions: Positions) -> None:
         self.positions = positions
-        self.tensors = tuple(Saved(tensor.array, tensor.version, None) for tensor in positions.tensors)
+        found = positions.indices()
+        self.indices: list[Kept | None] = [None if index is None else keep(index, None) for index in found]
 
-    def load(self, node: Node) -> Positions:
-        """The positions; an error if one of the tensors has been changed since."""
-        for saved in self.tensors:
-            saved.load(node)
-        return self.positions
+    def load(self, node: Node) -> tuple:
+        """The positions, anew where hooks have packed them; an error if one of the tensors has been changed since."""
+        arrays = [None if kept is None else kept.load(node) for kept in self.indices]
+        if all(kept is None or type(kept) is Saved for kept in self.indices):
+            return self.positions
+        positions: list = []
+        for array in arrays:
+            if array is None:
+                positions.append(None)
+            elif is_mask(array):
+                positions += array.nonzero() if array.ndim else [np.zeros(int(array), np.int64)]
+            else:
+                positions.append(array.astype(np.int64))
+        return tuple(positions)
+
+    def load_tensors(self, node: Node) -> tuple:
+        """The tensors, lists and masks of the index as tensors."""
+        return tuple(None if kept is None else kept.load_tensor(node) for kept in self.indices)
 
 
 class Facts(dict):
@@ -192,6 +225,8 @@ class SavedAttribute:
 def public_name(name: str) -> str:
     """The name of something kept as PyTorch has it."""
     name = f"self{name.removeprefix('input')}" if name == "input" or name.startswith("input_") else name
+    if name == "positions":
+        return "indices"
     for here, there in (("_shape", "_sym_sizes"), ("_dtype", "_scalar_type")):
         if name.endswith(here):
             return name.removesuffix(here) + there

@@ -95,7 +95,7 @@ def _border(name: str, mode: str) -> Callable:
         name,
         flat=mode != "circular",
         batch="leading",
-        input=lambda g, input_shape, pad: _sum_padded(g, input_shape, pad, mode),
+        input=lambda g, input, pad: _sum_padded(g, input.shape, pad, mode),
     )
     def padded(input, pad):
         return _pad_by_positions(input, pad, mode)

@@ -45,8 +45,8 @@ def maximal(name: str, compute: Any) -> Any:
     @op(
         name,
         flat=True,
-        input=lambda g, indices, by, input_shape: _scatter(
-            g, indices, tuple(input_shape[len(input_shape) - _rank(by) :]), isinstance(by, Windows) and by.apart()
+        input=lambda g, indices, by, input: _scatter(
+            g, indices, tuple(input.shape[len(input.shape) - _rank(by) :]), isinstance(by, Windows) and by.apart()
         ),
         outputs=("out", "indices"),
         nondifferentiable=("indices",),
@@ -72,7 +72,7 @@ def _averages(name: str) -> Any:
     @op(
         name,
         flat=True,
-        input=lambda g, by, divisor, input_shape: back(g, by, divisor, tuple(input_shape[-len(by.out) :])),
+        input=lambda g, by, divisor, input: back(g, by, divisor, tuple(input.shape[-len(by.out) :])),
         batch="leading",
     )
     def average(input, by, divisor):

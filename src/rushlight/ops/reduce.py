@@ -18,7 +18,7 @@ from .define import op
 from .fast import whole
 from .levels import Layered
 from .promotion import fit, float32, float64, is_half, raw
-from .views import expand, reshape
+from .views import expand, view_as_shape
 from .writing import write_out
 
 __all__ = [
@@ -186,28 +186,24 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     return _sum(input) if dim is None and not keepdim else _sum_along(input, dim, keepdim)
 
 
-def _sum_to_size_batch(batch: Any, input: Any, *size: Any) -> Any:
-    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-    lead = (1,) * (input.array.ndim - len(size))
-    summed = sum_to_size(batch.front(input), (batch.size, *lead, *size))
-    return reshape(summed, (batch.size, *size)) if lead else summed
-
-
-@op("SumBackward1", input=lambda g, input_shape: expand(g, input_shape), batch=_sum_to_size_batch)
-def sum_to_size(input, *size):
+def sum_to_size(input: Any, *size: Any) -> Any:
     """Sum over the axes along which a tensor of shape ``size`` would have to be broadcast to this one's shape.
 
     Raises:
         RuntimeError: a tensor of that shape does not broadcast to this one's.
     """
-    size = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
-    if not size and input.dtype.kind in "biu":
-        return add.reduce(input, None, np.int64)
-    lead = input.ndim - len(size)
-    if lead < 0 or builtins.any(n not in (1, input.shape[i + lead]) for i, n in enumerate(size)):
-        raise RuntimeError(f"size {{{list(size)}}} is not expandable to size {{{list(input.shape)}}}.")
-    dims = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(size) if n == 1 and input.shape[i + lead] != 1)
-    return added(input, dims, True).reshape(size) if dims else input
+    wanted = tuple(size[0]) if len(size) == 1 and not isinstance(size[0], int) else size
+    shape = input.shape
+    lead = len(shape) - len(wanted)
+    if lead < 0 or builtins.any(n not in (1, shape[i + lead]) for i, n in enumerate(wanted)):
+        raise RuntimeError(f"size {{{list(wanted)}}} is not expandable to size {{{list(shape)}}}.")
+    if not wanted:
+        return _sum(input)
+    dims = tuple(range(lead)) + tuple(i + lead for i, n in enumerate(wanted) if n == 1 and shape[i + lead] != 1)
+    if type(input) is np.ndarray:
+        return added(input, dims, True).reshape(wanted) if dims else input
+    summed = _sum_along(input, dims, True) if dims else input
+    return view_as_shape(summed, wanted) if lead else summed
 
 
 @op(

@@ -15,7 +15,7 @@ from ..autograd import engine, modes
 from ..autograd.node import Node
 from ..tensor import Tensor, edge_of
 from .declaration import VALUE
-from .nodes import OUTPUT, Kept, Saved, make_node, output_place, restore
+from .nodes import OUTPUT, Kept, Saved, SavedPositions, make_node, output_place, restore
 
 ndarray = np.ndarray
 
@@ -84,6 +84,8 @@ class Interception(NamedTuple):
                 given = values[op.names.index(name)] if name in op.names else None
                 same = isinstance(given, Tensor) and isinstance(kept, Saved) and given.array is kept.array
                 node.saved[name] = packed(kept, node, given if same else None)
+            elif type(kept) is SavedPositions:
+                kept.indices = [None if index is None else packed(index, node) for index in kept.indices]
         activate(self)
 
     def note(self, node: Node) -> None:
@@ -228,9 +230,12 @@ def saved_attribute(node: Any, name: str, raw: bool) -> Any:
             raise RuntimeError(engine.FREED)
         return SavedTensor(node, name, None)
     keeps = _by_name(node)
+    kept = keeps.get(name)
+    if isinstance(kept, SavedPositions):
+        each = range(len(kept.indices))
+        return tuple(SavedTensor(node, place, kept.indices) for place in each) if raw else kept.load_tensors(node)
     if raw:
         return SavedTensor(node, name, keeps)
-    kept = keeps.get(name)
     return kept.load_tensor(node) if isinstance(kept, Kept) else kept
 
 

@@ -46,7 +46,7 @@ def _put_batch(batch: Any, input: Any, index: Any, source: Any, accumulate: bool
 @op(
     "TakeBackward0",
     batch=_take_batch,
-    input=lambda g, input_shape, index: put(zeros_as(g, input_shape), index, g, accumulate=True),
+    input=lambda g, input, index: put(zeros_as(g, input.shape), index, g, accumulate=True),
     apart=True,
 )
 def take(input, index):
@@ -64,7 +64,7 @@ def take(input, index):
     batch=_put_batch,
     overlap="nowhere",
     input=lambda g, index, accumulate, source_shape: g if accumulate else put(g, index, zeros_as(g, source_shape)),
-    source=lambda g, index, source_shape: reshape(take(g, index), source_shape),
+    source=lambda g, index, source: reshape(take(g, index), source.shape),
 )
 def put(input, index, source, accumulate=False):
     """The tensor with ``source`` written at, or added to, positions counted through the flattened tensor."""
