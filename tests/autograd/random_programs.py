@@ -3,6 +3,25 @@
 A program is a list of steps, each a kind and numbers that choose its operation and its operands. Both libraries run
 the same steps; a run keeps a log of all that it saw on the way: values, flags, names of nodes, versions, gradients,
 calls of hooks, errors.
+
+What is left out, and why:
+
+====================================================  =================================================================
+a step that changes an operand through other memory   PyTorch does not define what it reads; with axes of length 1 it
+                                                      goes by strides that nothing else shows
+in what order of axes a result of mixed ones lies     decided by PyTorch's loops; such results are copied
+the order of axes, and rounding errors, of gradients  not defined; ``grad`` gives a rounded copy in plain order
+``.grad`` after an error in backward                  which gradients have arrived is not defined
+second gradients that are constant                    PyTorch walks on with zeros, and may meet an error on the way
+views of several, saved before their base had a       PyTorch calls them stale, Rushlight changed: it keeps the memory,
+history                                               not the view
+``t_`` and its like where nothing is recorded         PyTorch's graph keeps a shape that the tensor has not
+inference tensors through ``detach`` and ``data``     PyTorch lets them be changed outside of inference mode
+whole numbers filled with a tensor that has a graph   PyTorch gives them a graph that nothing may use
+hooks on a leaf that shows a leaf; ``retain_grad`` of  PyTorch crashes
+the second output
+an internal assertion of PyTorch's                    the program ends there
+====================================================  =================================================================
 """
 
 from __future__ import annotations
@@ -264,7 +283,7 @@ class Run:
     def inplace(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
         operation = pick(INPLACE, c)
         one, other = x.detach().numpy(), y.detach().numpy()
-        clear = is_dense(one) and is_dense(other) and 1 not in one.shape + other.shape
+        clear = is_dense(one) and is_dense(other) and one.size == other.size and 1 not in one.shape + other.shape
         if x is not y and np.may_share_memory(one, other) and not clear:
             y = y.clone()  # what PyTorch reads of an operand that it is overwriting is not defined, and whether it
             # refuses one with an axis of length 1 depends on strides that nothing else shows

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
+from .define import inplace
 from .fast import OPERANDS, no_method
 from .promotion import like, raw
 
@@ -60,6 +61,29 @@ def promoted_by(operation: Any, compute: Any) -> Any:
     """Give an operation another function for operands off the fast path: integers, and what had to be converted."""
     operation.op.compute = compute
     return operation
+
+
+def written_after_checks(measured: tuple[int, ...] = ()) -> Any:
+    """Have the in-place form look at its operands first; as in PyTorch, also at the axes of stacks that it measures."""
+
+    def declare(operation: Any) -> Any:
+        form = inplace(operation)
+
+        def method(self: Any, *operands: Any, **factors: Any) -> Any:
+            if len(operands) == 2 and factors.keys() <= {"beta", "alpha"}:
+                for place, (operand, name) in enumerate(zip(operands, operation.op.names[1:])):
+                    if not isinstance(operand, Tensor):
+                        where, kind = f"'{name}' (position {place + 1})", type(operand).__name__
+                        raise TypeError(f"{form.__name__}(): argument {where} must be Tensor, not {kind}")
+                    if measured:
+                        operand.size(measured[place])
+            return form(self, *operands, **factors)
+
+        method.__name__, method.__doc__ = form.__name__, form.__doc__
+        operation.inplace = method
+        return operation
+
+    return declare
 
 
 class Forms:

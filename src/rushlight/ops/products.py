@@ -11,7 +11,8 @@ from .. import dtypes
 from ..kernels.matrix import product
 from ..tensor import Tensor
 from . import batched_products as batched
-from .define import inplace, op
+from .define import op
+from .forms import written_after_checks
 from .promotion import as_type, fit, is_complex, like, promoted, raw
 from .reduce import sum_to_size
 
@@ -389,30 +390,7 @@ def _start(g, input_shape, beta):
     return summed_to(_back(beta, g), input_shape)
 
 
-def _checked(measured: tuple[int, ...] = ()) -> Any:
-    """Have the in-place form look at its operands first; as in PyTorch, also at the axes of stacks that it measures."""
-
-    def declare(operation: Any) -> Any:
-        form = inplace(operation)
-
-        def method(self: Any, *operands: Any, **factors: Any) -> Any:
-            if len(operands) == 2 and factors.keys() <= {"beta", "alpha"}:
-                for place, (operand, name) in enumerate(zip(operands, operation.op.names[1:])):
-                    if not isinstance(operand, Tensor):
-                        where, kind = f"'{name}' (position {place + 1})", type(operand).__name__
-                        raise TypeError(f"{form.__name__}(): argument {where} must be Tensor, not {kind}")
-                    if measured:
-                        operand.size(measured[place])
-            return form(self, *operands, **factors)
-
-        method.__name__, method.__doc__ = form.__name__, form.__doc__
-        operation.inplace = method
-        return operation
-
-    return declare
-
-
-@_checked()
+@written_after_checks()
 @op(
     "AddmmBackward0",
     input=_start,
@@ -435,7 +413,7 @@ def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     return _added(input, beta, alpha, product(mat1, mat2))
 
 
-@_checked()
+@written_after_checks()
 @op(
     "AddmvBackward0",
     input=_start,
@@ -462,7 +440,7 @@ def _batched_rules(summed: bool) -> dict:
     }
 
 
-@_checked((1, 2))
+@written_after_checks((1, 2))
 @op("BaddbmmBackward0", **_batched_rules(False), batch=batched.added(_check_baddbmm))
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * (batch1 @ batch2)`` for stacks of matrices.
@@ -474,7 +452,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     return _added(input, beta, alpha, product(batch1, batch2))
 
 
-@_checked((1, 2))
+@written_after_checks((1, 2))
 @op("AddbmmBackward0", **_batched_rules(True), batch=batched.added(_check_baddbmm, summed=True))
 def addbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """``beta * input + alpha * Σᵢ batch1[i] @ batch2[i]``.
@@ -501,7 +479,7 @@ def _check_addr(_start: np.ndarray, a: np.ndarray, b: np.ndarray) -> None:
             raise RuntimeError(f"addr: Expected 1-D argument {name}, but got {vec.ndim}-D")
 
 
-@_checked()
+@written_after_checks()
 @op(
     "AddrBackward0",
     input=lambda g, input_shape, input_dtype, beta: fit(_back(beta, g), input_shape, input_dtype),
