@@ -261,27 +261,16 @@ class Op(Declaration):
         """The operation with its result written into its first argument."""
         target = args[0]
         self._check_arguments(args, kwargs)
-        values: Any = ()
-        edges = None
         level = top_level((*args, *kwargs.values())) if open_levels.get() else None
         mode = recording.get()
-        if mode:
-            values = self.values(args, kwargs)
-            linked = target.array.dtype.kind in "fcV" or self.name != "copy"  # which alone PyTorch does not record then
-            check_history(target, self.inplace_name, linked and self.wanted(values))
-            if linked:
-                edges = self.edges(values if level is None else level.recorded(values))
+        values, edges = self._recorded_inplace(target, args, kwargs, level) if mode else ((), None)
         others = tensors_in((*args[1:], *kwargs.values()))
         if not self.idempotent and not (self.name == "copy" and others[0] is target):
             check_single(target.array)
         if self.overlap == "same":
             check_apart(target, others)
         if level is None:
-            try:
-                value: Any = asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
-            except RuntimeError:
-                self.check_recordable(args, kwargs, written=True)
-                raise
+            value: Any = self._value_inplace(args, kwargs)
         else:
             if mode:
                 args = tuple(_before_change(target) if arg is target else arg for arg in args)
@@ -292,18 +281,13 @@ class Op(Declaration):
         check_counted(target, self.inplace_name)
         node = None
         if edges is not None:
-            original = None
-            if any(source == VALUE and place == 0 for _, source, place in self.plan(edges)):
-                original = copied(target)
+            kept = any(source == VALUE and place == 0 for _, source, place in self.plan(edges))
+            original = copied(target) if kept else None
             node = self.record(values, edges, (target,), frame, original, self.inplace_node)
         elif mode and (level is None or level.records(target)) and self._cuts():
             node = self._cut(target, others, frame)
         if level is None:
-            changes: Any = True
-            if self.idempotent and 0 in target.array.strides:  # what is not written must not undo what is
-                changes = value != target.array
-            np.copyto(target.array, value, casting="unsafe", where=changes)
-            bump(target, self.inplace_name, frame)
+            self._overwrite(target, value, frame)
         else:
             level.write(target, value)
         if node is not None:
@@ -314,6 +298,33 @@ class Op(Declaration):
             if target._view is not None:
                 node.shown(target)
         return target
+
+    def _recorded_inplace(self, target: Tensor, args: tuple, kwargs: dict, level: Any) -> tuple:
+        """The arguments and edges to record the in-place form with, if its target may be changed.
+
+        Raises:
+            RuntimeError: it is a leaf that requires grad, or a view that takes no changes.
+        """
+        values = self.values(args, kwargs)
+        linked = target.array.dtype.kind in "fcV" or self.name != "copy"  # which alone PyTorch does not record then
+        check_history(target, self.inplace_name, linked and self.wanted(values))
+        return values, self.edges(values if level is None else level.recorded(values)) if linked else None
+
+    def _value_inplace(self, args: tuple, kwargs: dict) -> ndarray:
+        """What is to be written into the first argument."""
+        try:
+            return asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
+        except RuntimeError:
+            self.check_recordable(args, kwargs, written=True)
+            raise
+
+    def _overwrite(self, target: Tensor, value: ndarray, frame: Any) -> None:
+        """Write into a tensor, and count that."""
+        changes: Any = True
+        if self.idempotent and 0 in target.array.strides:  # what is not written must not undo what is
+            changes = value != target.array
+        np.copyto(target.array, value, casting="unsafe", where=changes)
+        bump(target, self.inplace_name, frame)
 
     def _check_arguments(self, args: tuple, kwargs: dict) -> None:
         """Refuse too many arguments of the in-place form, and too few."""
