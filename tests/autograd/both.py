@@ -19,7 +19,6 @@ Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
 all inputs have to be Tensors or GradientEdges, but got
-backward() called inside a functorch transform
 Cannot set grad_dtype to
 data set to a tensor that requires gradients must be floating point or complex dtype
 grad_dtype can only be accessed on leaf tensors
@@ -27,6 +26,19 @@ grad_dtype can only be set on leaf tensors
 grad_dtype must be a torch.dtype or None
 inside of a function being transformed by a functorch transform
 must be bool, not int
+All outputs of f must be floating-point or complex Tensors
+Cannot access data pointer of Tensor
+Batch norm got a batched tensor as input while
+Expected at least one model
+Expected all models to
+Expected f to be a function that has non-empty output
+Expected tensors, got unsupported type
+Index tensor must have the same number of dimensions as input tensor
+backward() called inside a functorch transform
+can't retain_grad on Tensor that has requires_grad=False
+gradients can be either Tensors or None, but got int
+in flattened pytree doesn't match the
+to be real but received complex tensor at flattened input idx
 Cannot use both regular backward hooks and full backward hooks
 An inplace custom Function is not modifying the forward mode gradients inplace
 An inplace custom Function is not returning the forward mode gradients as-is

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import ops
-from ..ops.dual import ForwardLevel, dual
+from ..ops.convert import to_dtype
+from ..ops.dual import ForwardLevel, check_differentiable, dual
 from ..ops.levels import opened, zeros_like
 from ..tensor import Tensor
 from . import trees
@@ -47,7 +48,7 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     with opened(level):
         output = func(*rebuild([_dual(level, x, t, start) for x, t in zip(leaves, directions)]))
     output, aux = parted(output, has_aux, "jvp(f, primals, tangents)")
-    outputs = trees.only_tensors(output, f"{start}expected f(*primals)")
+    outputs = trees.only_tensors(output, start.rstrip(": "))
     _, build = trees.flatten(output)
     moves = [level.tangent(out) for out in outputs]
     if strict and any(move is None for move in moves):
@@ -57,9 +58,7 @@ def jvp(func: Callable, primals: Any, tangents: Any, *, strict: bool = False, ha
     values = [level.primal(out) for out in outputs]
     moves = [zeros_like(value) if move is None else move for value, move in zip(values, moves)]
     result = build(values), build(moves)
-    return (
-        (*result, trees.changed(lambda x: level.primal(x) if isinstance(x, Tensor) else x, aux)) if has_aux else result
-    )
+    return (*result, trees.changed_aux(level.primal, aux)) if has_aux else result
 
 
 def _dual(level: ForwardLevel, primal: Any, tangent: Any, start: str) -> Tensor:
@@ -72,6 +71,11 @@ def _dual(level: ForwardLevel, primal: Any, tangent: Any, start: str) -> Tensor:
             f"supported. Tensor is of size {list(primal.shape)} while the given forward gradient is of size "
             f"{list(tangent.shape)}."
         )
+    check_differentiable("primal", primal)
+    check_differentiable("tangent", tangent)
+    if tangent.array.dtype != primal.array.dtype:
+        imaginary = tangent.array.dtype.kind == "c" and primal.array.dtype.kind != "c"
+        tangent = to_dtype(tangent.real if imaginary else tangent, primal.array.dtype)
     return dual(level, primal, tangent)
 
 
@@ -92,6 +96,7 @@ def jacfwd(
     def call(*args: Any, **kwargs: Any) -> Any:
         chosen = picked(args, argnums)
         leaves, rebuild = trees.flatten(chosen)
+        trees.only_real(leaves, "jacfwd: Expected all inputs")
         held: Any = None
 
         def push(*columns: Tensor) -> Any:
@@ -103,6 +108,7 @@ def jacfwd(
                 has_aux=has_aux,
             )
             moved, held_build = trees.flatten(found[1])
+            trees.only_real(moved, "jacfwd: Expected all outputs")
             held = held_build
             return (tuple(moved), found[2]) if has_aux else tuple(moved)
 

@@ -11,6 +11,7 @@ from .. import autograd, ops
 from ..autograd.engine import reachable
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import Node
+from ..ops.dual import check_differentiable
 from ..ops.levels import bare, differentiated, fresh, recorded, settled, zeros_like
 from ..tensor import Tensor, edge_of
 from . import trees
@@ -38,10 +39,12 @@ class Graph:
         """The function has returned these."""
         self.outputs = outputs
         own = {id(tensor) for tensor in self.inputs}
+        for tensor in self.inputs:
+            tensor.closed = True  # nobody else differentiates by it
         ends = [edge for edge in map(edge_of, outputs) if edge is not None]
         leaves = [end for end in ends if not isinstance(end, Node)]
         leaves += [e for node in reachable(ends) for e in node.edges if e is not None and not isinstance(e, Node)]
-        self.shared = any(id(leaf) not in own for leaf in leaves)
+        self.shared = any(id(leaf) not in own and not hasattr(leaf, "closed") for leaf in leaves)
 
     def released(self, tensor: Any) -> Any:
         """A result for the outside: what only the copies of the inputs hang on is history of no interest there."""
@@ -55,7 +58,7 @@ class Graph:
         found: Any = [None] * len(self.inputs)
         if pairs:
             outputs, starts = zip(*pairs)
-            outer = self.recorded and (self.shared or any(g.requires_grad for g in starts))
+            outer = self.recorded and (self.shared or any(g is not None and g.requires_grad for g in starts))
             with contextlib.nullcontext() if outer else settled(self.level):
                 found = autograd.grad(
                     outputs,
@@ -135,7 +138,7 @@ def grad_and_value(func: Callable, argnums: int | tuple[int, ...] = 0, has_aux: 
         graph.close([output])
         gradients = rebuild(graph.gradients([_cotangent(output)], retain_graph=graph.shared))
         value = graph.released(output)
-        return gradients, ((value, trees.changed(graph.released, aux)) if has_aux else value)
+        return gradients, ((value, trees.changed_aux(graph.released, aux)) if has_aux else value)
 
     return call
 
@@ -149,6 +152,8 @@ def _check_scalar(output: Any) -> None:
             f"{start}scalar Tensor, got tensor with {output.array.ndim} dims. Maybe you wanted to use the vjp or "
             "jacrev APIs instead?"
         )
+    if output.array.dtype.kind == "c":
+        raise RuntimeError(f"grad can be implicitly created only for real scalar outputs but got {output.dtype}")
 
 
 def picked(args: tuple, argnums: int | tuple[int, ...]) -> Any:
@@ -159,7 +164,7 @@ def picked(args: tuple, argnums: int | tuple[int, ...]) -> Any:
     """
     numbers = argnums if isinstance(argnums, tuple) else (argnums,)
     for number in numbers:
-        if not isinstance(number, int) or isinstance(number, bool):
+        if not isinstance(number, int):
             raise RuntimeError(f"argnums must be int or Tuple[int, ...], got: {type(argnums)}")
         if not -len(args) <= number < len(args):
             raise RuntimeError(f"Got argnum={number}, but only {len(args)} positional inputs")
@@ -196,21 +201,40 @@ def vjp(func: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     with differentiated():
         output = func(*rebuild(graph.inputs))
     output, aux = parted(output, has_aux, "vjp(f, *primals)")
-    outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
+    outputs = differentiable(output)
     graph.close(outputs)
     form = trees.structure(output)
 
-    def vjp_fn(*cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
-        given = cotangents[0] if len(cotangents) == 1 else cotangents
-        if trees.structure(given) != form:
+    def vjp_fn(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
+        if trees.structure(cotangents) != form:
             raise RuntimeError(
                 "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
-                f"function. cotangents: {trees.structure(given)}, primal output: {form}"
+                f"function. cotangents: {trees.structure(cotangents)}, primal output: {form}"
             )
-        return rebuild(graph.gradients(trees.flatten(given)[0], retain_graph))
+        given = trees.flatten(cotangents)[0]
+        for gradient in given:
+            if gradient is not None and not isinstance(gradient, Tensor):
+                raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
+        return rebuild(graph.gradients(given, retain_graph))
 
     result = trees.changed(graph.released, output)
-    return (result, vjp_fn, trees.changed(graph.released, aux)) if has_aux else (result, vjp_fn)
+    return (result, vjp_fn, trees.changed_aux(graph.released, aux)) if has_aux else (result, vjp_fn)
+
+
+def differentiable(output: Any) -> list[Tensor]:
+    """The tensors that a function returned to `vjp`.
+
+    Raises:
+        RuntimeError: something else is among them, or whole numbers.
+    """
+    outputs = trees.only_tensors(output, "vjp(f, *primals)")
+    for tensor in outputs:
+        if tensor.array.dtype.kind not in "fcV":
+            raise RuntimeError(
+                "vjp(f, ...): All outputs of f must be floating-point or complex Tensors, got Tensor with dtype "
+                f"{tensor.dtype}"
+            )
+    return outputs
 
 
 def jacrev(
@@ -236,13 +260,15 @@ def jacrev(
 
     @functools.wraps(func)
     def call(*args: Any, **kwargs: Any) -> Any:
+        trees.only_real(trees.flatten(picked(args, argnums))[0], "jacrev: Expected all inputs")
         graph, rebuild, output, aux = graph_of(func, args, kwargs, argnums, has_aux, "jacrev(f)(*args)")
-        outputs = trees.only_tensors(output, "vjp(f, *primals): expected f(*primals)")
+        outputs = differentiable(output)
+        trees.only_real(outputs, "jacrev: Expected all outputs")
         graph.close(outputs)
         _, build = trees.flatten(output)
         columns = jacobian_of(graph, chunk_size)
         jacobian = build([rebuild(row) for row in columns])
-        return (jacobian, trees.changed(graph.released, aux)) if has_aux else jacobian
+        return (jacobian, trees.changed_aux(graph.released, aux)) if has_aux else jacobian
 
     return call
 
@@ -290,14 +316,18 @@ def linearize(func: Callable, *primals: Any) -> tuple:
     >>> push(torch.tensor([1.0, 2.0]))
     tensor([1., 2.])
     """
-    leaves, rebuild_inputs = trees.flatten(primals)
+    leaves, inputs_of = trees.flatten(primals)
+    for leaf in leaves:
+        check_differentiable("primal", leaf)
     graph = Graph(leaves)
-    with recorded():
-        output = func(*rebuild_inputs(graph.inputs))
-    outputs = trees.only_tensors(output, "linearize(f, *primals): expected f(*primals)")
-    _, rebuild = trees.flatten(output)
+    with differentiated():
+        output = func(*inputs_of(graph.inputs))
+    results, rebuild = trees.flatten(output)
+    outputs = [leaf for leaf in results if isinstance(leaf, Tensor)]
     graph.close(outputs)
     cotangents = [fresh(zeros_like(out)) for out in outputs]
+    for cotangent in cotangents:
+        cotangent.closed = True
     with recorded():
         pulled = graph.gradients(cotangents)
     form = trees.structure(primals)
@@ -307,9 +337,23 @@ def linearize(func: Callable, *primals: Any) -> tuple:
             raise RuntimeError(
                 f"Expected the tangents {trees.structure(tangents)} to have the same argspec as the primals {form}"
             )
-        return rebuild(pushed(graph, pulled, cotangents, trees.flatten(tangents)[0]))
+        directions = trees.flatten(tangents)[0]
+        for place, (tangent, primal) in enumerate(zip(directions, leaves)):
+            _check_alike(place, tangent, primal)
+        moved = iter(pushed(graph, pulled, cotangents, directions))
+        return rebuild([next(moved) if isinstance(leaf, Tensor) else leaf for leaf in results])
 
     return trees.changed(graph.released, output), jvp_fn
+
+
+def _check_alike(place: int, tangent: Tensor, primal: Tensor) -> None:
+    for what in ("shape", "dtype"):
+        found, expected = getattr(tangent, what), getattr(primal, what)
+        if found != expected:
+            raise RuntimeError(
+                f"tangent:{place} with {what} {found} in flattened pytree doesn't match the {what} {expected} of the "
+                "corresponding primal."
+            )
 
 
 def pushed(graph: Graph, pulled: list[Tensor], cotangents: list[Tensor], tangents: list[Tensor]) -> list[Tensor]:

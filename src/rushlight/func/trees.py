@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,14 @@ def children(tree: Any) -> tuple[list, Callable] | None:
         return list(tree), lambda parts: kind(parts)
     if kind is tuple or kind is list:
         return list(tree), kind
+    if isinstance(tree, defaultdict):
+        keys = list(tree)
+        return list(tree.values()), lambda parts: kind(tree.default_factory, zip(keys, parts))
     if isinstance(tree, dict):
         keys = list(tree)
-        return [tree[key] for key in keys], lambda parts: kind(zip(keys, parts))
+        return list(tree.values()), lambda parts: kind(zip(keys, parts))
+    if kind is deque:
+        return list(tree), lambda parts: deque(parts, tree.maxlen)
     return None
 
 
@@ -57,7 +63,10 @@ def structure(tree: Any) -> Any:
     if isinstance(tree, dict):
         inner = ", ".join(f"{key!r}: {structure(tree[key])}" for key in tree)
         return f"{{{inner}}}"
-    return f"[{inner}]" if isinstance(tree, list) else f"({inner}{',' if len(tree) == 1 else ''})"
+    if isinstance(tree, list):
+        return f"[{inner}]"
+    name = "" if type(tree) is tuple else type(tree).__name__
+    return f"{name}({inner}{',' if len(tree) == 1 else ''})"
 
 
 def spread(value: Any, tree: Any) -> list | None:
@@ -77,19 +86,47 @@ def spread(value: Any, tree: Any) -> list | None:
 
 
 def _alike(value: Any, tree: Any) -> bool:
-    if isinstance(tree, dict):
-        return isinstance(value, dict) and list(value) == list(tree)
-    return isinstance(value, list) == isinstance(tree, list)
+    if isinstance(tree, dict):  # entries go by their order, as in PyTorch
+        return isinstance(value, dict) and value.keys() == tree.keys()
+    return type(value) is type(tree)
 
 
 def only_tensors(tree: Any, what: str) -> list[Tensor]:
-    """The leaves of what a function returned.
+    """The leaves of what a function returned; ``what`` names the transformation and its arguments.
 
     Raises:
-        RuntimeError: one of them is no Tensor.
+        RuntimeError: there are none, or one of them is no Tensor.
     """
     leaves, _ = flatten(tree)
+    if tree is None or not leaves:
+        raise RuntimeError(f"{what}: Expected f to be a function that has non-empty output (got output = {leaves})")
     for leaf in leaves:
         if not isinstance(leaf, Tensor):
-            raise RuntimeError(f"{what} to return only tensors, got unsupported type {type(leaf)}")
+            raise RuntimeError(
+                f"{what}: expected f(*primals) to return only tensors, got unsupported type {type(leaf)}"
+            )
     return leaves
+
+
+def changed_aux(change: Callable, tree: Any) -> Any:
+    """What a function returned beside its output, with ``change(leaf)`` for each leaf.
+
+    Raises:
+        RuntimeError: one of the leaves is no Tensor.
+    """
+    leaves, rebuild = flatten(tree)
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor):
+            raise RuntimeError(f"Expected tensors, got unsupported type {type(leaf)} in what comes with has_aux=True")
+    return rebuild([change(leaf) for leaf in leaves])
+
+
+def only_real(leaves: list, what: str) -> None:
+    """Refuse complex tensors: a Jacobian has one column for each real number.
+
+    Raises:
+        RuntimeError: a leaf is complex.
+    """
+    for place, leaf in enumerate(leaves):
+        if isinstance(leaf, Tensor) and leaf.array.dtype.kind == "c":
+            raise RuntimeError(f"{what} to be real but received complex tensor at flattened input idx: {place}")

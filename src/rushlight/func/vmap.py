@@ -66,7 +66,7 @@ def name_of(func: Any) -> str:
 def split(func: Any, in_dims: Any, args: tuple) -> tuple[int, list, list, Callable]:
     """The length of the batch, its axis in each leaf of the arguments (None without one), the leaves, their tree."""
     start = f"vmap({name_of(func)}, in_dims={in_dims}, ...)(<inputs>): "
-    if not isinstance(in_dims, (int, tuple, list)):
+    if not isinstance(in_dims, (int, tuple)):
         raise ValueError(
             f"{start}expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
             f"got: {type(in_dims)}."
@@ -77,7 +77,7 @@ def split(func: Any, in_dims: Any, args: tuple) -> tuple[int, list, list, Callab
             "vmap over a function with no inputs. The latter is unsupported."
         )
     leaves, rebuild = trees.flatten(args)
-    dims = trees.spread(tuple(in_dims) if isinstance(in_dims, list) else in_dims, args)
+    dims = trees.spread(in_dims, args)
     if dims is None:
         raise ValueError(
             f"{start}in_dims is not compatible with the structure of `inputs`. in_dims has structure "
@@ -146,7 +146,7 @@ def _batch(
 def _results(func: Any, level: BatchLevel, outputs: Any, out_dims: Any) -> Any:
     """What the function returned, with the batch as an axis."""
     leaves, rebuild = trees.flatten(outputs)
-    dims = trees.spread(tuple(out_dims) if isinstance(out_dims, list) else out_dims, outputs)
+    dims = trees.spread(out_dims, outputs)
     start = f"vmap({name_of(func)}, ..., out_dims={out_dims})(<inputs>): "
     if dims is None and not isinstance(outputs, (tuple, list, dict)) and len(out_dims) == 1:
         dims = list(out_dims)
@@ -196,5 +196,5 @@ def _in_chunks(
         parts.append(_batch(func, length, dims, some, rebuild, out_dims, randomness, kwargs))
     flat = [trees.flatten(part)[0] for part in parts]
     _, build = trees.flatten(parts[0])
-    places = trees.spread(tuple(out_dims) if isinstance(out_dims, list) else out_dims, parts[0]) or [0]
+    places = trees.spread(out_dims, parts[0]) or [0]
     return build([column[0] if dim is None else ops.cat(list(column), dim) for column, dim in zip(zip(*flat), places)])

@@ -14,6 +14,7 @@ from ..tensor import Tensor, wrap
 from .axes import axis
 from .convert import to_dtype
 from .define import inplace, op
+from .levels import everything
 from .parts import slice_along
 from .place import place, zeros_as
 from .promotion import as_type, raw
@@ -90,13 +91,18 @@ def _without_axis(out: Any, shape: tuple) -> Any:
 
 
 def _select_batch(batch: Any, input: Any, dim: int, index: Any) -> Any:
+    """As PyTorch's rule, which gathers, this refuses positions with errors of their own."""
     shape, count = input.array.shape, raw(index).size
     at = axis(dim, len(shape))
+    if raw(index).ndim > 1:
+        raise RuntimeError("Index tensor must have the same number of dimensions as input tensor")
+    positions, length = everything(index), shape[at] if shape else 1
+    if positions.size and not 0 <= positions.min() <= positions.max() < length:
+        wrong = positions[(positions < 0) | (positions >= length)].flat[0]
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {at + 1} with size {length}")
     if not batch.is_mapped(index):
         out = index_select(_with_axis(batch.front(input)), at + 1, batch.level.lowered(index))
         return _without_axis(out, shape)
-    if index.array.ndim > 1:
-        index_select.op.compute(input.array, dim, index.array)
     if batch.is_mapped(input) or not shape:
         out = index_select(_joined(batch.front(input), at), 0, _places(batch, index, shape[at] if shape else 1))
         return _parted(out, batch, (*shape[:at], count, *shape[at + 1 :]) if shape else (), at)

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..tensor import Tensor, wrap
 from .axes import moved
-from .batching_rules import refuse_scalars
+from .batching_rules import no_axis, refuse_scalars
 from .convert import to_dtype
 from .inplace import copy_
 from .join import stack
@@ -86,7 +86,7 @@ class Batched(Layered):
     item = asking("item", ITEM)
     __float__ = __int__ = __complex__ = __index__ = item
     __bool__ = is_nonzero = asking("__bool__", CONTROL)
-    numpy = tolist = __array__ = data_ptr = asking("numpy", STORAGE)
+    numpy = tolist = __array__ = data_ptr = apply_ = map_ = asking("numpy", STORAGE)
 
     # To mypy, arguments of special methods have no names.
     def __repr__(self, *, tensor_contents: str | None = None) -> str:  # type: ignore[override]
@@ -259,7 +259,10 @@ def along(names: str) -> Callable:
         for name, value in values.items():
             values[name] = moved(value, ndim) if name in axes else mapped(batch.front, value)
         if not ndim:  # an axis for the axes to be
-            refuse_scalars(batch, 1, args, kwargs)
+            try:
+                refuse_scalars(batch, 1, args, kwargs)
+            except (RuntimeError, IndexError) as error:
+                raise no_axis() from error
             values = {name: mapped(lambda x: reshape(x, (*x.array.shape, 1)), value) for name, value in values.items()}
         outs = batch.perform(*spec.arguments(list(values.values())))
         if ndim:

@@ -26,6 +26,11 @@ def refuse_scalars(batch: Any, rank: int, args: tuple, kwargs: dict) -> None:
         spec.evaluate([raw(value) for value in args], {key: raw(value) for key, value in kwargs.items()})
 
 
+def no_axis() -> IndexError:
+    """vmap's error for an operation along an axis of tensors that have none in each element of the batch."""
+    return IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
+
+
 def refused(batch: Any, *args: Any, **kwargs: Any) -> Any:
     """The rule of operations whose results have a shape that depends on values."""
     raise dynamic(f"{DYNAMIC} {batch.spec.name}")

@@ -236,6 +236,16 @@ class ForwardLevel(Level):
         tensor.level, tensor.primal, tensor.tangent = self, primal, None
 
 
+def check_differentiable(name: str, tensor: Any) -> None:
+    """Refuse a primal or tangent of whole numbers.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if isinstance(tensor, Tensor) and tensor.array.dtype.kind not in "fcV":
+        raise ValueError(f"Expected {name} to be floating point or complex, but got: {tensor.dtype}")
+
+
 def multiplies(spec: Any, args: tuple, kwargs: dict) -> bool:
     """Whether the rules of an elementwise operation just multiply by a real derivative, in the type of the operands."""
     operands = [raw(value) for value in spec.slots(spec.values(args, kwargs)) if isinstance(value, Tensor)]

@@ -11,6 +11,7 @@ from .. import dtypes
 from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .axes import axis, moved
+from .batching_rules import no_axis
 from .convert import to_dtype
 from .define import op
 from .parts import select, slice_along
@@ -66,6 +67,8 @@ def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
 
 def _cat_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
     arrays = [raw(tensor) for tensor in tensors]
+    if not any(array.ndim for array in arrays):
+        raise no_axis()
     if not all(array.ndim for array in arrays):
         _cat.op.compute(arrays, dim, types)
     kept = [x for x, array in zip(tensors, arrays) if array.shape != (0,)] or list(tensors[:1])

@@ -166,6 +166,9 @@ def _range_dtype(start: Any, end: Any, dtype: Any, out: Any) -> dtypes.dtype:
         return dtype
     if isinstance(start, complex) or isinstance(end, complex):
         return dtypes.default_complex()
+    if out is None and (isinstance(start, Layered) or isinstance(end, Layered)):
+        ends = start + end  # computed with, unlike plain tensors, of which only the numbers count
+        return ends.dtype if ends.is_floating_point() or ends.is_complex() else dtypes.get_default_dtype()
     return out.dtype if out is not None else dtypes.get_default_dtype()
 
 

@@ -11,7 +11,7 @@ from ..layouts import dense_like, in_order
 from ..tensor import Tensor, wrap
 from .along import index_select
 from .axes import axis, moved
-from .batching_rules import merged, of_last_axes, refuse_scalars
+from .batching_rules import merged, no_axis, of_last_axes, refuse_scalars
 from .convert import clone, contiguous
 from .define import op
 from .join import cat
@@ -41,12 +41,18 @@ def _distinct(dims: Any, ndim: int) -> tuple[int, ...]:
     return counted
 
 
+def _flip_batch(batch: Any, input: Any, dims: Any) -> Any:
+    ndim = input.array.ndim
+    counted = _distinct(dims, ndim)
+    if counted and not ndim:
+        raise no_axis()
+    return _flip(batch.front(input), tuple(d + 1 for d in counted))
+
+
 @op(
     "FlipBackward0",
     input=lambda g, dims: _flip(g, dims),
-    batch=lambda batch, input, dims: _flip(
-        batch.front(input), tuple(d + 1 for d in _distinct(dims, input.array.ndim)) if input.array.ndim else ()
-    ),
+    batch=_flip_batch,
 )
 def _flip(input, dims):
     dims = _distinct(dims, input.ndim)

@@ -346,7 +346,7 @@ def ravel(input: Tensor) -> Tensor:
 @viewing(
     "PermuteBackward0",
     lambda g, shape, *dims: permute(g, *inverse(sequence(dims))),
-    lambda batch, input, *dims: permute(batch.front(input), (0, *(d + 1 for d in _order(dims, input.array.ndim)))),
+    lambda batch, input, *dims: permute(batch.front(input), (0, *_order_behind(dims, input.array.ndim))),
 )
 def permute(input, *dims):
     """The axes in another order.
@@ -364,6 +364,12 @@ def permute(input, *dims):
         except (ValueError, TypeError):  # the error is found below
             pass
     return input.transpose(_order(dims, input.ndim))
+
+
+def _order_behind(dims: tuple, ndim: int) -> list[int]:
+    """An order of the axes behind that of a batch; an axis that is not there is refused before a wrong number."""
+    counted = [axis(d, ndim) for d in sequence(dims)]
+    return [d + 1 for d in _order((counted,), ndim)]
 
 
 def _order(dims: tuple, ndim: int) -> tuple[int, ...]:

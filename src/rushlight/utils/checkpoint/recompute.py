@@ -17,7 +17,7 @@ from ...autograd import engine
 from ...autograd.modes import enable_grad, is_grad_enabled, no_grad
 from ...autograd.node import Node, current_frame, next_number, user_place
 from ...autograd.saved_tensors import saved_tensors_hooks
-from ...ops.nodes import Kept, Saved
+from ...ops.nodes import Kept, keep
 from ...ops.saving import packed
 from ...random import fork_rng, get_rng_state, set_rng_state
 from ...tensor import Tensor, edge_of
@@ -191,7 +191,7 @@ class Region:
         self.runs: WeakKeyDictionary[Any, Run] = WeakKeyDictionary()  # by backward
 
     def _saved(self, tensor: Tensor) -> Kept:
-        return packed(Saved(tensor.array, tensor.version, edge_of(tensor)), self.node, tensor)
+        return packed(keep(tensor, edge_of(tensor)), self.node, tensor)
 
     def pack(self, tensor: Tensor) -> Holder:
         """Keep nothing of a tensor that the first call saves, but that there was one."""
