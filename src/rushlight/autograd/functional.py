@@ -414,6 +414,8 @@ def _recorded(inputs: tuple, create_graph: bool, requires_grad: bool = True) -> 
 def _leaf(input: Tensor, requires_grad: bool) -> Tensor:
     """A copy without history; requires_grad_() is refused where the other Jacobian of a second derivative calls."""
     leaf = input.detach()
+    if not (input.is_floating_point() or input.is_complex()):
+        return leaf.requires_grad_(requires_grad)  # which says why not
     leaf.requires_grad = requires_grad
     return leaf
 
