@@ -252,8 +252,7 @@ class Tensor(Attached):
         """Set whether operations on it are recorded, and return it.
 
         Raises:
-            RuntimeError: it holds whole numbers, or it is not a leaf and is to be recorded no more, or `torch.func`
-                transforms the code.
+            RuntimeError: it holds whole numbers, or it is not a leaf and is to be recorded no more.
         """
         check_untransformed(TRANSFORMED.format(call="requires_grad_", note=FUNCTIONAL))
         if not isinstance(requires_grad, bool):

@@ -406,18 +406,9 @@ def _tensors(value: Any, what: str, name: str) -> tuple[tuple, bool]:
 def _recorded(inputs: tuple, create_graph: bool, requires_grad: bool = True) -> tuple:
     """The inputs as tensors of their own: what the function does to them and to their gradients stays here."""
     return tuple(
-        input.view_as(input) if create_graph and input.requires_grad else _leaf(input, requires_grad)
+        input.view_as(input) if create_graph and input.requires_grad else input.detach().requires_grad_(requires_grad)
         for input in inputs
     )
-
-
-def _leaf(input: Tensor, requires_grad: bool) -> Tensor:
-    """A copy without history; requires_grad_() is refused where the other Jacobian of a second derivative calls."""
-    leaf = input.detach()
-    if not (input.is_floating_point() or input.is_complex()):
-        return leaf.requires_grad_(requires_grad)  # which says why not
-    leaf.requires_grad = requires_grad
-    return leaf
 
 
 def _outputs(func: Callable, inputs: tuple, name: str, strict: bool) -> tuple[tuple, bool]:
