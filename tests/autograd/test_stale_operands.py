@@ -35,6 +35,19 @@ def operands_of_a_gradient_that_goes_nowhere(torch):
 
 
 @programs
+def what_is_not_kept_cannot_be_missed(torch):
+    _x, y = base(torch)
+    with torch.no_grad():
+        view = y[:1]
+    z = view * view
+    z.sum().backward()
+    z.sum().backward()
+    w = view.exp()
+    w.sum().backward()
+    w.sum().backward()
+
+
+@programs
 def the_result_is_held_to_its_version_all_the_same(torch):
     _x, y = base(torch)
     with torch.no_grad():

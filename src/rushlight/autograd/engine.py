@@ -117,6 +117,9 @@ def run(
                     task.finish_whole(grads, [node, *waiting(pending)])
                 g = nested(node.hooks.call_before, g, on_tensors, make)
             if node.saved is None and (g is not None or node.unpacks):
+                if not node.leads():
+                    g = GONE
+                    continue
                 raise RuntimeError(explained(FREED, *freed_by(node)))
             if g is None:
                 parts = node.run_undefined(on_tensors)

@@ -55,6 +55,10 @@ class Node:
         """The gradients of the inputs where none of the output has arrived."""
         return (None,) * len(self.edges)
 
+    def leads(self) -> bool:
+        """Whether anything that it saved is needed for a gradient that goes somewhere."""
+        return True
+
     def name(self) -> str:
         """The operation's name, as PyTorch calls it."""
         return type(self).__name__

@@ -277,7 +277,11 @@ class Op(Declaration):
             value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
         if self.overlap == "nowhere":
             check_apart(target, others, same=False)
-        check_fits(target.array, value if level is None else value.array)
+        try:
+            check_fits(target.array, value if level is None else value.array)
+        except RuntimeError:
+            self.check_recordable(args, kwargs, written=True)
+            raise
         check_counted(target, self.inplace_name)
         node = None
         if edges is not None:

@@ -12,7 +12,7 @@ from .define import inplace, op
 from .fast import OPERANDS, binary, unary, written
 from .forms import NUMBERS, Forms, before, by_operand, invalid, operator, promoted_by, requiring, undefined, zeros
 from .promotion import as_type, broadcast_error, raw
-from .writing import check_apart, check_fits, check_single
+from .writing import check_apart, check_fits, check_history, check_single
 
 __all__ = [
     "abs", "absolute", "add", "addcdiv", "addcmul", "div", "divide", "floor_divide", "fmod", "gcd", "lcm", "ldexp",
@@ -448,6 +448,7 @@ def _lerp_form(_input: Any, _end: Any, weight: Any) -> Any:
 
 
 def _lerp_inplace_form(input: Any, end: Any, weight: Any) -> Any:
+    check_history(input, "lerp_", any(isinstance(x, Tensor) and x.requires_grad for x in (end, weight)))
     _refuse_other_type("end", input.array, raw(end))
     if input.array.dtype.kind in "biu":  # memory and shapes that do not fit are told before a type that does not
         check_single(input.array)

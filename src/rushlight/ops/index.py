@@ -397,6 +397,8 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         _check_same_type(self, value)
     if self.version is inference_cell and not inferring.get():
         write(np.array(part), positions, value.array)  # here too
+        if positions is None:
+            check_single(part)
         check_counted(self, "index_put_")
     write(part, positions, value.array)
     bump(self, "setitem", current_frame(1))

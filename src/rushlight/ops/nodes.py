@@ -278,6 +278,13 @@ class Backward(Node):
             self.kept(False)  # what was saved must be there, as in PyTorch
         return super().run_undefined(recorded)
 
+    def leads(self) -> bool:
+        """As in PyTorch, of several operands only those are kept from which a gradient is computed, or several are."""
+        if len(self.rules) == 1 or not all(edge is None or type(edge) is Nowhere for edge in self.edges):
+            return True
+        needs = [name for rule in self.rules for name in rule.needs]
+        return len(needs) > len(set(needs))
+
     def written(self, target: Tensor) -> None:
         """The saved result is what an in-place operation has just written: what that holds may be new."""
         for name, value in self.saved.items():
