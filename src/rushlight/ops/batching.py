@@ -14,6 +14,7 @@ An operation that says nothing is done for one element of the batch after the ot
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -130,7 +131,7 @@ class BatchLevel(Level):
     def interpret(self, perform: Any, spec: Any, args: tuple, kwargs: dict) -> Any:
         batch = Batch(self, perform, spec, args, kwargs)
         with below(self):
-            if not spec.random and not batch.any_mapped((args, kwargs)):
+            if not (spec.random or batch.any_mapped(args) or batch.any_mapped(kwargs.values())):
                 return self._wrapped(perform(mapped(self.lowered, args), mapped(self.lowered, kwargs)), False)
             return self._wrapped(rule_of(spec)(batch, *args, **kwargs), True)
 
@@ -168,14 +169,15 @@ class Batch:
         """Whether a value differs along the batch."""
         return self.level.is_mapped(value)
 
-    def any_mapped(self, value: Any) -> bool:
-        """Whether a tensor in nested lists differs along the batch."""
-        for item in value.values() if type(value) is dict else value if type(value) in (list, tuple) else (value,):
-            kind = type(item)
-            if kind in (list, tuple, dict):
-                if self.any_mapped(item):
+    def any_mapped(self, values: Any) -> bool:
+        """Whether a tensor among values and in their lists differs along the batch."""
+        for value in values:
+            if isinstance(value, Batched):
+                if value.mapped and value.level is self.level:
                     return True
-            elif self.level.is_mapped(item):
+            elif isinstance(value, dict):
+                value = tuple(value.values())
+            if isinstance(value, (list, tuple)) and self.any_mapped(value):
                 return True
         return False
 
@@ -213,6 +215,7 @@ class Batch:
         return select(value.value, 0, index) if self.is_mapped(value) else self.level.lowered(value)
 
 
+@functools.cache
 def rule_of(spec: Any) -> Callable:
     """The batching rule of an operation."""
     batch = spec.batch
@@ -233,7 +236,7 @@ def elementwise(batch: Batch, *args: Any, **kwargs: Any) -> Any:
     rank = max(tensor.array.ndim for tensor in tensors)
     dtype = None
     places = spec.places or range(len(values))
-    if spec.promote is not None and len({tensor.array.dtype for tensor in tensors}) > 1:
+    if spec.promote is not None and any(tensor.array.dtype != tensors[0].array.dtype for tensor in tensors):
         dtype = result_dtype(tuple(raw(values[place]) for place in places), spec.promote == "float").numpy
     for place, value in enumerate(values):
         if isinstance(value, Tensor):

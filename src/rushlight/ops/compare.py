@@ -11,6 +11,7 @@ from .. import dtypes
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
 from ..autograd.origin import CONSTANT, remember
+from ..kernels import choice as kernels
 from ..tensor import Parameter, Tensor, edge_of, wrap
 from .define import Op, op
 from .fast import OPERANDS
@@ -71,7 +72,7 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
         return compared(args, kwargs, frame) if isinstance(args[1], OPERANDS) else NotImplemented
 
     function = form(compared)
-    function.op = spec  # type: ignore[attr-defined]
+    function.op, spec.direct = spec, function  # type: ignore[attr-defined]
     return function, form(known_only)
 
 
@@ -200,7 +201,7 @@ def _choose(condition: Any, input: Any, other: Any) -> Any:
             )
         condition = condition.astype(bool)
     try:
-        return np.where(condition, input, other)
+        return kernels.choose(condition, input, other)
     except ValueError as error:
         raise broadcast_error(error, (condition, input, other)) from None
 
@@ -222,7 +223,7 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     tensor([0., 2.])
     """
     if type(condition) is np.ndarray or type(condition) is np.bool_:  # bare arrays, as in a derivative rule
-        return np.where(condition, input, other)
+        return kernels.choose(condition, input, other)
     if input is None and other is None:
         return tuple(wrap(index) for index in np.nonzero(np.atleast_1d(known(condition, f"{DYNAMIC} where"))))
     if out is not None:
@@ -240,7 +241,7 @@ def _chosen(condition: Tensor, input: Tensor, other: Tensor, frame: Any) -> Tens
     mode = recording.get()
     if mode is not True and mode:
         return _where(condition, input, other)
-    result = wrap(np.where(condition.array, input.array, other.array))
+    result = wrap(kernels.choose(condition.array, input.array, other.array))
     if mode:
         edges = edge_of(input), edge_of(other)
         if edges != (None, None):

@@ -51,6 +51,7 @@ class Declaration:
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
         apart: ``out=`` must be of the result's type and share no memory with an operand.
         batch: how vmap carries it out, see `batching`.
+        direct: its fast path, which levels go on with too, see `fast`.
         random: it draws random numbers: vmap decides about it also where no operand differs along the batch.
         linear: in all its floating-point arguments together, so that forward mode treats tangents as it treats them.
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
@@ -86,6 +87,7 @@ class Declaration:
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.idempotent, self.of_numbers, self.linear, self.fast = idempotent, False, linear, False
         self.random = random
+        self.direct: Callable | None = None
         self.fits = elementwise or real_rules  # operands meet, and gradients are brought back to each
         self.names = parameters_of(compute)
         self.positional = compute.__code__.co_argcount
@@ -157,14 +159,18 @@ class Declaration:
         """Whether a differentiable argument requires grad."""
         return any(tensor.requires_grad for tensor in tensors_in([values[place] for place in self.places]))
 
-    def edges(self, values: Any) -> tuple | None:
-        """Where the gradients of the differentiable arguments go; None if none is wanted."""
-        edges = []
+    def edges(self, values: Any, level: Any = None) -> tuple | None:
+        """Where the gradients of the differentiable arguments go, those of a level if one is given; None if none is
+        wanted.
+        """
+        edges: list = []
         wanted = False
         for place in self.places:
             value = values[place]
             kind = type(value)
-            if kind is Tensor or kind is Parameter or isinstance(value, Tensor):
+            if level is not None and not (kind is list or kind is tuple or level.records(value)):
+                edges.append(None)
+            elif kind is Tensor or kind is Parameter or isinstance(value, Tensor):
                 edge = value.node
                 if value._view is not None:
                     edge = view_edge(value)
@@ -173,6 +179,8 @@ class Declaration:
                 edges.append(edge)
                 wanted = wanted or edge is not None
             elif self.sequence is not None and (kind is list or kind is tuple):
+                if level is not None:
+                    value = [item if level.records(item) else None for item in value]
                 edges.extend(edge_of(item) if isinstance(item, Tensor) else None for item in value)
                 wanted = wanted or any(edge is not None for edge in edges)
             else:

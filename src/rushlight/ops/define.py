@@ -133,13 +133,18 @@ class Op(Declaration):
     def _at_level(self, level: Any, args: tuple, kwargs: dict, frame: Any) -> Any:
         """The operation on tensors of an open transformation, recorded at that level if anything there needs it."""
         out = kwargs.pop("out", None)
-        result = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
+        direct = self.direct
+        if direct is None:
+            perform = lambda args, kwargs: self(args, kwargs, frame)  # noqa: E731
+        else:
+            perform = lambda args, kwargs: direct(*args, **kwargs)  # noqa: E731
+        result = level.interpret(perform, self, args, kwargs)
         values: Any = ()
         edges = None
         mode = recording.get()
         if self.places and mode:
             values = self.values(args, kwargs)
-            edges = self.edges(level.recorded(values))
+            edges = self.edges(values, level)
         first: Any = _first_tensor(list(args))
         if isinstance(result, Tensor):
             if self.view:
@@ -312,7 +317,7 @@ class Op(Declaration):
         values = self.values(args, kwargs)
         linked = target.array.dtype.kind in "fcV" or self.name != "copy"  # which alone PyTorch does not record then
         check_history(target, self.inplace_name, linked and self.wanted(values))
-        return values, self.edges(values if level is None else level.recorded(values)) if linked else None
+        return values, self.edges(values, level) if linked else None
 
     def _value_inplace(self, args: tuple, kwargs: dict) -> ndarray:
         """What is to be written into the first argument."""

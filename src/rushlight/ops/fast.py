@@ -128,7 +128,7 @@ def unary(
             return value(asarray(input))
         return spec((input,), {} if out is None else {"out": out}, current_frame(1))
 
-    call.op = spec  # type: ignore[attr-defined]
+    call.op, spec.direct = spec, call  # type: ignore[attr-defined]
     call.__name__ = call.__qualname__ = spec.name
     call.__doc__ = doc
     return call
@@ -298,7 +298,7 @@ def binary(
         return call
 
     call = form(spec.__call__)
-    call.op = spec  # type: ignore[attr-defined]
+    call.op, spec.direct = spec, call  # type: ignore[attr-defined]
     call.operator = form(known_only(spec))  # type: ignore[attr-defined]
     call.inplace = written(spec, value)  # type: ignore[attr-defined]
     return call

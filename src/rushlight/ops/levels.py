@@ -44,10 +44,6 @@ class Level:
         """Whether operations of this level record what they do with a tensor, also if it is of a lower level."""
         return isinstance(tensor, Layered) and tensor.level is self
 
-    def recorded(self, values: Any) -> Any:
-        """Arguments without those tensors with which nothing is to be recorded at this level."""
-        return mapped(lambda tensor: tensor if self.records(tensor) else None, values)
-
 
 class Layered(Tensor):
     """A tensor of a level. Its array is what one may ask for shape and type; its values are more than that.
