@@ -10,6 +10,7 @@ import numpy as np
 
 from . import devices, dtypes
 from .autograd import grad_dtype, gradients, hooks
+from .autograd.leaves import check_assigned, check_numbers, check_requires_grad
 from .autograd.metadata import note
 from .autograd.modes import check_untransformed, inferring
 from .autograd.node import Node, Nowhere, Slot, explained, here
@@ -214,36 +215,7 @@ class Tensor(Attached):
     def requires_grad(self, value: bool) -> None:
         if not isinstance(value, bool):
             raise RuntimeError("requires_grad must be a bool")
-        if self.node is not None:  # a view whose base got a history is a leaf until somebody looks
-            advice = (
-                ""
-                if value
-                else (
-                    " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
-                    "var_no_grad = var.detach()."
-                )
-            )
-            raise RuntimeError(
-                explained(
-                    f"you can only change requires_grad flags of leaf variables.{advice}", f"This one is {made(self)}"
-                )
-            )
-        if value and self.array.dtype.kind not in "fcV":
-            raise RuntimeError(
-                explained(
-                    "only Tensors of floating point and complex dtype can require gradients",
-                    f"This one is of {self.dtype}, {made(self)}",
-                    "Convert it first, for example with .float().",
-                )
-            )
-        if value and self.version is inference_cell and not inferring.get():
-            raise RuntimeError(
-                explained(
-                    "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.",
-                    f"It is {made(self)}",
-                    "Make it outside of inference_mode, or take a .clone().",
-                )
-            )
+        check_requires_grad(self, value)
         if self.leaf and not value:
             born(self, FROZEN)
         self.leaf = value
@@ -258,14 +230,8 @@ class Tensor(Attached):
         if not isinstance(requires_grad, bool):
             kind = type(requires_grad).__name__
             raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {kind}")
-        if requires_grad and self.array.dtype.kind not in "fcV":
-            raise RuntimeError(
-                explained(
-                    "only Tensors of floating point dtype can require gradients",
-                    f"This one is of {self.dtype}, {made(self)}",
-                    "Convert it first, for example with .float().",
-                )
-            )
+        if requires_grad:
+            check_numbers(self, "only Tensors of floating point dtype")
         if self.node is None or not requires_grad:
             self.requires_grad = requires_grad
         return self
@@ -304,7 +270,10 @@ class Tensor(Attached):
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is not None:
-            self._check_grad(value)
+            if not isinstance(value, Tensor):
+                kind = type(value).__name__
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {kind}")
+            check_assigned(self, value)
         self._grad = value
 
     @grad.deleter
@@ -319,30 +288,6 @@ class Tensor(Attached):
     @grad_dtype.setter
     def grad_dtype(self, dtype: dtypes.dtype | None) -> None:
         grad_dtype.put(self, dtype)
-
-    def _check_grad(self, value: Any) -> None:
-        if not isinstance(value, Tensor):
-            raise TypeError(
-                f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
-            )
-        if value is self:
-            raise RuntimeError("can't assign Variable as its own grad")
-        if value.array.shape != self.array.shape:
-            raise RuntimeError(
-                explained(
-                    f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "
-                    f"'{list(self.array.shape)}'. Please ensure that the gradient and the tensor are the same size",
-                    f"The tensor: {made(self)}",
-                    f"The gradient: {made(value)}",
-                    f"It is assigned at {here()}",
-                )
-            )
-        wanted = self.grad_dtype if self.is_leaf else self.dtype
-        if wanted is not None and value.dtype is not wanted:
-            raise RuntimeError(
-                f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with grad_dtype "
-                f"'{wanted}'. Convert the gradient with .to({wanted})"
-            )
 
     @property
     def data(self) -> Tensor:
@@ -625,14 +570,11 @@ def record_from(tensor: Tensor) -> Any:
     Raises:
         RuntimeError: it holds whole numbers.
     """
-    if tensor.array.dtype.kind not in "fcV":
-        raise RuntimeError(
-            explained(
-                "Only Tensors of floating point and complex dtype can require gradients",
-                f"This one is of {tensor.dtype}, {made(tensor)}",
-                "Give a floating-point dtype, or numbers with a point.",
-            )
-        )
+    check_numbers(
+        tensor,
+        "Only Tensors of floating point and complex dtype",
+        "Give a floating-point dtype, or numbers with a point.",
+    )
     tensor.requires_grad = True
     return tensor
 
