@@ -20,6 +20,7 @@ Program = Callable[[ModuleType], Iterator]
 KEY_WORDS = """
 all inputs have to be Tensors or GradientEdges, but got
 Cannot set grad_dtype to
+Expected output to be a torch.Tensor
 data set to a tensor that requires gradients must be floating point or complex dtype
 grad_dtype can only be accessed on leaf tensors
 grad_dtype can only be set on leaf tensors

@@ -810,6 +810,8 @@ def what_is_no_tensor(torch):
     x = torch.ones(3, requires_grad=True)
     yield fails(lambda: torch.autograd.grad(x.sum(), "x"))
     yield fails(lambda: torch.autograd.grad(x.sum(), [x, 3]))
+    yield fails(lambda: torch.autograd.backward([x.sum(), 3]))
+    yield fails(lambda: torch.autograd.grad({"x": x.sum()}, x))
     yield fails(lambda: torch.set_grad_enabled(1))
     yield torch.autograd.grad(x.sum(), x, only_inputs=False)
 
@@ -821,3 +823,40 @@ def sums_to_a_size(torch):
         y = x.sum_to_size(size)
         yield y, y is x, None if y.grad_fn is None else [node for node, _ in y.grad_fn.next_functions]
         yield torch.autograd.grad((y * y).sum(), x, create_graph=True)
+
+
+@programs
+def inputs_by_name(torch):
+    x, y = torch.ones(3, requires_grad=True), torch.ones(2, requires_grad=True)
+    named = {"x": x, "y": y}
+    yield torch.autograd.grad((x**2).sum() + y.sum(), named)
+    yield torch.autograd.grad(x.sum(), named, allow_unused=True)
+    yield torch.autograd.grad(x.sum(), named, materialize_grads=True)
+    yield torch.autograd.grad(x * 2, {"x": x}, torch.ones(2, 3), is_grads_batched=True)
+    yield fails(lambda: torch.autograd.grad(x.sum(), named))
+    yield fails(lambda: torch.autograd.grad(x.sum(), {}))
+    torch.autograd.backward((x**2).sum(), inputs={"x": x})
+    yield x.grad
+
+
+@programs
+def edges_as_pytorch_lists_them(torch):
+    a = torch.tensor(3.0, requires_grad=True)
+    for y in (a**2, 1 - a, 2**a, a % 2, torch.fmod(a, 2), a / 2, a + 1, a - 1, a * 2, a**a):
+        yield [node for node, _ in y.grad_fn.next_functions]
+    x, w, b = torch.ones(1, 2, requires_grad=True), torch.ones(2, 2), torch.ones(2, requires_grad=True)
+    y = torch.nn.functional.linear(x * 1, w, b)
+    yield [node for node, _ in y.grad_fn.next_functions]
+    yield [node for node, _ in torch.nn.functional.linear(x * 1, w).grad_fn.next_functions]
+
+
+@programs
+def gradients_that_a_hook_of_a_linear_layer_sees(torch):
+    x, w, b = (torch.ones(*shape, requires_grad=True) for shape in ((1, 2), (2, 2), (2,)))
+    seen = []
+    y = torch.nn.functional.linear(x, w, b)
+    y.grad_fn.register_hook(lambda grads, _: seen.append([list(g.shape) for g in grads]))
+    for letter, leaf in (("x", x), ("w", w), ("b", b)):
+        leaf.register_post_accumulate_grad_hook(lambda _, letter=letter: seen.append(letter))
+    y.sum().backward()
+    yield seen

@@ -397,3 +397,21 @@ def functions_in_place(torch):
     x = torch.tensor([0.5, 0.25])
     yield torch.sin_(x) is x, x, torch.clamp_(x, 0.3, 0.4), torch.neg_(x), x._version
     yield type(fails(lambda: torch.sin_(3))).__name__
+
+
+@programs
+def nodes_with_another_name_in_place(torch):
+    functional = torch.nn.functional
+    for operation in (functional.leaky_relu, functional.elu, functional.celu, functional.selu, functional.relu):
+        y = whole(torch)
+        yield chain(operation(y, inplace=True).grad_fn, 1)
+
+
+@programs
+def memory_read_as_another_type_has_no_derivative(torch):
+    for x in (torch.ones(4, requires_grad=True), torch.ones(4, requires_grad=True) * 1):
+        for dtype in (torch.int32, torch.float64, torch.float16):
+            v = x.view(dtype)
+            yield v.requires_grad, v.is_leaf, v.grad_fn, v._is_view()
+            v.zero_()
+            yield x._version, v._version, x

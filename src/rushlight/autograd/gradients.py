@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -64,7 +64,7 @@ def backward(
         grad_tensors = grad_variables
     outputs = _as_tuple(tensors)
     if inputs is not None:
-        inputs = _as_tuple(inputs)
+        inputs = _as_tuple(inputs.values() if isinstance(inputs, Mapping) else inputs)
         if not inputs:
             raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         for tensor in inputs:
@@ -99,12 +99,12 @@ def grad(
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple:
+) -> Any:
     """The gradients of the sum of ``outputs`` with respect to ``inputs``, leaving every ``.grad`` alone.
 
     Args:
         outputs: a tensor or a sequence of them.
-        inputs: the tensors, leaves or not, to differentiate with respect to.
+        inputs: the tensors, leaves or not, to differentiate with respect to, in a sequence or a dictionary.
         grad_outputs: for each output, the gradient that it starts from; may be left out for tensors of one element.
         retain_graph: keep what was saved, so that backward can run again; by default as ``create_graph``.
         create_graph: record the computation of the gradients too, for higher derivatives.
@@ -113,7 +113,7 @@ def grad(
         materialize_grads: give zeros for them.
 
     Returns:
-        One tensor, or None, for each input.
+        One tensor, or None, for each input: a dictionary if that was given.
 
     >>> import rushlight as torch
     >>> x = torch.tensor(2.0, requires_grad=True)
@@ -131,11 +131,12 @@ def grad(
             FutureWarning,
             stacklevel=2,
         )
-    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
+    names = tuple(inputs) if isinstance(inputs, Mapping) else None
+    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs if names is None else inputs.values())
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
-        return _grad_of_batch(
+        batch = _grad_of_batch(
             outputs,
             inputs,
             grad_outputs,
@@ -144,6 +145,7 @@ def grad(
             allow_unused=allow_unused,
             materialize_grads=materialize_grads,
         )
+        return batch if names is None else dict(zip(names, batch))
     on_tensors = create_graph or bool(open_levels.get())
     starts = _starting_gradients(outputs, grad_outputs, on_tensors)
     roots = _roots(outputs)
@@ -191,7 +193,7 @@ def grad(
         elif gradient is not None and not on_tensors:
             gradient = make(gradient)
         result.append(gradient)
-    return tuple(result)
+    return tuple(result) if names is None else dict(zip(names, result))
 
 
 def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: Any) -> tuple:
@@ -252,6 +254,12 @@ def _meta(tensor: Any) -> tuple:
     """The shape and type of a tensor, or of what stands for one."""
     if type(tensor) is GradientEdge:
         return tensor.node._input_metadata[tensor.output_nr].meta
+    if not isinstance(tensor, tensors.Tensor):
+        raise AssertionError(
+            explained(
+                f"Expected output to be a torch.Tensor, but got {type(tensor).__name__}", f"in the call at {here()}"
+            )
+        )
     return tensor.array.shape, tensor.array.dtype
 
 

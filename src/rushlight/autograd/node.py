@@ -34,6 +34,7 @@ class Node:
     several: Any = False  # it hands its gradients over by the number of the output, see `Slot`
     requires_grad = True
     unpacks = True  # it looks at what it saved also where no gradient has arrived
+    listed = slice(None)  # which edges there are in PyTorch, where some operand is always a number
     shows = 0  # of what kind its outputs are as views, where they can not be changed in place: see `View`
     number: int
     edges: tuple
@@ -72,7 +73,7 @@ class Node:
     @property
     def next_functions(self) -> tuple:
         """The nodes that the gradients go to next, each with the number of its output."""
-        return tuple(public_edge(edge) for edge in self.edges)
+        return tuple(public_edge(edge) for edge in self.edges[self.listed])
 
     @property
     def _input_metadata(self) -> tuple:

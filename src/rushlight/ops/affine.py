@@ -16,19 +16,19 @@ def _rows_times(g, weight, input_shape):
     return times(flat(g), conj(weight)).reshape(input_shape)
 
 
-_LINEAR = {
+_PRODUCT = {
     "input": lambda g, weight, input_shape: (
         times(g, conj(weight)) if len(input_shape) == 2 else _rows_times(g, weight, input_shape)
     ),
     "weight": lambda g, input: times(flat(g).mT, conj(flat(input))),
-    "bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape),
 }
+_BIAS = {"bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape)}
 
 
-def _linear(name: str):
+def _linear(name: str, rules: dict):
     """The affine map, under one of the names that PyTorch's last step of it has."""
 
-    @op(name, **_LINEAR, batch=batched.linear)
+    @op(name, **rules, batch=batched.linear)
     def linear(input, weight, bias=None):
         _check_linear(input, weight, bias)
         result = product(input, weight.T)
@@ -58,9 +58,10 @@ def _check_linear(input: np.ndarray, weight: np.ndarray, bias: np.ndarray | None
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {cased(bias)} and {cased(input)}")
 
 
-_linear_matrix, _linear_matrix_plain = _linear("AddmmBackward0"), _linear("MmBackward0")
-_linear_stack, _linear_stack_plain = _linear("ViewBackward0"), _linear("UnsafeViewBackward0")
-_linear_vector_plain = _linear("SqueezeBackward4")
+_linear_matrix, _linear_stack = (_linear(name, _BIAS | _PRODUCT) for name in ("AddmmBackward0", "ViewBackward0"))
+_linear_matrix_plain, _linear_stack_plain, _linear_vector_plain = (
+    _linear(name, _PRODUCT) for name in ("MmBackward0", "UnsafeViewBackward0", "SqueezeBackward4")
+)
 
 
 def linear(input, weight, bias=None, *, out=None):

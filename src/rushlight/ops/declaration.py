@@ -33,8 +33,15 @@ ndarray = np.ndarray
 VARIADIC = 0x04  # the flag of a code object whose function takes *args
 VALUE, RESULT, SHAPE, DTYPE = range(4)
 
-RENUMBERED = frozenset(("acosh", "asinh", "atanh", "conj_physical", "polygamma"))
+RENUMBERED = frozenset(
+    ("acosh", "asinh", "atanh", "celu", "conj_physical", "leaky_relu", "polygamma", "scaled_elu", "threshold")
+)
 """The operations whose in-place form has a node of its own in PyTorch."""
+
+FIRST, SECOND = slice(1), slice(1, 2)
+OF_A_NUMBER = dict.fromkeys(("FmodBackward0", "PowBackward0", "RemainderBackward0", "RsubBackward1"), FIRST)
+OF_A_NUMBER["PowBackward2"] = SECOND
+"""The nodes of operations with a number for which PyTorch lists no edge, and the place of their operand."""
 
 
 class Declaration:

@@ -16,6 +16,7 @@ from ..autograd.node import current_frame, latest, next_number, user_place
 from ..autograd.origin import remember
 from ..autograd.versions import inference_cell
 from ..tensor import Parameter, Tensor, new, view_edge, wrap
+from .declaration import OF_A_NUMBER
 from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, needed, positional, restore
 from .promotion import broadcast_error, float32, float64
@@ -155,6 +156,7 @@ def binary(
     class Fast(ElementwiseBackward):
         __slots__ = ()
         rules = (by_input, by_other)
+        listed = OF_A_NUMBER.get(name, ElementwiseBackward.listed)
 
         def kept(self, recorded: bool) -> dict[str | None, Any]:
             if type(self.saved) is dict:

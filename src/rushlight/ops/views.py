@@ -15,6 +15,7 @@ from ..size import Size
 from ..tensor import Tensor
 from .axes import axes, axis, moved
 from .define import op
+from .levels import is_open
 from .promotion import raw
 from .showing import viewing
 from .writing import check_views
@@ -226,7 +227,10 @@ def view(input: Tensor, *size: Any, dtype: dtypes.dtype | None = None) -> Tensor
         return view_as_shape(input, *size)
     if dtype is input.dtype:
         return alias(input)
-    return _view_as_dtype(input, dtype)
+    out = _view_as_dtype(input, dtype)
+    if out.requires_grad and not is_open(out):
+        out._view = None  # it shares memory and version, but no history: what is read as another type has no derivative
+    return out
 
 
 def _dtype_batch(batch: Any, input: Any, dtype: dtypes.dtype) -> Any:
