@@ -159,22 +159,32 @@ def is_mask(array: ndarray) -> bool:
 
 
 class SavedPositions:
-    """Kept positions, with what the index said as it was then."""
+    """Kept positions, with the tensors that the index named as they were then."""
 
-    __slots__ = ("indices", "positions")
+    __slots__ = ("_indices", "positions", "tensors")
 
     def __init__(self, positions: Positions) -> None:
         self.positions = positions
-        found = positions.indices()
-        self.indices: list[Kept | None] = [None if index is None else keep(index, None) for index in found]
+        self.tensors = [keep(item, None) for item in positions.items if isinstance(item, Tensor)]
+        self._indices: list[Kept | None] | None = None
+
+    @property
+    def indices(self) -> list[Kept | None]:
+        """What the index said, for hooks to put something else in its place."""
+        if self._indices is None:
+            kept = {id(item.array): item for item in self.tensors}
+            found = self.positions.indices()
+            self._indices = [i if i is None else kept.get(id(i.array)) or keep(i, None) for i in found]
+        return self._indices
 
     def load(self, node: Node) -> tuple:
         """The positions, anew where hooks have packed them; an error if one of the tensors has been changed since."""
-        arrays = [None if kept is None else kept.load(node) for kept in self.indices]
-        if all(kept is None or type(kept) is Saved for kept in self.indices):
+        if self._indices is None or all(kept is None or type(kept) is Saved for kept in self._indices):
+            for kept in self.tensors:
+                kept.load(node)
             return self.positions
         positions: list = []
-        for array in arrays:
+        for array in [None if kept is None else kept.load(node) for kept in self._indices]:
             if array is None:
                 positions.append(None)
             elif is_mask(array):

@@ -85,7 +85,7 @@ class Interception(NamedTuple):
                 same = isinstance(given, Tensor) and isinstance(kept, Saved) and given.array is kept.array
                 node.saved[name] = packed(kept, node, given if same else None)
             elif type(kept) is SavedPositions:
-                kept.indices = [None if index is None else packed(index, node) for index in kept.indices]
+                kept.indices[:] = [None if index is None else packed(index, node) for index in kept.indices]
         activate(self)
 
     def note(self, node: Node) -> None:
