@@ -18,6 +18,10 @@ import rushlight
 Program = Callable[[ModuleType], Iterator]
 
 KEY_WORDS = """
+argument 0 is not a Variable
+arguments, got 0 instead
+arguments, got 1 instead
+arguments, got 2 instead
 all inputs have to be Tensors or GradientEdges, but got
 Cannot set grad_dtype to
 Expected output to be a torch.Tensor

@@ -376,3 +376,30 @@ def anomalies(torch):
     yield torch.is_anomaly_enabled()
     torch.autograd.set_detect_anomaly(False)
     yield torch.is_anomaly_enabled()
+
+
+@programs
+def nodes_called_by_hand(torch):
+    x = torch.tensor([1.0, 2.0], requires_grad=True)
+    node = (x * 1).exp().grad_fn
+    yield node(torch.ones(2))
+    with torch.no_grad():
+        yield node(torch.ones(2))
+    yield node(None)
+    yield fails(lambda: node())
+    yield fails(lambda: node(torch.ones(2), torch.ones(2)))
+    yield fails(lambda: node(3))
+    parts = x.unbind()[0].grad_fn
+    yield parts(torch.ones(()), torch.ones(()))
+    yield parts(torch.ones(()), None)
+    yield fails(lambda: parts(torch.ones(())))
+    product = (x * x).grad_fn
+    product.register_hook(lambda *_: 1 / 0)
+    yield product(torch.ones(2))
+    yield (x**2).grad_fn(torch.ones(2))
+    freed = x.exp()
+    freed.sum().backward()
+    yield fails(lambda: freed.grad_fn(torch.ones(2)))
+    written = x * 1
+    written[0] = 3
+    yield written.grad_fn(torch.ones(2))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..autograd.by_hand import call
 from ..autograd.modes import recording
 from ..autograd.node import Node, Nowhere, Slot, explained, made_by, make_slot, next_number, user_place
 from ..autograd.versions import Moved, last_change
@@ -261,6 +262,10 @@ class Backward(Node):
             public = public_name(name)
             setattr(cls, f"_saved_{public}", SavedAttribute(name, False))
             setattr(cls, f"_raw_saved_{public}", SavedAttribute(name, True))
+
+    def __call__(self, *gradients: Any) -> Any:
+        """The gradients of the inputs from those of the outputs, without hooks."""
+        return call(self, gradients)
 
     def kept(self, recorded: bool) -> dict[str | None, Any]:
         """What was saved, by name, as arrays or as Tensors."""
