@@ -127,6 +127,25 @@ def a_custom_function_finds_what_was_detached_in_place(torch):
 
 
 @programs
+def a_returned_input_outlives_the_history_of_the_input(torch):
+    class Same(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    x, y = base(torch)
+    z = Same.apply(y)
+    w = z * z
+    y.detach_()
+    w.sum().backward()
+    yield x.grad
+
+
+@programs
 def a_custom_function_in_place_forgets_the_gradient(torch):
     class Double(torch.autograd.Function):
         @staticmethod

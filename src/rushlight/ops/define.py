@@ -271,7 +271,11 @@ class Op(Declaration):
         values, edges = self._recorded_inplace(target, args, kwargs, level) if mode else ((), None)
         others = tensors_in((*args[1:], *kwargs.values()))
         if not self.idempotent and not (self.name == "copy" and others[0] is target):
-            check_single(target.array)
+            try:
+                check_single(target.array)
+            except RuntimeError:
+                self.check_recordable(args, kwargs, written=True)
+                raise
         if self.overlap == "same":
             check_apart(target, others)
         if level is None:
