@@ -15,11 +15,11 @@ def choose(condition: Any, a: Any, b: Any) -> np.ndarray:
 
     That takes a tenth of the time or less where one side is 0, as in the derivatives of what is flat on one side.
     """
+    if type(condition) is not np.ndarray or condition.size < MANY or condition.dtype != bool:
+        return np.where(condition, a, b)
     like = a if type(a) is np.ndarray and a.ndim else b
-    bits = None
-    if type(condition) is type(like) is np.ndarray and condition.size >= MANY:
-        bits = BITS.get(like.dtype)
-    if bits is None or condition.dtype != bool or not _alike(condition, like):
+    bits = BITS.get(like.dtype) if type(like) is np.ndarray and _alike(condition, like) else None
+    if bits is None:
         return np.where(condition, a, b)
     holds = condition.view(np.int8)
     if _is_zero(b, like.dtype):
