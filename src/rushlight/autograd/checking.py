@@ -230,6 +230,7 @@ class Check:
     # Comparison and words
 
     def close(self, found: Any, expected: Any, atol: Any = None) -> bool:
+        """Whether two derivatives differ by no more than the tolerances allow."""
         return bool(np.all(np.isclose(found, expected, rtol=self.rtol, atol=self.atol if atol is None else atol)))
 
     def mismatch(self, of: int, by: int, numerical: Any, analytical: Any, forward: bool = False) -> str:
@@ -271,6 +272,7 @@ class Check:
     def element_by_element(
         self, outputs: tuple, output: int, by: int, expected: np.ndarray, found: np.ndarray, way: str
     ) -> str:
+        """Which element differs most, in words: the fast check compares sums only."""
         worst = self.worst(outputs, output, by, expected, found, way) or (
             "Fast gradcheck failed but element-wise differences are small: with fast_mode=False the check may pass."
         )

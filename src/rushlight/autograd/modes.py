@@ -140,6 +140,7 @@ class _Mode:
         return user_place(current_frame(3))
 
     def clone(self) -> _Mode:
+        """The same mode, to be entered anew."""
         return type(self)()
 
     def _around(self, function: Callable) -> _Mode:
