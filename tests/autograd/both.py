@@ -36,6 +36,7 @@ Cannot access data pointer of Tensor
 Batch norm got a batched tensor as input while
 Expected at least one model
 Expected all models to
+is not an instance of torch.Tensor
 Expected f to be a function that has non-empty output
 Expected tensors, got unsupported type
 Index tensor must have the same number of dimensions as input tensor

@@ -34,6 +34,7 @@ def functional_call(
     Raises:
         RuntimeError: ``strict``, and a name is missing or unknown.
         ValueError: two of the dictionaries have the same name.
+        TypeError: what stands in the place of a tensor is none.
 
     >>> import rushlight as torch
     >>> layer = torch.nn.Linear(1, 1)
@@ -42,6 +43,9 @@ def functional_call(
     tensor([[3.]])
     """
     state = _merged(parameter_and_buffer_dicts)
+    for value in state.values():
+        if value is not None and not isinstance(value, Tensor):
+            raise TypeError(f"{value} is not an instance of torch.Tensor")
     args = () if args is None else args if isinstance(args, tuple) else (args,)
     with replaced(module, state, tie_weights, strict):
         return module(*args, **(kwargs or {}))

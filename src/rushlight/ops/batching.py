@@ -133,6 +133,11 @@ class BatchLevel(Level):
         with below(self):
             if not (spec.random or batch.any_mapped(args) or batch.any_mapped(kwargs.values())):
                 return self._wrapped(perform(mapped(self.lowered, args), mapped(self.lowered, kwargs)), False)
+            if numbers := numbers_of(spec):
+                values = spec.values(args, kwargs)
+                for place in numbers:
+                    if isinstance(values[place], Batched) and values[place].differs:
+                        values[place].item()  # an error
             return self._wrapped(rule_of(spec)(batch, *args, **kwargs), True)
 
     def _wrapped(self, outs: Any, is_mapped: bool) -> Any:
@@ -213,6 +218,18 @@ class Batch:
     def element(self, value: Any, index: int) -> Any:
         """A tensor's part in one element of the batch."""
         return select(value.value, 0, index) if self.is_mapped(value) else self.level.lowered(value)
+
+
+NUMBERS = frozenset(("eps", "ord", "correction", "k", "threshold", "nan", "posinf", "neginf", "scale"))
+
+
+@functools.cache
+def numbers_of(spec: Any) -> tuple[int, ...]:
+    """The places of an operation's arguments that are plain numbers for a whole batch, whose default is one mostly."""
+    if spec.random or spec.view:
+        return ()
+    arguments = enumerate(zip(spec.names, spec.tail))
+    return tuple(place for place, (name, usual) in arguments if isinstance(usual, (int, float)) or name in NUMBERS)
 
 
 @functools.cache
