@@ -344,6 +344,7 @@ def _multiplied(x: np.ndarray, axis: Any, keepdims: bool) -> np.ndarray:
 
 @op(
     "ProdBackward0",
+    flat=True,
     composite=_prod_by_halves,
     input=lambda g, input, result: _prod_gradient(g, input, result),
     batch=lambda batch, input: _prod_along(batch.flat(input), 1, False),
@@ -354,6 +355,7 @@ def _prod(input):
 
 @op(
     "ProdBackward1",
+    flat=True,
     batch="dim",
     composite=_prod_by_halves,
     input=lambda g, input, result, dim, keepdim: _prod_gradient(g, input, result, dim, keepdim),
