@@ -125,8 +125,8 @@ def inner(p, a, t):
     return p
 def outer(p, a, t): return (net(inner(p, a, t), a) - t).pow(2).mean()
 grad(outer)(p0, x, x[:, 0])
-tasks = torch.stack([x, x * 2, x.cos()])
-def meta(p): return vmap(outer, in_dims=(None, 0, 0))(p, tasks, tasks[..., 0]).mean()
+passes = torch.stack([x, x * 2, x.cos()])
+def meta(p): return vmap(outer, in_dims=(None, 0, 0))(p, passes, passes[..., 0]).mean()
 grad(meta)(p0)
 grad_and_value(meta)(p0)
 hess = hessian(lambda b: net(p0, b))

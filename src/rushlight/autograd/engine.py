@@ -89,12 +89,18 @@ def run(
     owned: set = set()  # buffers made by an addition here: the next one may go in place
     due: dict | None = None
     g: Any = GONE
-    outer, outer_task = recording.get(), running.get()
+    outer, outer_pass = recording.get(), running.get()
     recording.set(as_recording() if create_graph else IN_BACKWARD)
-    task = Task()  # without an __init__, which costs more than the rest
-    task.roots, task.wanted, task.captured, task.targets, task.outer = roots, wanted, captured, targets, outer_task
-    task.keep_graph, task.on_tensors, task.make, task.place = keep_graph, on_tensors, make, place
-    running.set(task)
+    current = Pass()  # without an __init__, which costs more than the rest
+    current.roots, current.wanted, current.captured, current.targets, current.outer = (
+        roots,
+        wanted,
+        captured,
+        targets,
+        outer_pass,
+    )
+    current.keep_graph, current.on_tensors, current.make, current.place = keep_graph, on_tensors, make, place
+    running.set(current)
     try:
         while True:
             if following is not None:
@@ -107,14 +113,14 @@ def run(
             else:
                 break
             if targets is not None and node not in relevant:
-                task.end_at(node, g)
+                current.end_at(node, g)
                 continue
             if captured is not None and node in targets:
                 captured[node] = g  # as PyTorch: without what hooks make of it, where backward goes on from there
             if node.hooks is not None:
                 if due is None:
                     due = last_before_leaves(roots)
-                    task.finish_whole(grads, [node, *waiting(pending)])
+                    current.finish_whole(grads, [node, *waiting(pending)])
                 g = nested(node.hooks.call_before, g, on_tensors, make)
             if node.saved is None and (g is not None or node.unpacks):
                 if not node.leads():
@@ -163,13 +169,13 @@ def run(
             if due is not None:
                 for leaf in due.get(node, ()):
                     if leaf in grads:
-                        task.finish(leaf, grads.pop(leaf))
+                        current.finish(leaf, grads.pop(leaf))
         node, g = None, GONE
         for leaf in tuple(grads):
-            task.finish(leaf, grads.pop(leaf))
+            current.finish(leaf, grads.pop(leaf))
     except BaseException as error:
         unfinished = [*waiting(pending), *([] if g is GONE else [node]), *([] if following is None else [following])]
-        task.finish_whole(grads, unfinished)
+        current.finish_whole(grads, unfinished)
         if g is not GONE and node.saved is None and isinstance(error, (TypeError, AttributeError, LookupError)):
             raise RuntimeError(FREED) from error  # by another thread, between the question above and the answer
         if node is not None and isinstance(error, Exception):
@@ -179,7 +185,7 @@ def run(
         raise
     finally:
         recording.set(outer)
-        running.set(outer_task)
+        running.set(outer_pass)
     return {} if captured is None else {target: g for target, g in captured.items() if g is not None}
 
 
@@ -194,7 +200,7 @@ def reach_undefined(edge: Any, grads: dict, pending: list) -> None:
             heappush(pending, (-edge.number, edge))
 
 
-class Task:
+class Pass:
     """One backward under way: what was asked of it, for those who are called from it, and what it does at the ends."""
 
     __slots__ = (
@@ -206,7 +212,7 @@ class Task:
     wanted: set | None
     captured: dict | None
     targets: Any
-    outer: Task | None
+    outer: Pass | None
     nodes: set
     keep_graph: bool
     on_tensors: bool
@@ -259,7 +265,7 @@ class Task:
             captured[leaf] = g
 
 
-running: ContextVar[Task | None] = ContextVar("running", default=None)
+running: ContextVar[Pass | None] = ContextVar("running", default=None)
 """The innermost backward under way in this thread."""
 
 

@@ -105,14 +105,14 @@ class _OnFirst:
 
     def __init__(self, fn: Callable) -> None:
         self.fn = fn
-        self.called: WeakKeyDictionary[engine.Task, bool] = WeakKeyDictionary()
+        self.called: WeakKeyDictionary[engine.Pass, bool] = WeakKeyDictionary()
         self.lock = Lock()
 
     def __call__(self, place: int, gradient: Any) -> None:
-        task: Any = engine.running.get()
+        current: Any = engine.running.get()
         with self.lock:
-            first = not self.called.setdefault(task, False)
-            self.called[task] = True
+            first = not self.called.setdefault(current, False)
+            self.called[current] = True
         if first:
             self.fn(gradient)
 
@@ -128,23 +128,23 @@ class _OnAll:
         self.fn = fn
         # Weak, as this hook is kept by these ends.
         self.ends = [ref(holder_of(edge_of(tensor))[0]) for tensor in tensors]
-        self.found: WeakKeyDictionary[engine.Task, dict[int, Any]] = WeakKeyDictionary()
+        self.found: WeakKeyDictionary[engine.Pass, dict[int, Any]] = WeakKeyDictionary()
         self.lock = Lock()
 
     def __call__(self, place: int, gradient: Any) -> None:
-        task: Any = engine.running.get()
+        current: Any = engine.running.get()
         ends = [end() for end in self.ends]
-        if task.captured is not None and any(end in task.targets and hasattr(end, "leaf") for end in ends):
+        if current.captured is not None and any(end in current.targets and hasattr(end, "leaf") for end in ends):
             raise RuntimeError(
                 "A leaf node was passed to _will_engine_execute_node but we are currently running autograd.grad(). "
                 "This is currently not supported: call backward(inputs=...), or hooks on tensors that are no leaves."
             )
         with self.lock:
-            found = self.found.setdefault(task, {})
+            found = self.found.setdefault(current, {})
             found[place] = gradient
-            whole = len(found) == sum(map(task.will_run, ends))
+            whole = len(found) == sum(map(current.will_run, ends))
         if whole:
-            del self.found[task]
+            del self.found[current]
             self.fn([found.get(other) for other in range(len(ends))])
 
 

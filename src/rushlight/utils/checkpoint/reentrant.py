@@ -49,15 +49,15 @@ class CheckpointFunction(Function):
     @staticmethod
     def backward(ctx: Any, *gradients_of_outputs: Any) -> tuple:
         """Call it again and run its backward."""
-        task = engine.running.get()
-        while task is not None:
-            if task.wanted is not None:
+        current = engine.running.get()
+        while current is not None:
+            if current.wanted is not None:
                 raise RuntimeError(
                     "When use_reentrant=True, torch.utils.checkpoint is incompatible with .grad() or passing an "
                     "`inputs` parameter to .backward(). To resolve this error, you can either set use_reentrant=False, "
                     "or call .backward() without passing the `inputs` argument."
                 )
-            task = task.outer
+            current = current.outer
         inputs = list(ctx.args)
         for place, tensor in zip(ctx.places, ctx.saved_tensors):
             inputs[place] = tensor
