@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import devices, dtypes
-from .autograd import grad_dtype, gradients, hooks
+from .autograd import gradients, hooks
+from .autograd.grad_dtype import get as get_grad_dtype
+from .autograd.grad_dtype import put as put_grad_dtype
 from .autograd.leaves import check_assigned, check_numbers, check_requires_grad
 from .autograd.metadata import note
 from .autograd.modes import check_untransformed, inferring
@@ -283,11 +285,11 @@ class Tensor(Attached):
     @property
     def grad_dtype(self) -> dtypes.dtype | None:
         """The type that ``.grad`` of this leaf has, its own by default; None allows an assigned one to have any."""
-        return grad_dtype.get(self)
+        return get_grad_dtype(self)
 
     @grad_dtype.setter
     def grad_dtype(self, dtype: dtypes.dtype | None) -> None:
-        grad_dtype.put(self, dtype)
+        put_grad_dtype(self, dtype)
 
     @property
     def data(self) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +37,8 @@ def is_anomaly_check_nan_enabled() -> bool:
 
 def remember(node: Node) -> None:
     """Keep the traceback of the call that is recorded, and the node whose gradient it is part of."""
+    import traceback  # only here: it would slow the import of the library
+
     stack = traceback.extract_stack(current_frame(1))
     while stack and is_library(stack[-1].filename):
         stack.pop()

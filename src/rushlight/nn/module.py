@@ -501,10 +501,6 @@ class Module(ModuleHooks, ModuleState):
                 gradient.requires_grad_(False)
             gradient.zero_()
 
-    def share_memory(self) -> Self:
-        """Move all parameters and buffers to shared memory."""
-        return self._apply(lambda tensor: tensor.share_memory_())
-
     # ---- printing and copying ------------------------------------------------------------------------------------
 
     def _get_name(self) -> str:
