@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..tensor import Tensor
+from ..autograd.modes import recording
+from ..tensor import Tensor, edge_of
 from .define import inplace, op
 from .fast import OPERANDS, binary, unary, written
 from .forms import NUMBERS, Forms, before, by_operand, invalid, operator, promoted_by, requiring, undefined, zeros
@@ -448,7 +449,9 @@ def _lerp_form(_input: Any, _end: Any, weight: Any) -> Any:
 
 
 def _lerp_inplace_form(input: Any, end: Any, weight: Any) -> Any:
-    check_history(input, "lerp_", any(isinstance(x, Tensor) and x.requires_grad for x in (end, weight)))
+    check_history(input, "lerp_", any(isinstance(x, Tensor) and x.requires_grad for x in (input, end, weight)))
+    if recording.get():  # operands with an unusable history are told before their types
+        _ = [edge_of(x) for x in (input, end, weight) if isinstance(x, Tensor)]
     _refuse_other_type("end", input.array, raw(end))
     if input.array.dtype.kind in "biu":  # memory and shapes that do not fit are told before a type that does not
         check_single(input.array)

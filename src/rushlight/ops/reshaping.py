@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .. import dtypes
 from ..autograd.hooks import leave
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
@@ -28,6 +29,8 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         check_history(self, name)
         check_counted(self, name)
         edge, before, view = edge_of(self), self.array, self._view
+        if edge is not None and recording.get() and before.dtype.kind not in "fcV":
+            raise RuntimeError(f"Autograd not support dtype: {dtypes.CASED[self.dtype]}")
         if is_open(self):
             show = lambda tensor: operation(tensor, *parameters)  # noqa: E731
             self.level.reshape(self, show, lambda part: method(part, *parameters))
