@@ -108,6 +108,7 @@ torch.autograd.grad(vmap(lambda a: (a * param).sum())(x).sum(), param)
 torch.autograd.grad(grad(lambda a: (a * param).pow(2).sum())(v).sum(), param)
 torch.autograd.grad((param**2), param, torch.eye(2, dtype=torch.float64), is_grads_batched=True)
 torch.autograd.grad((param**2, param), param, (torch.eye(2, dtype=torch.float64),) * 2, is_grads_batched=True)
+torch.autograd.grad(param[0].prod(0, keepdim=True), param, torch.ones(3, dtype=torch.float64), is_grads_batched=True)
 [t.requires_grad for t in (vmap(lambda a: a * 2)(x), jacrev(torch.sin)(v), hessian(lambda a: a.sin().sum())(v))]
 vmap(lambda a: torch.rand(2).shape[0] * a, randomness="same")(x)
 vmap(lambda a: (torch.rand(2) < 2) * a, randomness="different")(x)

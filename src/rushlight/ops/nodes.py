@@ -532,7 +532,7 @@ def through_composite(node: Backward, g: Any) -> tuple:
         result = node.composite(**{n: value for n, value in kept.items() if n in node.parameters})  # type: ignore
     targets = [edge_of(proxy) for proxy in proxies.values()]
     found = engine.run(
-        [result.node],
+        [edge_of(result)],
         [g],
         keep_graph=True,
         on_tensors=True,
