@@ -39,13 +39,13 @@ def _rows_for_each(batch, weight, indices, padding_idx=-1, scale_grad_by_freq=Fa
     return rows if padding_idx < 0 else where((batch.front(indices) == padding_idx).unsqueeze(-1), rows.detach(), rows)
 
 
-def _added_for_each(batch, g, shape, indices, padding_idx, scale):
+def _added_for_each(batch, g, shape, indices, padding_idx, counts):
     g = batch.front(g)
     if padding_idx >= 0:
         g = where((batch.front(indices) == padding_idx).unsqueeze(-1), 0, g)
-    scale = scale if scale is None else batch.front(scale).flatten()
+    counts = counts if counts is None else batch.front(counts).flatten()
     whole = (batch.size * shape[0], shape[1])
-    return batch.perform((g, whole, _in_one_table(batch, indices, shape[0]), -1, scale), {}).unflatten(
+    return batch.perform((g, whole, _in_one_table(batch, indices, shape[0]), -1, counts), {}).unflatten(
         0, (-1, shape[0])
     )
 
@@ -76,22 +76,22 @@ def rows_of(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=Fa
 
 @op(
     "EmbeddingDenseBackwardBackward0",
-    g=lambda g, indices, padding_idx, scale: rows_of(_weighted(g, padding_idx, scale), indices, padding_idx),
+    g=lambda g, indices, padding_idx, counts: rows_of(_weighted(g, padding_idx, counts), indices, padding_idx),
     batch=_added_for_each,
 )
-def _add_rows(g, shape, indices, padding_idx, scale):
+def _add_rows(g, shape, indices, padding_idx, counts):
     out = np.zeros(shape, g.dtype)
     rows, values = indices.reshape(-1), g.reshape(-1, shape[1])
     if padding_idx >= 0:
         kept = rows != padding_idx
         rows, values = rows[kept], values[kept]
     add_rows(out, rows, values)
-    return out / scale[:, None] if scale is not None else out
+    return out / counts[:, None] if counts is not None else out
 
 
-def _weighted(g: Any, padding_idx: int, scale: Any) -> Any:
+def _weighted(g: Any, padding_idx: int, counts: Any) -> Any:
     """The second derivative's cotangent: rows divided by their counts, that of the padding zero."""
-    g = g if scale is None else g / scale[:, None]
+    g = g if counts is None else g / counts[:, None]
     if padding_idx < 0:
         return g
     factor = np.ones((g.shape[0], 1), raw(g).dtype)
@@ -108,8 +108,8 @@ def _frequencies(indices, rows, dtype):
 def _embedding_backward(g: Any, shape: tuple, indices: Any, padding_idx: int, by_frequency: bool) -> Any:
     if not raw(g).size:
         return zeros_as(g, shape)
-    scale = _frequencies(indices, shape[0], raw(g).dtype) if by_frequency else None
-    return _add_rows(g, shape, indices, padding_idx, scale)
+    counts = _frequencies(indices, shape[0], raw(g).dtype) if by_frequency else None
+    return _add_rows(g, shape, indices, padding_idx, counts)
 
 
 def embedding(
