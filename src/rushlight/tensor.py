@@ -561,7 +561,7 @@ def wrap(array: ndarray, cls: type = Tensor) -> Any:
 
 def alias(tensor: Tensor) -> Tensor:
     """A tensor without history that shares memory and version with this one."""
-    out = wrap(tensor.array)
+    out = wrap(tensor.array.view())  # an array of its own: what becomes of the other's data does not concern it
     out.version = tensor.version
     return out
 

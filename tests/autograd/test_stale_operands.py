@@ -332,6 +332,50 @@ def data_of_another_shape(torch):
     loss.backward()
 
 
+@programs
+def saved_views_of_views_made_unrecorded(torch):
+    part, whole = (lambda t: t.unbind()[0]), (lambda t: t[:])
+    for mode in (torch.no_grad, torch.inference_mode):
+        for show in (part, whole, lambda t: part(whole(t)), lambda t: whole(part(t))):
+            _x, y = base(torch)
+            with mode():
+                view = y[:]
+            shown = show(view)
+            z = shown * shown
+            y.detach().mul_(2)
+            yield fails(lambda z=z: z.sum().backward())
+
+
+@programs
+def a_leaf_that_is_a_view_is_changed_or_stale(torch):
+    for history in (False, True):
+        x, _y = base(torch)
+        plain = torch.ones(2, 3)
+        with torch.no_grad():
+            leaf = plain[:]
+        leaf.requires_grad_()
+        z = leaf * leaf
+        plain.mul_(x if history else 2)
+        yield fails(lambda z=z: z.sum().backward())
+
+
+@programs
+def what_becomes_of_a_tensor_does_not_concern_those_that_share_its_memory(torch):
+    for show in (lambda t: t.squeeze(), lambda t: t.squeeze(()), lambda t: t.detach(), lambda t: t.view(2, 3)):
+        x, y = base(torch)
+        shown = show(y)
+        z = x * shown
+        y.detach_()
+        z.sum().backward()
+        yield x.grad
+        x, _y = base(torch)
+        plain = torch.ones(2, 3)
+        z = x * show(plain)
+        plain.data = torch.zeros(2, 3)
+        z.sum().backward()
+        yield x.grad
+
+
 @pytest.mark.parametrize("name", ["addmm_", "addbmm_", "baddbmm_", "addmv_", "addr_"])
 def test_wrong_operands_of_products(name):
     def classes(torch):

@@ -226,7 +226,8 @@ class Op(Declaration):
         if not recording.get():
             return
         values = self.values(args, kwargs)
-        edges = self.edges(values) if self.wanted(values) else None
+        recorded = not written or self._records_into(values[0])
+        edges = self.edges(values) if recorded and self.wanted(values) else None
         if edges is not None:
             for _, source, place in self.plan(self.leading(edges)):
                 if source == VALUE and isinstance(values[place], Tensor) and not (written and place == 0):
@@ -319,9 +320,13 @@ class Op(Declaration):
             RuntimeError: it is a leaf that requires grad, or a view that takes no changes.
         """
         values = self.values(args, kwargs)
-        linked = target.array.dtype.kind in "fcV" or self.name != "copy"  # which alone PyTorch does not record then
+        linked = self._records_into(target)
         check_history(target, self.inplace_name, linked and self.wanted(values))
         return values, self.edges(values, level) if linked else None
+
+    def _records_into(self, target: Tensor) -> bool:
+        """Whether the in-place form is recorded: as in PyTorch, all are for whole numbers too, but for ``copy_``."""
+        return target.array.dtype.kind in "fcV" or self.name != "copy"
 
     def _value_inplace(self, args: tuple, kwargs: dict) -> ndarray:
         """What is to be written into the first argument."""

@@ -487,6 +487,7 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
         shape = _without_leading_ones(value.array.shape)
         value = value if shape == value.array.shape else view_as_shape(value, shape)
         check_history(part, "index_put_", value.requires_grad)
+        check_views((value,))
         if part.array.dtype != value.array.dtype:
             write(np.array(part.array), raw(positions), value.array)  # a shape that does not fit comes first
         _check_same_type(part, value)

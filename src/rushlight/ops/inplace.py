@@ -20,7 +20,7 @@ from .place import zeros_as
 from .promotion import as_type, broadcast_error, fit
 from .showing import ShowingBackward
 from .strided import Geometry, as_strided_within, laid_out
-from .writing import bump, check_single, needs_record, set_history, unrecorded
+from .writing import bump, check_single, inherited, needs_record, set_history, unrecorded
 
 
 class CopySlices(Node):
@@ -159,18 +159,21 @@ UNRECORDED = {
 
 def unusable(place: Any) -> str | None:
     """What makes the history of a saved view unusable, whose base has been changed in place; None if nothing does."""
-    end = place
-    while isinstance(end, ShowingBackward):
-        (end,) = end.edges
-    source = end.edges[0] if type(end) is Slot else end
-    index = end.index if type(place) is Slot else 0
-    if isinstance(source, Node):
-        made = source.shows
-    else:  # a leaf, which may be a view that was made under ``no_grad``
-        made = View.DEFAULT if source is None or source._view is None else source._view.made
+    if isinstance(place, Tensor) and not (place._view is not None and place._view.base.requires_grad):
+        return None  # a leaf has no history that could be stale
+    made, end = View.DEFAULT, place
+    while end is not None:  # from the view to its base
+        source = end.edges[0] if type(end) is Slot else end
+        if isinstance(source, Tensor):  # a leaf, which may be a view that was made under ``no_grad``
+            made = inherited(made, View.DEFAULT if source._view is None else source._view.made)
+            break
+        made = inherited(made, source.shows)
+        shows = isinstance(source, ShowingBackward) or source.shows == View.MULTI_OUTPUT
+        end = source.edges[0] if shows and source.edges else None
     if made == View.DEFAULT:
         return None
-    node = None if type(place) is Nowhere else source if place is end else place
+    index = place.index if type(place) is Slot else 0
+    node = None if isinstance(place, (Nowhere, Tensor)) else place.edges[0] if type(place) is Slot else place
     return described(made, node, index, "its base or another view of its base has been modified inplace")
 
 

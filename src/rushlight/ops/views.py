@@ -550,7 +550,7 @@ def unsqueeze(input, dim):
     lambda batch, input: _squeeze_axes(batch.front(input), tuple(range(1, input.array.ndim + 1))),
 )
 def _squeeze_all(input):
-    return input.squeeze()
+    return input.view().squeeze()  # NumPy gives the array itself back if it has no axis of length 1
 
 
 def _squeeze_batch(batch: Any, input: Any, dim: Any) -> Any:
@@ -567,7 +567,7 @@ def _squeeze_axis(input, dim):
 @viewing("SqueezeBackward2", lambda g, shape, dim: reshape(g, shape), _squeeze_batch)
 def _squeeze_axes(input, dim):
     dims = axes(tuple(dim), input.ndim) or ()
-    return input.squeeze(tuple(d for d in dims if input.shape[d] == 1))
+    return input.view().squeeze(tuple(d for d in dims if input.shape[d] == 1))
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
