@@ -7,6 +7,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 CANDIDATES := python3 python python3.14 python3.13 python3.12 python3.11
 CORES := $(shell getconf _NPROCESSORS_ONLN)
+NATIVE := CMakeLists.txt $(wildcard src/rushlight/kernels/native/*.?pp)
 # needs = the stamps of these extras; the stamp rules below install them.
 needs = $(foreach extra,$(1),$(VENV)/.installed-$(extra))
 
@@ -34,8 +35,14 @@ lint: $(call needs,lint)
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(VENV)/.installed-%: pyproject.toml | $(VENV)/.created
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+# Without isolation, so that the native kernels are built once and not again for every extra.
+$(VENV)/.installed-%: pyproject.toml $(NATIVE) | $(VENV)/.build-tools
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[$*]'
+	@touch $@
+
+$(VENV)/.build-tools: pyproject.toml | $(VENV)/.created
+	$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	    | $(PY) -m pip install --quiet --disable-pip-version-check cmake ninja --requirement /dev/stdin
 	@touch $@
 
 $(VENV)/.created:

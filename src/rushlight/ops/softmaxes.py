@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import softmaxes as kernels
 from ..tensor import Tensor
 from .along import scatter
 from .axes import axis, numpy_names
@@ -15,42 +16,33 @@ from .extremes import argmax
 from .fast import parametric
 from .place import zeros_as
 from .powers import exp
-from .promotion import is_half, raw
-from .reduce import add, called, converted, maximum, to_out, widened
+from .promotion import raw
+from .reduce import called, converted, to_out, widened
 from .reduce import sum as add_up
 
 __all__ = ["log_softmax", "softmax"]
 
 
-def _shifted(x: np.ndarray, dim: int, name: str) -> np.ndarray:
-    """The elements less the largest of their line."""
+def _checked(x: np.ndarray, dim: int, name: str) -> tuple[np.ndarray, int]:
+    """The elements, half precision as float32, in lines along an axis."""
     if x.dtype.kind not in "fV":
         raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{called(x)}'")
-    if not x.ndim:
-        axis(dim, 0)
-        return widened(x) - widened(x)
-    wide = widened(x)
     if not -x.ndim <= dim < x.ndim:
         axis(dim, x.ndim)
-    return np.subtract(wide, maximum.reduce(wide, dim, None, None, True), order="C") if x.size else wide.copy()
+    x = widened(x)
+    return (x, dim % x.ndim) if x.ndim else (x.reshape(1), 0)
 
 
 def _softmax_gradient(g: Any, result: Any, dim: int) -> Any:
+    if type(g) is np.ndarray and g.ndim:
+        return kernels.softmax_back(g, result, dim % g.ndim)
     weighted = g * result
-    if type(weighted) is np.ndarray:
-        total = add.reduce(weighted, dim, None, None, True) if weighted.ndim else weighted
-        weighted -= result * total
-        return weighted
     return weighted - result * add_up(weighted, dim, True)
 
 
 @op("SoftmaxBackward0", batch="dim", input=_softmax_gradient)
 def _softmax(input, dim):
-    e = np.asarray(_shifted(input, dim, "softmax"))
-    np.exp(e, e)
-    if e.ndim:
-        e /= add.reduce(e, dim, None, None, True)
-    return e.astype(input.dtype) if is_half(input.dtype) else e
+    return kernels.softmax(*_checked(input, dim, "softmax")).reshape(input.shape).astype(input.dtype, copy=False)
 
 
 _softmax = parametric(_softmax, _softmax.op.compute, _softmax_gradient, "result")
@@ -62,10 +54,8 @@ def _log_softmax_gradient(g: Any, result: Any, dim: int) -> Any:
 
 @op("LogSoftmaxBackward0", batch="dim", input=_log_softmax_gradient)
 def _log_softmax(input, dim):
-    shifted = np.asarray(_shifted(input, dim, "log_softmax"))
-    if shifted.ndim and shifted.size:
-        shifted -= np.log(add.reduce(np.exp(shifted), dim, None, None, True))
-    return shifted.astype(input.dtype) if is_half(input.dtype) else shifted
+    x, dim = _checked(input, dim, "log_softmax")
+    return kernels.log_softmax(x, dim).reshape(input.shape).astype(input.dtype, copy=False)
 
 
 _log_softmax = parametric(_log_softmax, _log_softmax.op.compute, _log_softmax_gradient, "result")

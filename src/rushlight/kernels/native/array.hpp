@@ -1,0 +1,89 @@
+// NumPy arrays as arguments and results of kernels.
+#pragma once
+
+#ifndef RUSHLIGHT_IMPORT_NUMPY
+#define NO_IMPORT_ARRAY
+#endif
+#define PY_ARRAY_UNIQUE_SYMBOL rushlight_numpy
+#include <nanobind/nanobind.h>
+#include <numpy/arrayobject.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+namespace nb = nanobind;
+
+namespace rushlight {
+
+using Index = npy_intp;
+
+template <class T> constexpr int type_number = NPY_NOTYPE;
+template <> constexpr int type_number<bool> = NPY_BOOL;
+template <> constexpr int type_number<float> = NPY_FLOAT32;
+template <> constexpr int type_number<double> = NPY_FLOAT64;
+template <> constexpr int type_number<int64_t> = NPY_INT64;
+
+// An array of T in C order. As an argument it is borrowed, or copied where its memory is in another order; as a result it
+// is new. An argument of another type is not taken: the call goes to the next function of that name.
+template <class T> class Array {
+public:
+    Array() = default;
+    explicit Array(nb::object owner) : owner_(std::move(owner)) {}
+
+    static Array empty(std::span<const Index> shape) {
+        PyObject *made = PyArray_SimpleNew(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type_number<T>);
+        if (!made) throw nb::python_error();
+        return Array(nb::steal(made));
+    }
+    static Array empty(std::initializer_list<Index> shape) { return empty(std::span(shape.begin(), shape.size())); }
+
+    PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
+    T *data() const { return static_cast<T *>(PyArray_DATA(numpy())); }
+    int ndim() const { return PyArray_NDIM(numpy()); }
+    Index size() const { return PyArray_SIZE(numpy()); }
+    std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
+    Index shape(int axis) const { return PyArray_DIM(numpy(), axis); }
+    const nb::object &object() const { return owner_; }
+
+private:
+    nb::object owner_;
+};
+
+// The product of lengths.
+inline Index count(std::span<const Index> lengths) {
+    Index product = 1;
+    for (Index length : lengths) product *= length;
+    return product;
+}
+
+}  // namespace rushlight
+
+namespace nanobind::detail {
+
+template <class T> struct type_caster<rushlight::Array<T>> {
+    NB_TYPE_CASTER(rushlight::Array<T>, const_name("ndarray"))
+
+    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
+        if (!PyArray_CheckExact(source.ptr())) return false;
+        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
+        if (PyArray_TYPE(array) != rushlight::type_number<T>) return false;
+        if (PyArray_ISCARRAY_RO(array)) {
+            value = rushlight::Array<T>(borrow(source));
+            return true;
+        }
+        PyObject *copy = PyArray_FROM_OTF(source.ptr(), rushlight::type_number<T>, NPY_ARRAY_IN_ARRAY | NPY_ARRAY_NOTSWAPPED);
+        if (!copy) {
+            PyErr_Clear();
+            return false;
+        }
+        value = rushlight::Array<T>(steal(copy));
+        return true;
+    }
+
+    static handle from_cpp(const rushlight::Array<T> &array, rv_policy, cleanup_list *) noexcept {
+        return array.object().inc_ref();
+    }
+};
+
+}  // namespace nanobind::detail

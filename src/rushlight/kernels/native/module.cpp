@@ -1,0 +1,28 @@
+// What Python sees of the kernels.
+#define RUSHLIGHT_IMPORT_NUMPY
+#include "array.hpp"
+#include "module.hpp"
+#include "threads.hpp"
+
+namespace rushlight {
+
+// Adds a last function of that name, which takes what the others did not.
+static void add_otherwise(nb::module_ &module) {
+    module.def("otherwise", [handle = nb::handle(module)](const char *name, nb::callable definition) {
+        nb::borrow<nb::module_>(handle).def(name, [definition](nb::args args, nb::kwargs kwargs) {
+            return definition(*args, **kwargs);
+        });
+    });
+}
+
+}  // namespace rushlight
+
+NB_MODULE(RUSHLIGHT_MODULE, module) {
+    using namespace rushlight;
+    if (_import_array() < 0) throw nb::python_error();
+    nb::set_leak_warnings(false);
+    module.def("get_threads", &get_threads);
+    module.def("set_threads", &set_threads);
+    add_softmax(module);
+    add_otherwise(module);
+}

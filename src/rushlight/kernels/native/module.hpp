@@ -1,0 +1,13 @@
+// The families of kernels, each of which adds its functions to the module.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+namespace rushlight {
+
+// Adds an instance of a template for each type of floating-point numbers.
+#define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
+
+void add_softmax(nanobind::module_ &module);
+
+}  // namespace rushlight
