@@ -24,6 +24,7 @@ parity: $(call needs,test parity)
 	$(PY) -m tests.parity --forward --forward-over-reverse --batched --inplace --jobs $(CORES)
 
 bench: $(call needs,parity)
+	@$(MAKE) --no-print-directory $(call needs,bench) || echo 'JAX cannot be installed here: no column for it.' >&2
 	$(PY) -m benchmarks
 
 lint: $(call needs,lint)

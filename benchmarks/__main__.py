@@ -5,19 +5,27 @@ from __future__ import annotations
 import argparse
 import importlib
 
-NAMES = ("per_op", "lines", "training", "per_sample", "imports", "memory")
+from .timing import Options, use_threads
+
+NAMES = ("per_op", "lines", "training", "kernels", "matmul", "per_sample", "imports", "memory")
 
 
 def main() -> None:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Rushlight beside PyTorch, interleaved.")
-    parser.add_argument("names", nargs="*", help=f"which to run, by default all: {', '.join(NAMES)}")
-    chosen = parser.parse_args().names
-    unknown = set(chosen) - set(NAMES)
-    if unknown:
-        parser.error(f"no benchmark {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}")
+    words = f"which to run, by default all: {', '.join(NAMES)}; words after a name choose rows: `kernels softmax gelu`"
+    parser.add_argument("words", nargs="*", help=words)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds")
+    parser.add_argument("--threads", type=int, metavar="N", help="let both libraries use N threads")
+    given = parser.parse_args()
+    chosen = [word for word in given.words if word in NAMES]
+    if given.words and given.words[0] not in NAMES:
+        parser.error(f"no benchmark {given.words[0]}: there are {', '.join(NAMES)}")
+    if given.threads is not None:
+        use_threads(given.threads)
+    options = Options(tuple(word for word in given.words if word not in NAMES), given.quick, given.threads)
     for name in chosen or NAMES:
-        importlib.import_module(f".{name}", __package__).main()
+        importlib.import_module(f".{name}", __package__).main(options)
 
 
 main()

@@ -1,11 +1,15 @@
-"""What `import` costs: seconds and resident memory of NumPy, Rushlight and PyTorch, each in fresh interpreters."""
+"""What `import` costs: seconds and resident memory, each in fresh interpreters; and what is on the disk."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import statistics
 import subprocess
 import sys
+from pathlib import Path
+
+from .timing import Options
 
 MODULES = ("numpy", "rushlight", "torch")
 PROGRAM = """
@@ -34,8 +38,16 @@ def measure(module: str) -> tuple[float, float]:
     return duration, memory
 
 
-def main(rounds: int = 9) -> None:
+def installed(module: str) -> float:
+    """MB of a package's files, with the shared libraries that its wheel brings, without bytecode."""
+    [folder] = map(Path, importlib.util.find_spec(module).submodule_search_locations)
+    paths = [*folder.rglob("*"), *folder.with_name(f"{module}.libs").rglob("*")]
+    return sum(path.stat().st_size for path in paths if path.is_file() and path.suffix != ".pyc") / 1e6
+
+
+def main(options: Options) -> None:
     """Print the table."""
+    rounds = 3 if options.quick else 9
     runs: dict[str, list[tuple[float, float]]] = {module: [] for module in MODULES}
     for module in MODULES:
         measure(module)
@@ -43,7 +55,10 @@ def main(rounds: int = 9) -> None:
         for module in MODULES:
             runs[module].append(measure(module))
     numpy_time = statistics.median(duration for duration, _ in runs["numpy"])
-    print(f"\nImport, median of {rounds} fresh interpreters\n{'':12} {'time':>10} {'of NumPy':>10} {'resident':>12}")
+    columns = ("time", "of NumPy", "resident", "installed")
+    print(f"\nImport, median of {rounds} fresh interpreters\n{'':12}" + "".join(f"{column:>14}" for column in columns))
     for module, measured in runs.items():
         duration, memory = (statistics.median(column) for column in zip(*measured))
-        print(f"{module:12} {duration * 1e3:7.1f} ms {duration / numpy_time:10.2f} {memory:8.1f} MiB")
+        times = f"{duration * 1e3:11.1f} ms {duration / numpy_time:13.2f}"
+        print(f"{module:12}{times} {memory:9.1f} MiB {installed(module):10.1f} MB")
+    print(f"{'Rushlight and NumPy':54} {installed('numpy') + installed('rushlight'):10.1f} MB")

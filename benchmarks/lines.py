@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import math
-import statistics
 import sys
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder, SourceFileLoader
@@ -12,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from .per_op import CHAINS, LENGTH
-from .timing import compare
+from .timing import Options, compare, geometric_mean
 
 DROPPED = {"frame = current_frame(1)", "code = frame.f_code", "node.code, node.instruction = user_place(frame)"}
 
@@ -71,7 +69,7 @@ def without_lines() -> ModuleType:
         sys.modules.update(mine)
 
 
-def main() -> None:
+def main(options: Options) -> None:
     """Print the table."""
     import rushlight
 
@@ -80,10 +78,9 @@ def main() -> None:
     print(f"{'':34} {'with':>12} {'without':>12} {'cost':>7}")
     ratios = []
     for name, chain in CHAINS.items():
-        rows = [compare(name, chain(rushlight), chain(bare), rounds=9) for _ in range(7)]
+        rows = [compare(name, chain(rushlight), chain(bare), rounds=9) for _ in range(1 if options.quick else 7)]
         row = sorted(rows, key=lambda row: row.ratio)[len(rows) // 2]  # a busy machine spoils some
         ratios.append(row.ours / row.theirs)
         ours, theirs = (f"{duration / LENGTH * 1e6:.2f} µs" for duration in (row.ours, row.theirs))
         print(f"{name:34} {ours:>12} {theirs:>12} {ratios[-1] - 1:7.1%}")
-    mean = math.exp(statistics.fmean(map(math.log, ratios)))
-    print(f"{'geometric mean':34} {'':12} {'':12} {mean - 1:7.1%}")
+    print(f"{'geometric mean':34} {'':12} {'':12} {geometric_mean(ratios) - 1:7.1%}")

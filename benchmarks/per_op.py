@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .timing import Comparison, compare, report
+from .timing import Comparison, Options, compare, report
 
 LENGTH = 50
 
@@ -81,16 +81,17 @@ CHAINS = {
 }
 
 
-def comparisons() -> Iterator[Comparison]:
+def comparisons(options: Options) -> Iterator[Comparison]:
     """Each chain in both libraries."""
     import torch
 
     import rushlight
 
     for name, chain in CHAINS.items():
-        yield compare(name, chain(rushlight), chain(torch))
+        if options.wants(name):
+            yield compare(name, chain(rushlight), chain(torch), rounds=5 if options.quick else 15)
 
 
-def main() -> None:
+def main(options: Options) -> None:
     """Print the table."""
-    report(f"One small operation, forward + backward (chains of {LENGTH})", comparisons(), per=LENGTH)
+    report(f"One small operation, forward + backward (chains of {LENGTH})", comparisons(options), per=LENGTH)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .timing import compare, report
+from .timing import Options, compare, report, use_threads
 
 BATCH = 64
 
@@ -48,14 +48,14 @@ def per_sample(torch: Any, build: Callable, loop: bool) -> Callable[[], list]:
 MODELS = {"MLP 64-128-10": mlp, "CNN of two convolutions": cnn}
 
 
-def main() -> None:
+def main(options: Options) -> None:
     """Print the tables; one thread each, because those of small products wait for each other on a busy machine."""
     import torch
 
     import rushlight
 
-    for library in (torch, rushlight):
-        library.set_num_threads(1)
+    usual = torch.get_num_threads(), rushlight.get_num_threads()
+    use_threads(1)
     beside = [compare(n, per_sample(rushlight, m, False), per_sample(torch, m, False)) for n, m in MODELS.items()]
     report(f"Per-sample gradients by vmap, batch {BATCH}", beside)
     for name, library in (("Rushlight", rushlight), ("PyTorch", torch)):
@@ -63,3 +63,5 @@ def main() -> None:
             fast, slow = per_sample(library, model, False), per_sample(library, model, True)
             row = compare(title, fast, slow, rounds=7)
             print(f"{name}, {title}: a loop over the samples takes {row.ratio:.1f} times as long")
+    torch.set_num_threads(usual[0])
+    rushlight.set_num_threads(usual[1])
