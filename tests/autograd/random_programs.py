@@ -56,7 +56,7 @@ UNARY = {
     "clamped": lambda t: t.clamp(-1, 1),
     "relu": lambda t: t.relu(),
     "abs": lambda t: t.abs(),
-    "softmax": lambda t: t.softmax(-1),
+    "softmax": lambda t: t.softmax(-1) * 0.96875,  # sums of 1 would meet the ones of "signs", up to rounding
     "cumsum": lambda t: t.cumsum(0),
     "flipped": lambda t: t.flip(0) if t.dim() else t.clone(),
     "picked": lambda t: t[[0, -1]],
@@ -318,7 +318,7 @@ class Run:
                 self.log.append((number, "hook", copied(g)))
             return g * 2 if d % 2 and g is not None else None
 
-        if not (x.is_leaf and x._is_view()):  # PyTorch crashes on one that shows a base which requires grad
+        if not (x.requires_grad and x.is_leaf and x._is_view()):  # PyTorch crashes on one that shows such a base
             self.handles.append(x.register_hook(hook))
 
     def unhook(self, number: int, x: Any, y: Any, c: int, d: int) -> None:

@@ -310,6 +310,55 @@ def written_into_shared_memory_that_needs_no_gradient(torch):
 
 
 @programs
+def no_way_back_through_shared_memory(torch):
+    for show in (lambda t: t[1:], lambda t: t[0]):
+        x, _y = base(torch)
+        shared = torch.ones(3).expand(2, 3).detach()
+        part = show(shared)
+        part.add_(x[0])
+        yield fails(lambda shared=shared: shared.sum().backward()), x.grad
+
+
+@programs
+def a_leaf_that_is_a_view_when_its_gradient_arrives(torch):
+    changes = (
+        lambda x, plain, leaf: plain.mul_(x),
+        lambda x, plain, leaf: plain.mul_(2),
+        lambda x, plain, leaf: (plain.requires_grad_(), leaf.detach().mul_(2)),
+        lambda x, plain, leaf: (leaf.requires_grad_(False), leaf.mul_(x)),
+    )
+    for mode in (torch.enable_grad, torch.no_grad, torch.inference_mode):
+        for change in changes:
+            x, plain = torch.ones(2, 2, requires_grad=True), torch.ones(2, 2)
+            with mode():
+                leaf = plain[:]
+            leaf.requires_grad_()
+            z = leaf * 2
+            change(x, plain, leaf)
+            yield fails(lambda z=z: z.sum().backward()), leaf.requires_grad
+            yield fails(lambda leaf=leaf: leaf.grad)
+
+
+@programs
+def a_leaf_whose_gradient_is_undefined_is_due_at_once(torch):
+    class First(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, a, b):
+            return a * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2, None
+
+    a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
+    calls = []
+    for called, leaf in (("a", a), ("b", b)):
+        leaf.register_hook(lambda g, called=called: calls.append((called, g is None)))
+    First.apply(a.exp(), b).sum().backward()
+    yield calls
+
+
+@programs
 def leaves_are_due_in_the_order_of_their_last_edges(torch):
     a, b = (torch.ones(2, requires_grad=True) for _ in range(2))
     calls = []

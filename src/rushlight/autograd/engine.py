@@ -140,6 +140,8 @@ def run(
                 if part is None or edge is None or (wanted is not None and edge not in wanted):
                     if part is None and edge is not None and edge is not following and (not wanted or edge in wanted):
                         reach_undefined(edge, grads, pending)
+                        if due is None and not isinstance(edge, Node) and edge._hooks is not None:
+                            due = last_before_leaves(roots)
                     continue
                 if edge is following:
                     arrived = arrived + part
@@ -252,12 +254,15 @@ class Pass:
         if hooks is not None:
             call = hooks.call_before if captured is None else hooks.call_on_tensors
             g = nested(call, g, self.on_tensors, self.make)
+        accumulates = captured is None and g is not None
+        if accumulates and leaf._view is not None:
+            _ = leaf.grad_fn  # a view may have got a history by now, or an unusable one
         if not leaf.leaf:  # requires_grad may have been switched off since
-            if leaf.node is not None and captured is None:
+            if leaf.node is not None and accumulates:
                 raise RuntimeError("leaf variable has been moved into the graph interior")
             return
         if captured is None:
-            if g is not None:
+            if accumulates:
                 accumulate(leaf, g, self.on_tensors, self.make)
             if hooks is not None:
                 nested(hooks.call_accumulated, leaf, g, self.on_tensors, self.make)

@@ -156,8 +156,6 @@ def _returned(tensor: Tensor, node: Any) -> Tensor:
             "setup ctx inside the forward function itself."
         )
     view = _shared(tensor)
-    if not is_open(tensor):
-        view.array = tensor.array.view()  # an array of its own: the tensor may be detached in place, the view not
     show(view, tensor)
     return view
 

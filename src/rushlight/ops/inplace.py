@@ -41,10 +41,11 @@ class CopySlices(Node):
     def run(self, g: Any) -> tuple:
         inner, show, whole = self.saved
         result = laid_out(g, whole)
+        check_single(result)  # as in PyTorch, which lets an expanded tensor be changed but cannot go back through it
         part = show(result)
         if self.edges[0] is None:
             return (None, *inner.run(part.copy())[1:])
-        check_single(part)  # as in PyTorch, which lets an expanded tensor be filled but cannot go back through it
+        check_single(part)
         parts = inner.run(part.copy())
         part[...] = 0 if parts[0] is None else parts[0]
         return (result, *parts[1:])
@@ -52,6 +53,7 @@ class CopySlices(Node):
     def run_recorded(self, g: Any) -> tuple:
         inner, show, whole = self.saved
         result = laid_out(g, whole)
+        check_single(result.array)
         part = show(result)
         if self.edges[0] is None:
             return (None, *inner.run_recorded(clone(part))[1:])

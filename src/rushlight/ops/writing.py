@@ -135,7 +135,8 @@ def check_counted(target: Tensor, name: str) -> None:
 
 def check_single(array: ndarray) -> None:
     """Refuse to write where several elements share a place in memory."""
-    if array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape)):
+    strides = array.strides
+    if 0 in strides and array.size > 1 and any(stride == 0 and n > 1 for stride, n in zip(strides, array.shape)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
