@@ -15,13 +15,13 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     dtype = a.dtype
     if dtype.itemsize == 2 and dtype.kind in "fV":
         return product(a.astype(np.float32), b.astype(np.float32)).astype(dtype)
-    if a.ndim > 2 and b.ndim == 2:
-        return np.matmul(a.reshape(math.prod(a.shape[:-1]), a.shape[-1]), b).reshape((*a.shape[:-1], b.shape[-1]))
-    if a.ndim > 2 or b.ndim > 2:
-        if a.ndim > 1 and b.ndim > 1 and a.shape[-1] == b.shape[-2] == 1:
-            return np.multiply(a, b, order="C")  # columns times rows: four times faster than products of matrices
-        a, b = _for_blas(a), _for_blas(b)
-    return np.matmul(a, b)
+    if b.ndim <= 2:
+        if a.ndim <= 2:
+            return a.dot(b)  # a third of the overhead of np.matmul
+        return a.reshape(math.prod(a.shape[:-1]), a.shape[-1]).dot(b).reshape((*a.shape[:-1], *b.shape[1:]))
+    if a.ndim > 1 and a.shape[-1] == b.shape[-2] == 1:
+        return np.multiply(a, b, order="C")  # columns times rows: four times faster than products of matrices
+    return np.matmul(_for_blas(a), _for_blas(b))
 
 
 def _for_blas(x: np.ndarray) -> np.ndarray:

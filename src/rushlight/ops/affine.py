@@ -7,6 +7,7 @@ import numpy as np
 from ..kernels.matrix import product
 from . import batched_products as batched
 from .define import op
+from .fast import tensorwise
 from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, summed_to, times
 
 __all__: list[str] = []
@@ -28,6 +29,7 @@ _BIAS = {"bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape)}
 def _linear(name: str, rules: dict):
     """The affine map, under one of the names that PyTorch's last step of it has."""
 
+    @tensorwise
     @op(name, **rules, batch=batched.linear)
     def linear(input, weight, bias=None):
         _check_linear(input, weight, bias)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..autograd.versions import inference_cell
 from ..tensor import Parameter, Tensor, new, view_edge, wrap
 from .declaration import OF_A_NUMBER
 from .define import OPERANDS, Op
-from .nodes import OUTPUT, ElementwiseBackward, Saved, current, make_node, needed, positional, restore
+from .nodes import OUTPUT, ElementwiseBackward, Nowhere, Saved, current, make_node, needed, positional, restore
 from .promotion import broadcast_error, float32, float64
 from .sizes import KINDS, with_shapes
 from .writing import needs_record, unrecorded
@@ -369,6 +370,93 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
         return spec((input, *numbers), options, current_frame(1))
 
     call.op = spec  # type: ignore[attr-defined]
+    return call
+
+
+def tensorwise(operation: Callable) -> Callable:
+    """Give an operation of a few tensors, all of one of float32 and float64, the fast path."""
+    spec: Op = operation.op  # type: ignore[attr-defined]
+    value, rules, order = spec.compute, spec.node.rules, spec.places  # the order of the edges is that of the rules
+    count = len(order)
+    names, ends = spec.names[:count], [order.index(i) for i in range(count)]
+    places = {"g": 0} | {name: 1 + i for i, name in enumerate(names)}
+    places |= {f"{name}_shape": 1 + count + i for i, name in enumerate(names)}
+    ways = [(rule.function, itemgetter(*(places[str(name)] for name in rule.names))) for rule in rules]
+    users = [[end for end, rule in enumerate(rules) if name in rule.needs] for name in names]
+
+    class Fast(spec.node):  # type: ignore[name-defined]
+        __slots__ = ()
+
+        def kept(self, recorded: bool) -> dict[str | None, Any]:
+            if type(self.saved) is dict:
+                return super().kept(recorded)
+            kept: dict[str | None, Any] = {f"{name}_shape": shape for name, shape in zip(names, self.fit)}
+            for name, end, (array, cell, version) in zip(names, ends, self.saved):
+                edge = self.edges[end]
+                if array is not None and cell[0] != version:
+                    array = needed(self, name, array, cell, version, edge)
+                kept[name] = restore(array, cell, edge) if recorded and array is not None else array
+            return kept
+
+        def run(self, g: Any) -> tuple:
+            saved, edges = self.saved, self.edges
+            if type(saved) is dict:
+                return self.apply(g, self.kept(False))
+            values = [g]
+            for array, cell, version in saved:
+                if array is not None and cell[0] != version:
+                    i = len(values) - 1
+                    array = needed(self, names[i], array, cell, version, edges[ends[i]])
+                values.append(array)
+            values += self.fit
+            return tuple([None if edge is None else rule(*pick(values)) for edge, (rule, pick) in zip(edges, ways)])
+
+    Fast.__name__ = Fast.__qualname__ = spec.node.__name__
+    spec.node, spec.fast = Fast, True
+
+    def call(*inputs: Any, **options: Any) -> Any:
+        arrays = []
+        dtype = None
+        for x in inputs:
+            if type(x) is not Tensor and type(x) is not Parameter:
+                break
+            array = x.array
+            if array.dtype is not dtype:
+                if dtype is not None or (array.dtype is not float32 and array.dtype is not float64):
+                    break
+                dtype = array.dtype
+            arrays.append(array)
+        mode = recording.get()
+        if len(arrays) != count or options or (mode is not True and mode):
+            return operation(*inputs, **options)
+        edges: list = []
+        if mode:
+            for i in order:
+                x = inputs[i]
+                edges.append(view_edge(x) if x._view is not None else x if x.leaf else x.node)
+        if Nowhere in map(type, edges):
+            return operation(*inputs)
+        result = wrap(asarray(value(*arrays)))
+        for wanted in edges:
+            if wanted is not None:
+                saved = []
+                for x, array, ends in zip(inputs, arrays, users):
+                    cell = x.version
+                    for end in ends:
+                        if edges[end] is not None:
+                            saved.append((array, cell, cell[0]))
+                            break
+                    else:
+                        saved.append(NOTHING)
+                node = result.node = make_node(Fast, tuple(edges), tuple(saved), current_frame(1))
+                node.fit = [array.shape for array in arrays]
+                return result
+        remember(result, spec.name, mode, current_frame(1), *(inputs if count == 2 else (inputs,)))
+        return result
+
+    call.op = spec  # type: ignore[attr-defined]
+    call.__name__ = call.__qualname__ = spec.name
+    call.__doc__ = operation.__doc__
     return call
 
 

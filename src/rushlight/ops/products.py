@@ -12,6 +12,7 @@ from ..kernels.matrix import product
 from ..tensor import Tensor
 from . import batched_products as batched
 from .define import op
+from .fast import tensorwise
 from .forms import written_after_checks
 from .promotion import as_type, fit, is_complex, like, promoted, raw
 from .reduce import sum_to_size
@@ -168,6 +169,7 @@ def _check_stacks(a: np.ndarray, b: np.ndarray) -> None:
 # Products
 
 
+@tensorwise
 @op(
     "MmBackward0",
     input=lambda g, mat2: times(g, adjoint(mat2)),
@@ -188,6 +190,7 @@ def mm(input, mat2):
     return product(input, mat2)
 
 
+@tensorwise
 @op(
     "BmmBackward0",
     input=lambda g, mat2: times(g, adjoint(mat2)),
@@ -204,6 +207,7 @@ def bmm(input, mat2):
     return product(input, mat2)
 
 
+@tensorwise
 @op(
     "MvBackward0",
     input=lambda g, vec: g[:, None] * conj(vec),
@@ -220,6 +224,7 @@ def mv(input, vec):
     return product(input, vec)
 
 
+@tensorwise
 @op(
     "DotBackward0",
     input=lambda g, tensor: g * conj(tensor),
@@ -287,6 +292,7 @@ def _other_of_product(g, input, other_shape):
 def _stacked(name: str):
     """The product of operands of any ranks, under one of the names that PyTorch's last step of it has."""
 
+    @tensorwise
     @op(name, input=_input_of_product, other=_other_of_product, batch=batched.products(_check_stacks))
     def matmul(input, other):
         _check_stacks(input, other)
@@ -315,12 +321,13 @@ def matmul(input, other, *, out=None):
     >>> (torch.ones(5, 2, 3) @ torch.ones(3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    for position, (name, x) in enumerate((("input", input), ("other", other))):
-        if not isinstance(x, (Tensor, np.ndarray)):
-            raise TypeError(
-                f"matmul(): argument '{name}' (position {position + 1}) must be Tensor, not {type(x).__name__}"
-            )
-    a, b = input.ndim, other.ndim
+    try:
+        a, b = input.ndim, other.ndim
+    except AttributeError:
+        position, name, x = (1, "input", input) if not hasattr(input, "ndim") else (2, "other", other)
+        raise TypeError(
+            f"matmul(): argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}"
+        ) from None
     if not a or not b:
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a}D and {b}D")
     chosen = _BY_RANK.get((a, b)) or (_matrix_times_stack if a == 2 else _any_stacks)
