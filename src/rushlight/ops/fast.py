@@ -20,7 +20,7 @@ from ..tensor import Parameter, Tensor, new, view_edge, wrap
 from .declaration import OF_A_NUMBER
 from .define import OPERANDS, Op
 from .nodes import OUTPUT, ElementwiseBackward, Nowhere, Saved, current, make_node, needed, positional, restore
-from .promotion import broadcast_error, float32, float64
+from .promotion import broadcast_error, fit, float32, float64
 from .sizes import KINDS, with_shapes
 from .writing import needs_record, unrecorded
 
@@ -177,7 +177,7 @@ def binary(
 
         def run(self, g: Any) -> tuple:
             saved = self.saved
-            if self.fit is not None or type(saved) is dict:
+            if type(saved) is dict:
                 return self.apply(g, self.kept(False))
             edge_a, edge_b = self.edges
             if saved:
@@ -191,10 +191,15 @@ def binary(
                     b = b if b is None else b[()]
             else:
                 a = b = None
-            return (
-                None if edge_a is None else d_input(g, a, b),
-                None if edge_b is None else d_other(g, a, b),
-            )
+            part_a = None if edge_a is None else d_input(g, a, b)
+            part_b = None if edge_b is None else d_other(g, a, b)
+            if self.fit is not None:
+                (shape_a, dtype), (shape_b, _) = self.fit
+                if part_a is not None and part_a.shape != shape_a:
+                    part_a = fit(part_a, shape_a, dtype)
+                if part_b is not None and part_b.shape != shape_b:
+                    part_b = fit(part_b, shape_b, dtype)
+            return part_a, part_b
 
     Fast.__name__ = Fast.__qualname__ = name
     spec.node, spec.fast = Fast, True

@@ -67,22 +67,23 @@ exp2 = promoted_by(
 def power(base: Any, exponent: Any, out: Any = None) -> Any:
     """``base ** exponent`` of floating-point numbers, the square as a product."""
     if not exponent.ndim:
-        if exponent == 2:
+        number = exponent.item()  # whose comparisons cost a tenth of a 0-dim array's
+        if number == 2:
             return np.multiply(base, base, out=out)
-        if exponent == 1:
+        if number == 1:
             return np.positive(base, out=out)
     return np.power(base, exponent, out=out)
 
 
 def _slope(g: Any, base: Any, exponent: Any) -> Any:
     """The gradient of the base: 0 where the exponent is 0, also at 0 and infinity."""
-    if np.ndim(raw(exponent)) == 0:
-        if exponent == 0:
+    bare = raw(exponent)
+    if not np.ndim(bare):
+        number = bare.item() if isinstance(bare, (np.ndarray, np.generic)) else bare
+        if number == 0:
             return zeros(g * exponent)
-        if exponent == 2 and not isinstance(
-            base, Tensor
-        ):  # a Tensor's goes on to be differentiable where it is constant
-            return g * (base * 2)
+        if number == 2 and not isinstance(base, Tensor):  # a Tensor's goes on to be differentiable where it is constant
+            return g * (base + base)
         return g * (exponent * base ** (exponent - 1))
     return where(exponent == 0, 0, g * (exponent * base ** (exponent - 1)))
 

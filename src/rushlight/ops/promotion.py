@@ -109,7 +109,9 @@ def fit(g: Any, shape: tuple, dtype: np.dtype) -> Any:
     g = np.asarray(g)
     if g.shape != shape:
         lead = g.ndim - len(shape)
-        if lead < 0:
+        if not shape:
+            g = np.asarray(np.add.reduce(g, None))
+        elif lead < 0:
             g = g.reshape(shape) if g.size == 1 else np.broadcast_to(g, shape)
         else:
             axes = tuple(range(lead)) + tuple(
