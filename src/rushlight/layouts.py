@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .kernels.layout import dense
+
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format", "preserve_format", "strided",
 ]  # fmt: skip
@@ -75,31 +77,16 @@ def dense_copy(array: np.ndarray) -> np.ndarray:
     """A copy with the array's own order of axes in memory."""
     if array.flags.c_contiguous:
         return array.copy()
-    if not is_repeated(array):
+    if len({0, *array.strides}) > array.ndim:  # all different: NumPy's order is PyTorch's
         return np.array(array)
     out = dense_like(array)
     out[...] = array
     return out
 
 
-def is_repeated(array: np.ndarray) -> bool:
-    """Whether elements share memory along an axis."""
-    return 0 in array.strides and any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape))
-
-
 def dense_like(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
-    """Memory for a copy: the axes in the array's order, those along which elements are repeated where they stand."""
-    order = [*range(array.ndim)]  # outermost first
-    for start in reversed(order):
-        place = start
-        for outer in range(start + 1, array.ndim):
-            a, b = (array.strides[order[i]] for i in (place, outer))
-            if a and b and a < b:
-                order[place], order[outer], place = order[outer], order[place], outer
-            elif a and b and a > b:
-                break
-    dense = np.empty([array.shape[axis] for axis in order], array.dtype if dtype is None else dtype)
-    return dense.transpose(np.argsort(order))
+    """Memory for a copy, with the axes in the array's order."""
+    return dense(array.shape, array.dtype if dtype is None else dtype, array.strides)
 
 
 def in_order(array: np.ndarray) -> np.ndarray:

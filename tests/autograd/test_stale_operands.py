@@ -256,34 +256,6 @@ def whole_numbers_with_a_history(torch):
     whole + 1
 
 
-LAYOUTS = {
-    "sum": lambda t, lib: t.sum(0),
-    "mean": lambda t, lib: t.mean(-1),
-    "amax": lambda t, lib: t.amax(0),
-    "softmax": lambda t, lib: t.softmax(1),
-    "cumsum": lambda t, lib: t.cumsum(0),
-    "cat": lambda t, lib: lib.cat([t, t]),
-    "stack": lambda t, lib: lib.stack([t, t], 1),
-    "roll": lambda t, lib: t.roll(1, 0),
-    "flip": lambda t, lib: t.flip(0),
-    "clone": lambda t, lib: t.clone(),
-    "to": lambda t, lib: t.to(lib.float64),
-}
-
-
-@pytest.mark.parametrize("operation", LAYOUTS)
-def test_layouts(operation):
-    """In what order results lie in memory decides which of their views can be made."""
-
-    def program(torch):
-        cube = torch.arange(24.0).reshape(2, 3, 4)
-        row, matrix = cube[:1].expand(2, 3, 4), cube[:, :1].expand(2, 3, 4)
-        for t in (cube, cube.permute(2, 0, 1), cube.transpose(1, 2), row, matrix.mT):
-            yield LAYOUTS[operation](t, torch).stride()
-
-    assert_same(program)
-
-
 @programs
 def other_memory_is_a_change_without_a_derivative(torch):
     x, y = base(torch)

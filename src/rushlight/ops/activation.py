@@ -11,6 +11,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import special as kernels
+from ..kernels.layout import arranged
 from ..kernels.sampling import uniform
 from ..random import default_generator
 from ..tensor import Tensor
@@ -384,7 +385,7 @@ def _gelu(input, approximate):
     below = kernels.erf(x * math.sqrt(0.5)) if approximate == "none" else np.tanh(_inner(x), out=...)
     below += 1
     below *= 0.5
-    return (x * below).astype(dtype, copy=False), below
+    return arranged((x * below).astype(dtype, copy=False), (input,)), below
 
 
 def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..kernels import scatter as kernels
 from ..kernels.layout import storage_of
+from ..layouts import dense_copy, in_order
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .convert import to_dtype
@@ -209,7 +210,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     _check_source("index_add_", input, dim, index, source)
     _check_range(input, dim, index, "index out of range in self")
     wide = np.float32 if input.dtype.itemsize == 2 and input.dtype.kind in "fV" else None
-    out = input.astype(wide or input.dtype)
+    out = input.astype(wide or input.dtype, order="C")
     values = _times(_front(source, dim), _alpha(alpha, out.dtype))
     kernels.add_rows(_front(out, dim), index, values.astype(out.dtype, copy=False))
     return out.astype(input.dtype, copy=False)
@@ -261,7 +262,7 @@ def _index_fill(input, dim, index, value):
             f"index_fill_ only supports a 0-dimensional value tensor, but got tensor with {np.ndim(value)} "
             f"dimension(s)."
         )
-    out = input.copy()
+    out = dense_copy(input)
     length = input.shape[dim] if input.ndim else 1
     if not input.size and length:
         return out
@@ -399,7 +400,7 @@ def gather(input, dim, index, *, sparse_grad=False):
     dim, key = _check_index("gather", input, dim, index, None)
     if key is None:
         return np.empty(index.shape, input.dtype)
-    return _axes_at_least_one(input)[key].reshape(index.shape)
+    return in_order(_axes_at_least_one(input)[key].reshape(index.shape))
 
 
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):

@@ -12,6 +12,7 @@ from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
 from ..autograd.origin import CONSTANT, remember
 from ..kernels import choice as kernels
+from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, edge_of, wrap
 from .define import Op, op
 from .fast import OPERANDS
@@ -52,7 +53,10 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
                 a, b = input.array, other.array if kind is Tensor or kind is Parameter else other
                 if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
                     try:
-                        result = wrap(ufunc(a, b, out=...))
+                        value = ufunc(a, b, out=...)
+                        if value.ndim > 1:
+                            value = arranged(value, (a, b))
+                        result = wrap(value)
                         remember(result, name, CONSTANT, current_frame(1))
                         return result
                     except ValueError:
@@ -241,7 +245,8 @@ def _chosen(condition: Tensor, input: Tensor, other: Tensor, frame: Any) -> Tens
     mode = recording.get()
     if mode is not True and mode:
         return _where(condition, input, other)
-    result = wrap(kernels.choose(condition.array, input.array, other.array))
+    arrays = condition.array, input.array, other.array
+    result = wrap(arranged(kernels.choose(*arrays), arrays))
     if mode:
         edges = edge_of(input), edge_of(other)
         if edges != (None, None):

@@ -13,12 +13,10 @@ from ..autograd.modes import inferring
 from ..autograd.node import Node, current_frame
 from ..autograd.origin import detached
 from ..autograd.versions import Moved, inference_cell
-from ..kernels.layout import flat, storage_of, strides_of
+from ..kernels.layout import arranged, flat, storage_of, strides_of
 from ..layouts import (
     contiguous_format,
     dense_copy,
-    dense_like,
-    is_repeated,
     layout,
     memory_format,
     preserve_format,
@@ -56,11 +54,7 @@ def to_dtype(input, dtype, format=None):
         warnings.warn(
             "Casting complex values to real discards the imaginary part", np.exceptions.ComplexWarning, stacklevel=5
         )
-    converted = input.astype(dtype) if dtype.kind == "b" else as_type(input, dtype)
-    if converted is not input and is_repeated(input):
-        dense = dense_like(input, dtype)
-        dense[...] = converted
-        converted = dense
+    converted = arranged(input.astype(dtype), (input,)) if dtype.kind == "b" else as_type(input, dtype)
     if format is not None:
         return format.copy(converted)
     return dense_copy(converted) if converted is input else converted

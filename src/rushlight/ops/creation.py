@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import devices, dtypes
 from ..autograd.origin import CUT, born
-from ..layouts import strided
+from ..layouts import dense_like, strided
 from ..tensor import Tensor, alias, record_from, wrap
 from .convert import detach, to_dtype
 from .levels import Layered, known
@@ -419,8 +419,7 @@ def _like(input: Tensor, dtype: Any, format: Any) -> np.ndarray:
     target = input.array.dtype if dtype is None else dtype.numpy
     if format is not None and (format.axes or format.order == "C"):
         return format.empty(input.array.shape, target)
-    repeated = any(s == 0 and n > 1 for s, n in zip(input.array.strides, input.array.shape))
-    return np.empty_like(input.array, target, order="C" if repeated else "K", subok=False)
+    return dense_like(input.array, target)
 
 
 def alike(of: Tensor, made: Tensor) -> Tensor:

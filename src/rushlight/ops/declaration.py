@@ -60,6 +60,7 @@ class Declaration:
         batch: how vmap carries it out, see `batching`.
         direct: its fast path, which levels go on with too, see `fast`.
         random: it draws random numbers: vmap decides about it also where no operand differs along the batch.
+        loops: its result lies in memory as PyTorch's loops over the elements of operands lay it out.
         linear: in all its floating-point arguments together, so that forward mode treats tangents as it treats them.
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
         flat: gradients that depend on the inputs in steps only have a second derivative all the same, of zero.
@@ -94,6 +95,7 @@ class Declaration:
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.idempotent, self.of_numbers, self.linear, self.fast = idempotent, False, linear, False
         self.random = random
+        self.loops = elementwise or (batch == "elementwise" and not view)
         self.direct: Callable | None = None
         self.fits = elementwise or real_rules  # operands meet, and gradients are brought back to each
         self.names = parameters_of(compute)

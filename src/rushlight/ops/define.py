@@ -25,6 +25,7 @@ from .. import dtypes
 from ..autograd.modes import recording
 from ..autograd.node import current_frame, explained, user_place, where
 from ..autograd.origin import CONSTANT, made, remember, tracked
+from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, View, edge_of, wrap
 from .declaration import VALUE, Declaration, tensors_in
 from .levels import open_levels, top_level
@@ -110,6 +111,8 @@ class Op(Declaration):
             edges = self.edges(values)
         if type(result) is tuple or type(result) is list:
             return self._several(result, first, values or args, edges, frame)
+        if self.loops and self.promote is None and result.ndim > 1:
+            result = arranged(result, arrays)
         out = wrap(result if type(result) is ndarray else asarray(result))
         if self.view:
             show(out, first)
@@ -177,6 +180,8 @@ class Op(Declaration):
             result = self.compute(*values[: self.positional], **keywords)
         except ValueError as error:
             raise broadcast_error(error, operands) from None
+        if self.loops and result.ndim > 1:
+            result = arranged(result, values)
         return result.astype(dtype) if is_half(dtype) and result.dtype == float32 else result
 
     def _without_tensors(self, arrays: list, named_arrays: dict) -> Any:

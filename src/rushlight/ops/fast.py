@@ -16,6 +16,7 @@ from ..autograd.modes import inferring, recording
 from ..autograd.node import current_frame, latest, next_number, user_place
 from ..autograd.origin import remember
 from ..autograd.versions import inference_cell
+from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, new, view_edge, wrap
 from .declaration import OF_A_NUMBER
 from .define import OPERANDS, Op
@@ -82,6 +83,8 @@ def unary(
                 y = value(x)
                 if type(y) is not ndarray:
                     y = asarray(y)
+                if input._view is not None and y.ndim > 1:
+                    y = arranged(y, (x,))
                 result = new(Tensor)
                 result.array, result.leaf, result._grad, result._view, result._hooks = y, False, None, None, None
                 mode = recording.get()
@@ -229,6 +232,8 @@ def binary(
                         except ValueError as error:
                             spec.check_recordable((input, other), {})
                             raise broadcast_error(error, (a, b)) from None
+                        if y.ndim > 1 and not (a.flags.c_contiguous and b.flags.c_contiguous):
+                            y = arranged(y, (a, b))
                         result = new(Tensor)
                         result.array, result.leaf, result._grad, result._view, result._hooks = (
                             y,
@@ -358,6 +363,8 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
                     y = value(x, *numbers)
                 except KINDS as error:
                     raise with_shapes(error, spec.name, (("input", input),)) from None
+                if input._view is not None and spec.loops:
+                    y = arranged(y, (x,))
                 result = wrap(y if type(y) is ndarray else asarray(y))
                 mode = recording.get()
                 if mode is not True and mode:

@@ -16,6 +16,7 @@ from .. import dtypes
 from ..autograd.modes import inferring, open_levels, recording
 from ..autograd.node import current_frame
 from ..autograd.versions import inference_cell
+from ..kernels.layout import read
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
 from .batched_indexing import Arrangement
@@ -352,10 +353,11 @@ def _index_put_batch(batch: Any, input: Any, positions: tuple, values: Any, accu
 )
 def _index(input, positions):
     try:
-        return np.asarray(input[tuple(WHOLE if p is None else p for p in positions)], order="C")
+        found = input[tuple(WHOLE if p is None else p for p in positions)]
     except IndexError:
         _check_positions(input.shape, positions)
         raise
+    return read(found, input, positions)
 
 
 # Writing

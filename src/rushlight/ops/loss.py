@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes, ops
 from ..autograd.modes import no_grad
+from ..kernels.layout import arranged
 from ..tensor import Tensor
 from .activation import logsigmoid
 from .define import op
@@ -113,7 +114,7 @@ def _mse(input, target, reduction):
     _floating("mse_cpu", input)
     difference = input - target
     if reduction == "none":
-        return difference * difference
+        return arranged(difference * difference, (input, target))
     total = (
         np.vdot(difference, difference) if difference.itemsize > 2 else np.square(difference, dtype=np.float32).sum()
     )
@@ -168,6 +169,7 @@ def _near_and_far(name: str, near, far, slope, kernel: str):
         _floating(kernel, input)
         difference = np.abs(input - target)
         losses = np.where(difference < width, near(difference, width), far(difference, width))
+        losses = arranged(losses, (input, target))
         return np.asarray(reduced(losses, reduction)).astype(input.dtype, copy=False)
 
     return loss

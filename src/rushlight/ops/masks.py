@@ -52,7 +52,7 @@ def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
             shape = np.broadcast_shapes(input.shape, mask.shape)
         except ValueError:
             raise mismatch([input.shape, mask.shape]) from None
-        out = np.array(np.broadcast_to(input, shape))
+        out = np.array(np.broadcast_to(input, shape), order="C")
         mask = np.broadcast_to(mask, shape)
     out[mask] = as_type(value, out.dtype)
     return out
@@ -66,6 +66,9 @@ def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
 )
 def _fill_with(input, mask, value):
     return _filled(input, mask, value)
+
+
+_fill_with.op.loops = False  # it writes into a copy in plain order
 
 
 def _fill_batch(batch: Any, input: Any, mask: Any, value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..layouts import in_order
 from ..tensor import wrap
 from .along import index_add, index_select
 from .axes import axes, axis, moved
@@ -84,7 +85,7 @@ def _vector_norm(input, ord, dim, keepdim):
                 f"linalg.vector_norm cannot compute the {ord} norm on an empty tensor because the operation does not "
                 f"have an identity"
             )
-    found = norm_of(widened(input), ord, dims, keepdim)
+    found = in_order(norm_of(widened(input), ord, dims, keepdim))
     return found.astype(input.real.dtype, copy=False)
 
 

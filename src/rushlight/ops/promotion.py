@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels.layout import arranged
 from ..tensor import Tensor, wrap
 
 ndarray = np.ndarray
@@ -95,7 +96,7 @@ def as_type(operand: Any, dtype: np.dtype) -> Any:
         return operand
     if operand.dtype.kind == "c" and dtype.kind != "c":
         operand = operand.real
-    return operand.astype(dtype)
+    return arranged(operand.astype(dtype), (operand,))
 
 
 def fit(g: Any, shape: tuple, dtype: np.dtype) -> Any:

@@ -393,7 +393,7 @@ def _variance(x: np.ndarray, dim: Any, correction: float, keepdim: bool, name: s
     mean = add.reduce(wide, dims, None, None, True) / counted(x.shape, dim)
     off = wide - mean
     squares = off * off if x.dtype.kind != "c" else off.real * off.real + off.imag * off.imag
-    var = add.reduce(squares, dims, None, None, keepdim) / _freedom(x.shape, dim, correction)
+    var = in_order(add.reduce(squares, dims, None, None, keepdim) / _freedom(x.shape, dim, correction))
     return var.astype(squares.dtype, copy=False), mean.astype(wide.dtype) if keepdim else mean.reshape(var.shape)
 
 
@@ -531,7 +531,7 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
     input=lambda g, input, result, dim, keepdim: _logsumexp_gradient(g, input, result, dim, keepdim),
 )
 def _logsumexp(input, dim, keepdim):
-    return log_sum_exp(widened(input), along(dim, input.ndim), keepdim).astype(input.dtype, copy=False)
+    return in_order(log_sum_exp(widened(input), along(dim, input.ndim), keepdim)).astype(input.dtype, copy=False)
 
 
 @numpy_names

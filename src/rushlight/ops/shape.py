@@ -363,7 +363,7 @@ def diagonal_scatter(input, src, offset=0, dim1=0, dim2=1):
 def _triangle(name: str, keep: Any, input: np.ndarray, diagonal: int) -> np.ndarray:
     if input.ndim < 2:
         raise RuntimeError(f"{name}: input tensor must have at least 2 dimensions")
-    return keep(input, diagonal)
+    return in_order(keep(input, diagonal))
 
 
 @op("TrilBackward0", idempotent=True, batch=of_last_axes(2), input=lambda g, diagonal: tril(g, diagonal))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import lines, order
+from ..kernels.layout import arranged
 from ..tensor import Tensor, wrap
 from .axes import axis, numpy_names
 from .define import op
@@ -40,7 +41,8 @@ def _sorter(node: str) -> Any:
     )
     def sort(input, dim, descending):
         indices = _sorting(input, dim, descending)
-        return lines.taken(input, indices, dim) if input.ndim else input.copy(), indices
+        values = lines.taken(input, indices, dim) if input.ndim else input.copy()
+        return arranged(values, (input,)), arranged(indices, (input,))
 
     return sort
 
