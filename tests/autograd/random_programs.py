@@ -9,7 +9,6 @@ What is left out, and why:
 ====================================================  =================================================================
 a step that changes an operand through other memory   PyTorch does not define what it reads; with axes of length 1 it
                                                       goes by strides that nothing else shows
-in what order of axes a result of mixed ones lies     decided by PyTorch's loops; such results are copied
 the order of axes, and rounding errors, of gradients  not defined; ``grad`` gives a rounded copy in plain order
 ``.grad`` after an error in backward                  which gradients have arrived is not defined
 second gradients that are constant                    PyTorch walks on with zeros, and may meet an error on the way
@@ -258,15 +257,10 @@ class Run:
     # The kinds of steps
 
     def unary(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
-        return self.in_order(UNARY[pick(UNARY, c)](x), is_dense(x.detach().numpy()))
+        return UNARY[pick(UNARY, c)](x)
 
     def binary(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
-        alike = x.shape == y.shape and x.is_contiguous() and y.is_contiguous()
-        return self.in_order(BINARY[pick(BINARY, c)](x, y), alike)
-
-    def in_order(self, result: Any, clear: bool) -> Any:
-        """A result, copied if it depends on PyTorch's loops in which order of axes it lies in memory."""
-        return result if clear else result.clone(memory_format=self.library.contiguous_format)
+        return BINARY[pick(BINARY, c)](x, y)
 
     def view(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
         if pick(VIEWS, c) == "detached" and x.is_inference():
