@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from ..kernels.steps import adagrad_step
 from ..tensor import Tensor
-from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, full_like, scalar
+from .elementwise import ParameterwiseOptimizer, arrays, check_rates, full_like, kept, scalar
 from .optimizer import ParamsT
 
 
@@ -60,9 +60,16 @@ class Adagrad(ParameterwiseOptimizer):
     def _init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
         return {"step": scalar(0), "sum": full_like(param, self.defaults["initial_accumulator_value"])}
 
-    def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state = self._state_of(param, group)
-        rate = float(group["lr"]) / (1 + (advance(state) - 1) * group["lr_decay"])
-        for p, g, total in blocks(group, param, grad, state["sum"]):
-            total += g * g
-            p -= rate * g / (np.sqrt(total) + group["eps"])
+    def _update_all(self, params: Sequence[Tensor], grads: Sequence[Tensor], group: dict[str, Any]) -> None:
+        states = [self._state_of(param, group) for param in params]
+        adagrad_step(
+            arrays(params),
+            arrays(grads),
+            kept(states, "sum"),
+            kept(states, "step"),
+            float(group["lr"]),
+            float(group["lr_decay"]),
+            float(group["eps"]),
+            float(group["weight_decay"]),
+            bool(group["maximize"]),
+        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from ..kernels.steps import adam_step
 from ..tensor import Tensor
-from .elementwise import ParameterwiseOptimizer, advance, blocks, check_betas, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, arrays, check_betas, check_rates, kept, scalar, zeros_like
 from .optimizer import ParamsT
 
 
@@ -69,32 +69,25 @@ class Adam(ParameterwiseOptimizer):
         largest = ("max_exp_avg_sq",) if group["amsgrad"] else ()
         return {"step": scalar(0), **zeros_like(param, "exp_avg", "exp_avg_sq", *largest)}
 
-    def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state = self._state_of(param, group)
-        step = advance(state)
-        beta1, beta2 = map(float, group["betas"])
-        root = (1 - beta2**step) ** 0.5
-        # root * m / (sqrt(v) + root * eps) is m / (sqrt(v) / root + eps) with one operation less on arrays.
-        rate, eps = float(group["lr"]) * root / (1 - beta1**step), root * group["eps"]
-        largest = (state["max_exp_avg_sq"],) if group["amsgrad"] else ()
-        decay = "decoupled" if group["decoupled_weight_decay"] else "gradient"
-        for p, g, m, v, *v_max in blocks(
-            group, param, grad, state["exp_avg"], state["exp_avg_sq"], *largest, decay=decay
-        ):
-            work = g - m
-            work *= 1 - beta1
-            m += work
-            v *= beta2
-            np.multiply(g, g, work)
-            work *= 1 - beta2
-            v += work
-            if v_max:
-                v = np.maximum(v_max[0], v, out=v_max[0])
-            np.sqrt(v, work)
-            work += eps
-            np.divide(m, work, work)
-            work *= rate
-            p -= work
+    def _update_all(self, params: Sequence[Tensor], grads: Sequence[Tensor], group: dict[str, Any]) -> None:
+        states = [self._state_of(param, group) for param in params]
+        lr, weight_decay, decoupled = float(group["lr"]), float(group["weight_decay"]), group["decoupled_weight_decay"]
+        beta1, beta2 = group["betas"]
+        adam_step(
+            arrays(params),
+            arrays(grads),
+            kept(states, "exp_avg"),
+            kept(states, "exp_avg_sq"),
+            kept(states, "max_exp_avg_sq") if group["amsgrad"] else [],
+            kept(states, "step"),
+            lr,
+            float(beta1),
+            float(beta2),
+            float(group["eps"]),
+            0.0 if decoupled else weight_decay,
+            1 - lr * weight_decay if decoupled else 1.0,
+            bool(group["maximize"]),
+        )
 
 
 class AdamW(Adam):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,9 @@ from .. import dtypes
 from ..autograd.modes import enable_grad
 from ..autograd.node import current_frame, user_place
 from ..autograd.versions import changed_at, inference_cell
+from ..kernels import steps
 from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, ParamsT
-
-# Elements an update works on at a time: few enough that an array's pieces and the temporaries stay in the cache.
-_BLOCK = 32768
 
 # What PyTorch assumes for options that older checkpoints do not have.
 _WHEN_ABSENT = {
@@ -29,9 +27,10 @@ _WHEN_ABSENT = {
 
 
 class ParameterwiseOptimizer(Optimizer):
-    """Base of the optimizers that update one parameter after the other.
+    """Base of the optimizers that update one parameter after the other, or all of a group at once.
 
-    A subclass writes :meth:`_update`, which changes one parameter's arrays in place, and :meth:`_init_state`.
+    A subclass writes :meth:`_update`, which changes one parameter's arrays in place, or :meth:`_update_all`, and
+    :meth:`_init_state`.
     ``foreach`` and ``fused`` are accepted and change nothing. Raises ``NotImplementedError`` for
     ``differentiable=True``: the update runs on bare arrays, which record no graph.
     """
@@ -73,12 +72,17 @@ class ParameterwiseOptimizer(Optimizer):
                     "If capturable=True, params and state_steps must be on supported devices, of which there is none: "
                     "capturing a step concerns accelerators. Use capturable=False."
                 )
-            for param in group["params"]:
-                grad = param.grad
-                if grad is not None:
-                    self._update(param, grad, group)
+            pairs = [(param, grad) for param in group["params"] if (grad := param.grad) is not None]
+            if pairs:
+                params, grads = zip(*pairs, strict=True)
+                self._update_all(params, grads, group)
+                for param in params:
                     touched(param, place)
         return loss
+
+    def _update_all(self, params: Sequence[Tensor], grads: Sequence[Tensor], group: dict[str, Any]) -> None:
+        for param, grad in zip(params, grads, strict=True):
+            self._update(param, grad, group)
 
     def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         raise NotImplementedError
@@ -140,39 +144,25 @@ def full_like(param: Tensor, value: float) -> Tensor:
     return wrap(np.full_like(param.array, complex(value, value) if np.iscomplexobj(param.array) else value))
 
 
+def arrays(tensors: Iterable[Tensor]) -> list[np.ndarray]:
+    """What the tensors hold."""
+    return [tensor.array for tensor in tensors]
+
+
+def kept(states: Iterable[dict[str, Any]], name: str) -> list[np.ndarray]:
+    """The arrays under a name in the states of parameters."""
+    return [state[name].array for state in states]
+
+
 def blocks(
     group: dict[str, Any], param: Tensor, grad: Tensor, *buffers: Tensor, decay: str | None = "gradient"
 ) -> Iterator[list[np.ndarray]]:
-    """Pieces ``[param, grad, *buffers]`` of the arrays, to be updated in place one after the other.
+    """Pieces ``[param, grad, *buffers]`` of the arrays, as `kernels.steps.pieces` gives them.
 
-    The pieces are real (complex numbers count as pairs) and have at least one dimension. The gradient comes negated
-    for ``maximize`` and with the group's weight decay added; ``decay="decoupled"`` shrinks the parameter instead,
-    ``decay=None`` leaves both alone. Otherwise the gradient is the user's array and must not be written to.
+    The group's weight decay is added to the gradient; ``decay="decoupled"`` shrinks the parameter instead,
+    ``decay=None`` leaves both alone.
     """
-    arrays = [_real(tensor.array) for tensor in (param, grad, *buffers)]
-    maximize = group["maximize"]
     weight_decay = float(group["weight_decay"]) if decay else 0.0
-    shrink = 1 - float(group["lr"]) * weight_decay
-    for pieces in (arrays,) if arrays[0].size <= _BLOCK else _slices(arrays):
-        if maximize:
-            pieces[1] = -pieces[1]
-        if weight_decay:
-            if decay == "decoupled":
-                pieces[0] *= shrink
-            else:
-                pieces[1] = pieces[1] + weight_decay * pieces[0]
-        yield pieces
-
-
-def _real(array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind == "c":
-        return array[..., None].view(array.real.dtype)
-    return array if array.ndim else array.reshape(1)
-
-
-def _slices(arrays: list[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Cut along the first dimension, which works whatever the strides are."""
-    rows = len(arrays[0])
-    height = max(1, _BLOCK * rows // arrays[0].size)
-    for start in range(0, rows, height):
-        yield [array[start : start + height] for array in arrays]
+    shrink = 1 - float(group["lr"]) * weight_decay if decay == "decoupled" else 1.0
+    added = weight_decay if decay == "gradient" else 0.0
+    return steps.pieces(arrays((param, grad, *buffers)), added, shrink, group["maximize"])

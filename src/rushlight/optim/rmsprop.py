@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from ..kernels.steps import rmsprop_step
 from ..tensor import Tensor
-from .elementwise import ParameterwiseOptimizer, advance, blocks, check_rates, scalar, zeros_like
+from .elementwise import ParameterwiseOptimizer, advance, arrays, check_rates, kept, scalar, zeros_like
 from .optimizer import ParamsT
 
 
@@ -64,29 +64,21 @@ class RMSprop(ParameterwiseOptimizer):
     def _init_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
         return {"step": scalar(0), **zeros_like(param, *self._buffers(group))}
 
-    def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        state = self._state_of(param, group)
-        advance(state)
-        lr, alpha, eps = float(group["lr"]), group["alpha"], group["eps"]
-        momentum, centered = group["momentum"], group["centered"]
-        for p, g, v, *others in blocks(group, param, grad, *(state[name] for name in self._buffers(group))):
-            v *= alpha
-            work = g * g
-            work *= 1 - alpha
-            v += work
-            if centered:
-                mean = others[-1]
-                mean += (1 - alpha) * (g - mean)
-                np.sqrt(v - mean * mean, work)
-            else:
-                np.sqrt(v, work)
-            work += eps
-            np.divide(g, work, work)
-            if momentum > 0:
-                velocity = others[0]
-                velocity *= momentum
-                velocity += work
-                np.multiply(velocity, lr, work)
-            else:
-                work *= lr
-            p -= work
+    def _update_all(self, params: Sequence[Tensor], grads: Sequence[Tensor], group: dict[str, Any]) -> None:
+        states = [self._state_of(param, group) for param in params]
+        for state in states:
+            advance(state)
+        momentum = float(group["momentum"])
+        rmsprop_step(
+            arrays(params),
+            arrays(grads),
+            kept(states, "square_avg"),
+            kept(states, "momentum_buffer") if momentum > 0 else [],
+            kept(states, "grad_avg") if group["centered"] else [],
+            float(group["lr"]),
+            float(group["alpha"]),
+            float(group["eps"]),
+            momentum,
+            float(group["weight_decay"]),
+            bool(group["maximize"]),
+        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..kernels.steps import sgd_step
 from ..tensor import Tensor, wrap
-from .elementwise import ParameterwiseOptimizer, blocks, check_rates
+from .elementwise import ParameterwiseOptimizer, check_rates, kept
 from .optimizer import ParamsT
 
 
@@ -57,19 +59,31 @@ class SGD(ParameterwiseOptimizer):
         }
         super().__init__(params, defaults)
 
-    def _update(self, param: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
-        lr, momentum = float(group["lr"]), float(group["momentum"])
+    def _update_all(self, params: Sequence[Tensor], grads: Sequence[Tensor], group: dict[str, Any]) -> None:
+        momentum = float(group["momentum"])
+        pairs = list(zip(params, grads, strict=True))
         if momentum == 0:
-            for p, g in blocks(group, param, grad):
-                p -= lr * g
+            self._descend(pairs, [], 1.0, group)
             return
-        state = self.state[param]
-        buffer = state.get("momentum_buffer")
-        keep, take = momentum, 1.0 - group["dampening"]
-        if buffer is None:
-            buffer = state["momentum_buffer"] = wrap(np.zeros_like(param.array))
-            take = 1.0
-        for p, g, b in blocks(group, param, grad, buffer):
-            b *= keep
-            b += g if take == 1.0 else take * g
-            p -= lr * (g + momentum * b if group["nesterov"] else b)
+        begun = [self.state[param].get("momentum_buffer") is not None for param in params]
+        for first in (False, True):
+            some = [pair for pair, has in zip(pairs, begun, strict=True) if has != first]
+            for param, _ in some if first else ():
+                self.state[param]["momentum_buffer"] = wrap(np.zeros_like(param.array))
+            buffers = kept((self.state[param] for param, _ in some), "momentum_buffer")
+            self._descend(some, buffers, 1.0 if first else 1.0 - group["dampening"], group)
+
+    def _descend(
+        self, pairs: list[tuple[Tensor, Tensor]], buffers: list[np.ndarray], take: float, group: dict[str, Any]
+    ) -> None:
+        sgd_step(
+            [param.array for param, _ in pairs],
+            [grad.array for _, grad in pairs],
+            buffers,
+            float(group["lr"]),
+            float(group["momentum"]),
+            take,
+            bool(group["nesterov"]),
+            float(group["weight_decay"]),
+            bool(group["maximize"]),
+        )

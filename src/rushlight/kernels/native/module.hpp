@@ -9,5 +9,6 @@ namespace rushlight {
 #define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
 
 void add_softmax(nanobind::module_ &module);
+void add_steps(nanobind::module_ &module);
 
 }  // namespace rushlight
