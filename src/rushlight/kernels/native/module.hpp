@@ -8,6 +8,7 @@ namespace rushlight {
 // Adds an instance of a template for each type of floating-point numbers.
 #define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
 
+void add_gemm(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
 

@@ -1,0 +1,114 @@
+// Products of matrices inside kernels.
+#include "gemm.hpp"
+
+#include "module.hpp"
+#include "threads.hpp"
+
+namespace rushlight {
+
+template <class T> T *panels_of_thread(int which, Index size) {
+    struct Free {
+        void operator()(T *memory) const { ::operator delete(memory, std::align_val_t(vector_bytes)); }
+    };
+    thread_local std::unique_ptr<T, Free> memory[2];
+    thread_local Index sizes[2];
+    if (sizes[which] < size) {
+        sizes[which] = 0;
+        memory[which].reset();
+        memory[which].reset(static_cast<T *>(::operator new(size * sizeof(T), std::align_val_t(vector_bytes))));
+        sizes[which] = size;
+    }
+    return memory[which].get();
+}
+
+template <class T> void pack_rows(Matrix<T> a, Index rows, Index depth, T *to) {
+    const Panels panels(rows);
+    for (Index i = 0; i < panels.count; ++i)
+        with_constant<tile_rows>(panels.height(i), [&](auto height) {
+            const T *from = a.data + panels.begin(i) * a.row;
+            for (Index k = 0; k < depth; ++k, from += a.column, to += height)
+                for (int r = 0; r < height; ++r) to[r] = from[r * a.row];
+        });
+}
+
+template <class T> void pack_columns(Matrix<T> b, Index columns, Index depth, T *to) {
+    constexpr Index width = tile_columns<T>, some_rows = 8;  // of as many rows as can be read at once in order
+    for (Index first = 0; first < depth; first += some_rows)
+        for (Index column = 0; column < columns; column += width) {
+            const Index end = std::min(first + some_rows, depth), some = std::min(width, columns - column);
+            const T *const from = b.data + column * b.column;
+            T *const panel = to + column * depth;
+            if (some < width) std::fill(panel + first * width, panel + end * width, T(0));
+            if (b.column == 1 && some == width)
+                for (Index k = first; k < end; ++k)
+                    for (int v = 0; v < 2; ++v) store(panel + k * width + v * lanes<T>, load(from + k * b.row + v * lanes<T>));
+            else
+                for (Index j = 0; j < some; ++j)
+                    for (Index k = first; k < end; ++k) panel[k * width + j] = from[k * b.row + j * b.column];
+        }
+}
+
+template <class T>
+void multiply_packed(Index rows, Index columns, Index depth, const T *a, const T *b, T *c, Index pitch, bool accumulate) {
+    constexpr Index width = tile_columns<T>;
+    const Panels panels(rows);
+    for (Index column = 0; column < columns; column += width, b += width * depth)
+        for (Index i = 0; i < panels.count; ++i) {
+            const Index some = std::min(width, columns - column);
+            T *const to = c + panels.begin(i) * pitch + column;
+            with_constant<tile_rows>(panels.height(i), [&](auto height) {
+                const T *const row[] = {b, b + lanes<T>};
+                const auto place = [](Index k) { return k * tile_columns<T>; };
+                tile<height, 2, T>(depth, a + panels.begin(i) * depth, row, place, [&](auto &sums) {
+                    for (int r = 0; r < height; ++r) {
+                        T *const at = to + r * pitch;
+                        if (some == width) {
+                            for (int v = 0; v < 2; ++v) {
+                                if (accumulate) sums[r][v] += load(at + v * lanes<T>);
+                                store(at + v * lanes<T>, sums[r][v]);
+                            }
+                        } else {
+                            T line[width];
+                            std::memcpy(line, sums[r], sizeof line);
+                            for (Index j = 0; j < some; ++j) at[j] = accumulate ? at[j] + line[j] : line[j];
+                        }
+                    }
+                });
+            });
+        }
+}
+
+template <class T>
+void gemm(Index m, Index n, Index k, Matrix<T> a, Matrix<T> b, T *c, Index pitch, bool accumulate) {
+    gemm<T>(
+        m, n, k,
+        [&](Index row, Index rows, Index first, Index depth, T *to) { pack_rows(a.from(row, first), rows, depth, to); },
+        [&](Index column, Index columns, Index first, Index depth, T *to) {
+            pack_columns(b.from(first, column), columns, depth, to);
+        },
+        c, pitch, accumulate);
+}
+
+#define RUSHLIGHT_GEMM(T)                                                                                 \
+    template T *panels_of_thread<T>(int, Index);                                                          \
+    template void pack_rows<T>(Matrix<T>, Index, Index, T *);                                             \
+    template void pack_columns<T>(Matrix<T>, Index, Index, T *);                                          \
+    template void multiply_packed<T>(Index, Index, Index, const T *, const T *, T *, Index, bool);        \
+    template void gemm<T>(Index, Index, Index, Matrix<T>, Matrix<T>, T *, Index, bool);
+RUSHLIGHT_GEMM(float)
+RUSHLIGHT_GEMM(double)
+
+// The product of two matrices given transposed or not: what the tests see.
+template <class T> static Array<T> gemm_of(Array<T> a, Array<T> b, bool a_transposed, bool b_transposed) {
+    const auto view = [](const Array<T> &x, bool transposed) {
+        return transposed ? Matrix<T>{x.data(), 1, x.shape(1)} : Matrix<T>{x.data(), x.shape(1), 1};
+    };
+    const Index m = a.shape(a_transposed), k = a.shape(!a_transposed), n = b.shape(!b_transposed);
+    auto c = Array<T>::empty({m, n});
+    gemm(m, n, k, view(a, a_transposed), view(b, b_transposed), c.data(), n);
+    return c;
+}
+
+void add_gemm(nb::module_ &module) { module.def("gemm", &gemm_of<float>).def("gemm", &gemm_of<double>); }
+
+}  // namespace rushlight
