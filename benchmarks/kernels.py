@@ -386,11 +386,10 @@ def ratios(options: Options) -> Iterator[tuple[str, list[float]]]:
 
     import rushlight
 
-    rounds, turn, longest = (3, 0.005, 0.3) if options.quick else (9, 0.01, 1.0)
     for name, kernel in KERNELS.items():
         if options.wants(name):
             works = ((kernel(rushlight, n), kernel(torch, n)) for n in SIZES)
-            rows = [compare(name, *both, rounds=rounds, round_seconds=turn, longest=longest) for both in works]
+            rows = [compare(options, name, *both, rounds=9, round_seconds=0.01, longest=1.0) for both in works]
             yield name, [row.ratio for row in rows]
 
 

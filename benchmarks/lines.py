@@ -78,7 +78,7 @@ def main(options: Options) -> None:
     print(f"{'':34} {'with':>12} {'without':>12} {'cost':>7}")
     ratios = []
     for name, chain in CHAINS.items():
-        rows = [compare(name, chain(rushlight), chain(bare), rounds=9) for _ in range(1 if options.quick else 7)]
+        rows = [compare(options, name, chain(rushlight), chain(bare), rounds=9) for _ in range(7)]
         row = sorted(rows, key=lambda row: row.ratio)[len(rows) // 2]  # a busy machine spoils some
         ratios.append(row.ours / row.theirs)
         ours, theirs = (f"{duration / LENGTH * 1e6:.2f} µs" for duration in (row.ours, row.theirs))

@@ -54,7 +54,7 @@ def main(options: Options) -> None:
     for dtype in ("float32", "float64"):
         for n in SIZES:
             works = [product(library, dtype, n) for library in LIBRARIES]
-            row = compare(f"{dtype} {n}", *works, rounds=3 if options.quick else 11, longest=2.0, rest=0.03)
+            row = compare(options, dtype, *works, rounds=12, longest=2.0, rest=0.03)
             ours, theirs, numpys = (rate(n, duration) for duration in (row.ours, row.theirs, row.third))
             rates = "".join(f"{value:12.1f}" for value in (ours, theirs, numpys))
             print(f"{dtype:14} {n:6}{rates} {ours / max(theirs, numpys):18.2f} {ours / theirs:12.2f}", flush=True)

@@ -89,7 +89,7 @@ def comparisons(options: Options) -> Iterator[Comparison]:
 
     for name, chain in CHAINS.items():
         if options.wants(name):
-            yield compare(name, chain(rushlight), chain(torch), rounds=5 if options.quick else 15)
+            yield compare(options, name, chain(rushlight), chain(torch))
 
 
 def main(options: Options) -> None:

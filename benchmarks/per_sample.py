@@ -56,12 +56,13 @@ def main(options: Options) -> None:
 
     usual = torch.get_num_threads(), rushlight.get_num_threads()
     use_threads(1)
-    beside = [compare(n, per_sample(rushlight, m, False), per_sample(torch, m, False)) for n, m in MODELS.items()]
+    libraries = (rushlight, torch)
+    beside = [compare(options, n, *(per_sample(t, m, False) for t in libraries)) for n, m in MODELS.items()]
     report(f"Per-sample gradients by vmap, batch {BATCH}", beside)
     for name, library in (("Rushlight", rushlight), ("PyTorch", torch)):
         for title, model in MODELS.items():
             fast, slow = per_sample(library, model, False), per_sample(library, model, True)
-            row = compare(title, fast, slow, rounds=7)
+            row = compare(options, title, fast, slow, rounds=7)
             print(f"{name}, {title}: a loop over the samples takes {row.ratio:.1f} times as long")
     torch.set_num_threads(usual[0])
     rushlight.set_num_threads(usual[1])

@@ -12,11 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for: only names that contain one of the words; fewer rounds; a number of threads."""
+    """What the command line asks for.
+
+    Attributes:
+        words: Measure only rows whose names contain one of them.
+        quick: Fewer rounds.
+        threads: How many threads both libraries use, if not as many as they like.
+        clock: What tells the time in seconds.
+    """
 
     words: tuple[str, ...] = ()
     quick: bool = False
     threads: int | None = None
+    clock: Callable[[], float] = time.perf_counter
 
     def wants(self, name: str) -> bool:
         """Whether a row of this name is to be measured."""
@@ -48,15 +56,16 @@ def use_threads(number: int) -> None:
         library.set_num_threads(number)
 
 
-def seconds(work: Callable[[], object], repeats: int) -> float:
+def seconds(work: Callable[[], object], repeats: int, clock: Callable[[], float] = time.perf_counter) -> float:
     """Seconds of one call, over a run of several."""
-    start = time.perf_counter()
+    start = clock()
     for _ in range(repeats):
         work()
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats
 
 
 def compare(
+    options: Options,
     name: str,
     *works: Callable[[], object],
     rounds: int = 15,
@@ -67,13 +76,16 @@ def compare(
     """Time Rushlight's work and the others' in turn: the median over the rounds of each.
 
     Args:
+        options: Which clock, and whether a quarter of rounds and time is enough.
         name: What is compared.
         works: The work in Rushlight, in PyTorch and, optionally, in a third library.
-        rounds: How often each has its turn, at least 3 times even where `longest` cannot be kept.
+        rounds: How often each has its turn; at least 3 times in any case.
         round_seconds: How long a turn takes, unless one call takes longer.
         longest: Seconds for all of it.
         rest: Seconds to wait before each turn, in which the idle threads of the library before it go to sleep.
     """
+    if options.quick:
+        rounds, longest = rounds // 4, longest / 4
     repeats, turn = [], 0.0
     for work in works:
         seconds(work, 2)
@@ -82,10 +94,10 @@ def compare(
         turn += max(once, round_seconds)
     times: list[list[float]] = [[] for _ in works]
     gc.collect()
-    for _ in range(min(rounds, max(3, int(longest / turn)))):
+    for _ in range(max(3, min(rounds, int(longest / turn)))):
         for work, count, kept in zip(works, repeats, times):
             time.sleep(rest)
-            kept.append(seconds(work, count))
+            kept.append(seconds(work, count, options.clock))
     return Comparison(name, *(statistics.median(kept) for kept in times))
 
 

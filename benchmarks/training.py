@@ -17,13 +17,12 @@ def comparisons(options: Options, jax: bool) -> Iterator[Comparison]:
 
     if jax:
         from .jax_models import MODELS as compiled
-    rounds, longest = (5, 1.0) if options.quick else (15, 5.0)
     for name, build in MODELS.items():
         if options.wants(name):
             steps = [build(rushlight), build(torch)]
             if jax and name in compiled:
                 steps.append(compiled[name]())
-            yield compare(name, *steps, rounds=rounds, round_seconds=0.05, longest=longest, rest=0.03)
+            yield compare(options, name, *steps, round_seconds=0.05, longest=5.0, rest=0.03)
 
 
 def main(options: Options) -> None:
