@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import factors
+from ..kernels import softmaxes as kernels
 from ..layouts import in_order
 from ..tensor import Tensor
 from .axes import axes, axis, numpy_names
@@ -505,21 +506,12 @@ std_mean = _spread_function(_std_mean, "std_mean", "The standard deviation, as o
 # Log-sum-exp
 
 
-def log_sum_exp(x: np.ndarray, dims: Any, keepdims: bool) -> np.ndarray:
-    """The logarithm of a sum of exponentials, safe from overflow."""
-    if x.size == 0:
-        return np.log(add.reduce(x, dims, None, None, keepdims))
-    top = maximum.reduce(x.real, dims, None, None, True)
-    top = np.where(np.isfinite(top), top, top.dtype.type(0))
-    with np.errstate(divide="ignore"):  # of nothing but zeros the logarithm is -inf
-        total = np.log(add.reduce(np.exp(x - top), dims, None, None, True)) + top
-    return total if keepdims else total.squeeze(dims)
-
-
 def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool) -> Any:
     from . import exp, where
 
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
+    if type(g) is np.ndarray and type(dim) is int and g.ndim and g.dtype.kind == "f":
+        return kernels.logsumexp_back(g, input, result, dim)
     if raw(result).dtype.kind != "c":
         result = where(abs(result) == math.inf, 0.0, result)
     return fitted(g * exp(input - result).conj(), input)
@@ -531,7 +523,8 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
     input=lambda g, input, result, dim, keepdim: _logsumexp_gradient(g, input, result, dim, keepdim),
 )
 def _logsumexp(input, dim, keepdim):
-    return in_order(log_sum_exp(widened(input), along(dim, input.ndim), keepdim)).astype(input.dtype, copy=False)
+    result = kernels.logsumexp(widened(input), along(dim, input.ndim), keepdim)
+    return in_order(result).astype(input.dtype, copy=False)
 
 
 @numpy_names

@@ -49,6 +49,8 @@ _softmax = parametric(_softmax, _softmax.op.compute, _softmax_gradient, "result"
 
 
 def _log_softmax_gradient(g: Any, result: Any, dim: int) -> Any:
+    if type(g) is np.ndarray and g.ndim:
+        return kernels.log_softmax_back(g, result, dim % g.ndim)
     return g - exp(result) * add_up(g, dim, True)
 
 

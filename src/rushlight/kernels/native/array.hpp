@@ -8,6 +8,7 @@
 #include <nanobind/nanobind.h>
 #include <numpy/arrayobject.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -38,6 +39,14 @@ public:
     }
     static Array empty(std::initializer_list<Index> shape) { return empty(std::span(shape.begin(), shape.size())); }
 
+    // Of a shape less one of its axes, or with length 1 there.
+    static Array reduced(std::span<const Index> shape, Index dim, bool keep) {
+        Index rest[NPY_MAXDIMS];
+        Index *next = std::copy_n(shape.begin(), dim, rest);
+        if (keep) *next++ = 1;
+        return empty(std::span<const Index>(rest, std::copy(shape.begin() + dim + 1, shape.end(), next)));
+    }
+
     PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
     T *data() const { return static_cast<T *>(PyArray_DATA(numpy())); }
     int ndim() const { return PyArray_NDIM(numpy()); }
@@ -55,6 +64,15 @@ inline Index count(std::span<const Index> lengths) {
     Index product = 1;
     for (Index length : lengths) product *= length;
     return product;
+}
+
+// Leaves the call to the next function of that name, the definition, unless this one takes the arguments.
+inline void require(bool taken) {
+    if (!taken) throw nb::next_overload();
+}
+
+template <class T, class U> bool same_shape(const Array<T> &a, const Array<U> &b) {
+    return std::ranges::equal(a.shape(), b.shape());
 }
 
 }  // namespace rushlight

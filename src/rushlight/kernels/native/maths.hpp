@@ -17,6 +17,8 @@ template <> struct Format<float> {
     static constexpr float exp_lowest = -105.0f, exp_highest = 89.0f;
     static constexpr float log2e = 0x1.715476p0f, ln2_upper = 0x1.62ep-1f, ln2_lower = 0x1.0bfbe8p-15f;
     static constexpr int exp_degree = 7;
+    static constexpr float root_half = 0x1.6a09e6p-1f, two_to_mantissa = 0x1p23f;
+    static constexpr int log_terms = 5;
 };
 template <> struct Format<double> {
     using Bits = int64_t;
@@ -25,6 +27,8 @@ template <> struct Format<double> {
     static constexpr double exp_lowest = -746.0, exp_highest = 710.0;
     static constexpr double log2e = 0x1.71547652b82fep0, ln2_upper = 0x1.62e42fefa3800p-1, ln2_lower = 0x1.ef35793c76730p-45;
     static constexpr int exp_degree = 13;
+    static constexpr double root_half = 0x1.6a09e667f3bcdp-1, two_to_mantissa = 0x1p52;
+    static constexpr int log_terms = 10;
 };
 
 // 2^n for n within the exponents of normal numbers.
@@ -47,6 +51,37 @@ template <class T> inline T exp(T x) {
     // In two steps, since 2^n alone may be out of range where the result is not.
     const auto half = n >> 1;
     return sum * power_of_two<T>(half) * power_of_two<T>(n - half);
+}
+
+// The natural logarithm, within 1 ulp: x = 2^n m with m within √½ and √2, and log m = 2 artanh(s) of s = f / (2 + f),
+// f = m - 1, by its Taylor series. Of zero it is -inf, of negative numbers NaN.
+template <class T> inline T log(T x) {
+    using F = Format<T>;
+    using Unsigned = std::make_unsigned_t<typename F::Bits>;
+    constexpr T lowest = std::numeric_limits<T>::min(), infinity = std::numeric_limits<T>::infinity();
+    constexpr auto one = std::bit_cast<Unsigned>(T(1)), root_half = std::bit_cast<Unsigned>(F::root_half);
+    constexpr Unsigned fraction = (Unsigned(1) << F::mantissa) - 1;
+    const T normal = x < lowest ? x * F::two_to_mantissa : x;
+    const auto bits = std::bit_cast<Unsigned>(normal) + (one - root_half);
+    // n is put into the last bits of a number, which is a conversion on all processors.
+    const T whole = std::bit_cast<T>(std::bit_cast<Unsigned>(F::rounder) + (bits >> F::mantissa)) - F::rounder;
+    const T n = whole - (x < lowest ? F::bias + F::mantissa : F::bias);
+    const T f = std::bit_cast<T>((bits & fraction) + root_half) - 1;
+    const T s = f / (2 + f), square = s * s;
+    T series = 0;
+    for (int k = F::log_terms; k >= 1; --k) series = (series + T(2) / (2 * k + 1)) * square;
+    const T half_square = f * f / 2;
+    const T result = n * F::ln2_upper - ((half_square - (s * (half_square + series) + n * F::ln2_lower)) - f);
+    return x > 0 ? (x < infinity ? result : x) : x == 0 ? -infinity : std::numeric_limits<T>::quiet_NaN();
+}
+
+// log(1 + x), within 2 ulp: what 1 + x loses in rounding is added to the first order.
+template <class T> inline T log1p(T x) {
+    const T u = 1 + x;
+    const T lost = x - (u - 1);
+    const T of_u = log(u);
+    const T result = u > 0 && u < std::numeric_limits<T>::infinity() ? of_u + lost / u : of_u;
+    return x == 0 ? x : result;
 }
 
 }  // namespace rushlight

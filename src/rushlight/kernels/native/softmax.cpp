@@ -1,76 +1,103 @@
-// Softmax and its logarithm along an axis.
-#include <cmath>
-#include <vector>
-
+// Softmax, its logarithm, and the logarithm of a sum of exponentials, along an axis.
+#include "lines.hpp"
 #include "maths.hpp"
 #include "module.hpp"
-#include "threads.hpp"
 
 namespace rushlight {
 namespace {
 
-// An array around one of its axes: `outer` blocks of `length` rows of `inner` elements.
-struct Axis {
-    Index outer, length, inner;
+// The largest element of a line may be found without regard to NaN: the sum of exponentials has it all the same.
 
-    Axis(std::span<const Index> shape, Index dim)
-        : outer(count(shape.first(dim))), length(shape[dim]), inner(count(shape.subspan(dim + 1))) {}
-};
-
-// Columns that are worked on together where the axis is not the last one.
-constexpr Index width = 64;
-
-// Lines along the axis that a body works on at a time: calls body(offset, columns) for the first element of each, with
-// `columns` adjacent lines.
-template <class Body> void over_lines(const Axis &axis, Body &&body) {
-    const Index blocks = axis.inner == 1 ? 1 : (axis.inner + width - 1) / width;
-    parallel(axis.outer * blocks, 8 * axis.length * std::min(axis.inner, width), [&](Index begin, Index end) {
-        for (Index i = begin; i < end; ++i) {
-            const Index column = i % blocks * width;
-            body(i / blocks * axis.length * axis.inner + column, std::min(width, axis.inner - column));
-        }
+template <class T> Array<T> softmax(Array<T> input, Index dim) {
+    const auto result = Array<T>::empty(input.shape());
+    over_lines<T>(Axis(input.shape(), axis_of(input.shape(), dim)), 8, [x = input.data(), y = result.data()](auto lines, Index) {
+        T most[width], sum[width];
+        lines.template fold<LargestNumber>(most, [&](Index i, Index) { return x[i]; });
+        lines.template fold<Sum>(sum, [&](Index i, Index j) { return y[i] = exp(x[i] - most[j]); });
+        lines.each_line([&](Index j) { sum[j] = 1 / sum[j]; });
+        lines.each([&](Index i, Index j) { y[i] *= sum[j]; });
     });
+    return result;
 }
 
-template <class T> T largest(const T *x, Index n) {
-    T most = -std::numeric_limits<T>::infinity();
-#pragma omp simd reduction(max : most)
-    for (Index i = 0; i < n; ++i) most = x[i] > most ? x[i] : most;
-    return most;
-}
-
-template <class T> void softmax_row(const T *x, T *y, Index n) {
-    const T most = largest(x, n);
-    T sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (Index i = 0; i < n; ++i) sum += y[i] = exp(x[i] - most);
-    const T scale = 1 / sum;
-    for (Index i = 0; i < n; ++i) y[i] *= scale;
-}
-
-template <class T> void softmax_columns(const T *x, T *y, Index n, Index stride, Index columns) {
-    T most[width], sum[width] = {};
-    std::fill_n(most, width, -std::numeric_limits<T>::infinity());
-    for (Index i = 0; i < n; ++i)
-        for (Index j = 0; j < columns; ++j) most[j] = std::max(most[j], x[i * stride + j]);
-    for (Index i = 0; i < n; ++i)
-        for (Index j = 0; j < columns; ++j) sum[j] += y[i * stride + j] = exp(x[i * stride + j] - most[j]);
-    for (Index i = 0; i < n; ++i)
-        for (Index j = 0; j < columns; ++j) y[i * stride + j] /= sum[j];
-}
-
-template <class T> Array<T> softmax(Array<T> x, Index dim) {
-    const auto y = Array<T>::empty(x.shape());
-    const Axis axis(x.shape(), dim);
-    over_lines(axis, [&, from = x.data(), to = y.data()](Index at, Index columns) {
-        if (axis.inner == 1) softmax_row(from + at, to + at, axis.length);
-        else softmax_columns(from + at, to + at, axis.length, axis.inner, columns);
+template <class T> Array<T> softmax_back(Array<T> gradient, Array<T> value, Index dim) {
+    require(same_shape(gradient, value));
+    const auto result = Array<T>::empty(gradient.shape());
+    const T *g = gradient.data(), *y = value.data();
+    over_lines<T>(Axis(gradient.shape(), axis_of(gradient.shape(), dim)), 2, [=, to = result.data()](auto lines, Index) {
+        T sum[width];
+        lines.template fold<Sum>(sum, [&](Index i, Index) { return g[i] * y[i]; });
+        lines.each([&](Index i, Index j) { to[i] = (g[i] - sum[j]) * y[i]; });
     });
-    return y;
+    return result;
+}
+
+template <class T> Array<T> log_softmax(Array<T> input, Index dim) {
+    const auto result = Array<T>::empty(input.shape());
+    over_lines<T>(Axis(input.shape(), axis_of(input.shape(), dim)), 8, [x = input.data(), y = result.data()](auto lines, Index) {
+        T most[width], sum[width];
+        lines.template fold<LargestNumber>(most, [&](Index i, Index) { return x[i]; });
+        lines.template fold<Sum>(sum, [&](Index i, Index j) { return exp(x[i] - most[j]); });
+        lines.each_line([&](Index j) { sum[j] = log(sum[j]); });
+        lines.each([&](Index i, Index j) { y[i] = x[i] - most[j] - sum[j]; });
+    });
+    return result;
+}
+
+template <class T> Array<T> log_softmax_back(Array<T> gradient, Array<T> value, Index dim) {
+    require(same_shape(gradient, value));
+    const auto result = Array<T>::empty(gradient.shape());
+    const T *g = gradient.data(), *y = value.data();
+    over_lines<T>(Axis(gradient.shape(), axis_of(gradient.shape(), dim)), 8, [=, to = result.data()](auto lines, Index) {
+        T sum[width];
+        lines.template fold<Sum>(sum, [&](Index i, Index) { return g[i]; });
+        lines.each([&](Index i, Index j) { to[i] = g[i] - exp(y[i]) * sum[j]; });
+    });
+    return result;
+}
+
+template <class T> Array<T> logsumexp(Array<T> input, Index dim, bool keepdims) {
+    dim = axis_of(input.shape(), dim);
+    const auto result = Array<T>::reduced(input.shape(), dim, keepdims);
+    over_lines<T>(Axis(input.shape(), dim), 8, [x = input.data(), y = result.data()](auto lines, Index first) {
+        constexpr T infinity = std::numeric_limits<T>::infinity();
+        T most[width], sum[width];
+        lines.template fold<LargestNumber>(most, [&](Index i, Index) { return x[i]; });
+        lines.each_line([&](Index j) { most[j] = most[j] > -infinity && most[j] < infinity ? most[j] : 0; });
+        lines.template fold<Sum>(sum, [&](Index i, Index j) { return exp(x[i] - most[j]); });
+        lines.each_line([&](Index j) { y[first + j] = log(sum[j]) + most[j]; });
+    });
+    return result;
+}
+
+// exp(x - y) is the softmax of x; where y is infinite it counts as 0.
+template <class T> Array<T> logsumexp_back(Array<T> gradient, Array<T> input, Array<T> value, Index dim) {
+    const Axis axis(input.shape(), axis_of(input.shape(), dim));
+    require(gradient.size() == axis.outer * axis.inner && value.size() == gradient.size());
+    const auto result = Array<T>::empty(input.shape());
+    const T *g = gradient.data(), *x = input.data(), *y = value.data();
+    over_lines<T>(axis, 8, [=, to = result.data()](auto lines, Index first) {
+        constexpr T infinity = std::numeric_limits<T>::infinity();
+        T finite[width], weight[width];
+        lines.each_line([&](Index j) {
+            const T of_line = y[first + j];
+            finite[j] = of_line == infinity || of_line == -infinity ? 0 : of_line;
+            weight[j] = g[first + j];
+        });
+        lines.each([&](Index i, Index j) { to[i] = weight[j] * exp(x[i] - finite[j]); });
+    });
+    return result;
 }
 
 }  // namespace
 
-void add_softmax(nb::module_ &module) { RUSHLIGHT_FLOATING(module, softmax); }
+void add_softmax(nb::module_ &module) {
+    RUSHLIGHT_FLOATING(module, softmax);
+    RUSHLIGHT_FLOATING(module, softmax_back);
+    RUSHLIGHT_FLOATING(module, log_softmax);
+    RUSHLIGHT_FLOATING(module, log_softmax_back);
+    RUSHLIGHT_FLOATING(module, logsumexp);
+    RUSHLIGHT_FLOATING(module, logsumexp_back);
+}
 
 }  // namespace rushlight

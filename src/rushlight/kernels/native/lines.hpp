@@ -1,0 +1,154 @@
+// Lines of numbers: what is done along one axis of an array, and the reduction of each to one number.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <span>
+
+#include "threads.hpp"
+
+namespace rushlight {
+
+// Ways to join two numbers to one. NaN is larger than all numbers, and smaller too, as in NumPy and PyTorch.
+template <class T> struct Sum {
+    static constexpr T start = 0;
+    static T join(T a, T b) { return a + b; }
+};
+template <class T> struct Product {
+    static constexpr T start = 1;
+    static T join(T a, T b) { return a * b; }
+};
+template <class T> struct Largest {
+    static constexpr T start = -std::numeric_limits<T>::infinity();
+    static T join(T a, T b) { return b > a || b != b ? b : a; }
+};
+// NaN aside: of no more than NaN it is -inf.
+template <class T> struct LargestNumber {
+    static constexpr T start = -std::numeric_limits<T>::infinity();
+    static T join(T a, T b) { return b > a ? b : a; }
+};
+template <class T> struct Smallest {
+    static constexpr T start = std::numeric_limits<T>::infinity();
+    static T join(T a, T b) { return b < a || b != b ? b : a; }
+};
+
+// Numbers that are joined side by side: enough for the processor not to wait for one before the next. It is the same
+// number for all instruction sets, and so is the order of joining.
+constexpr Index lanes = 32, few = 8;
+// The longest line that is joined in one go; longer ones are halved, since rounding errors grow with the length.
+constexpr Index run = 1024;
+
+template <class Way, class T, class Term> T fold_run(Index begin, Index end, Term &term) {
+    T lane[lanes];
+    const bool wide = end - begin >= lanes;
+    std::fill_n(lane, wide ? lanes : few, Way::start);
+    for (; end - begin >= lanes; begin += lanes) {
+#pragma omp simd
+        for (Index j = 0; j < lanes; ++j) lane[j] = Way::join(lane[j], term(begin + j));
+    }
+    if (wide) {
+        for (Index half = lanes / 2; half >= few; half /= 2)
+            for (Index j = 0; j < half; ++j) lane[j] = Way::join(lane[j], lane[j + half]);
+    }
+    for (; end - begin >= few; begin += few) {
+#pragma omp simd
+        for (Index j = 0; j < few; ++j) lane[j] = Way::join(lane[j], term(begin + j));
+    }
+    T joined = Way::start;
+    for (; begin < end; ++begin) joined = Way::join(joined, term(begin));
+    for (Index half = few / 2; half; half /= 2)
+        for (Index j = 0; j < half; ++j) lane[j] = Way::join(lane[j], lane[j + half]);
+    return Way::join(lane[0], joined);
+}
+
+// The terms of [begin, end) joined.
+template <class Way, class T, class Term> T fold(Index begin, Index end, Term &&term) {
+    if (end - begin <= run) return fold_run<Way, T>(begin, end, term);
+    const Index middle = begin + (end - begin) / 2 / lanes * lanes;
+    const T first = fold<Way, T>(begin, middle, term);
+    return Way::join(first, fold<Way, T>(middle, end, term));
+}
+
+// Lines are the elements along one axis of an array in C order. What is done with each can be written once for the last
+// axis, where a line is contiguous, and for the others, where lines lie side by side: `fold` joins term(i, j) of all
+// elements of line j, at index i, to joined[j]; `each` calls body(i, j) for all; and `each_line` body(j).
+template <class T> struct Row {
+    Index begin, length;
+
+    template <template <class> class Way, class Term> void fold(T *joined, Term &&term) const {
+        joined[0] = rushlight::fold<Way<T>, T>(begin, begin + length, [&](Index i) { return term(i, 0); });
+    }
+    template <class Body> void each(Body &&body) const {
+#pragma omp simd
+        for (Index i = begin; i < begin + length; ++i) body(i, 0);
+    }
+    template <class Body> void each_line(Body &&body) const { body(0); }
+};
+
+// Lines that are worked on together.
+constexpr Index width = 64;
+
+template <class T> struct Columns {
+    Index begin, length, stride, columns;
+
+    template <template <class> class Way, class Term> void fold(T *joined, Term &&term) const {
+        if (length > run) {
+            T second[width];
+            Columns{begin, length / 2, stride, columns}.template fold<Way>(joined, term);
+            Columns{begin + length / 2 * stride, length - length / 2, stride, columns}.template fold<Way>(second, term);
+            for (Index j = 0; j < columns; ++j) joined[j] = Way<T>::join(joined[j], second[j]);
+            return;
+        }
+        std::fill_n(joined, columns, Way<T>::start);
+        for (Index i = 0; i < length; ++i) {
+#pragma omp simd
+            for (Index j = 0; j < columns; ++j) joined[j] = Way<T>::join(joined[j], term(begin + i * stride + j, j));
+        }
+    }
+    template <class Body> void each(Body &&body) const {
+        for (Index i = 0; i < length; ++i) {
+#pragma omp simd
+            for (Index j = 0; j < columns; ++j) body(begin + i * stride + j, j);
+        }
+    }
+    template <class Body> void each_line(Body &&body) const {
+#pragma omp simd
+        for (Index j = 0; j < columns; ++j) body(j);
+    }
+};
+
+// An array around one of its axes: `outer` blocks of `length` rows of `inner` elements.
+struct Axis {
+    Index outer, length, inner;
+
+    Axis(std::span<const Index> shape, Index dim)
+        : outer(count(shape.first(dim))), length(shape[dim]), inner(count(shape.subspan(dim + 1))) {}
+};
+
+// An axis counted from the front.
+inline Index axis_of(std::span<const Index> shape, Index dim) {
+    const Index ndim = static_cast<Index>(shape.size());
+    require(-ndim <= dim && dim < ndim);
+    return dim < 0 ? dim + ndim : dim;
+}
+
+// Calls body(lines, k) for all lines along an axis, some at a time; k is the number of the first. `work` is that of an element.
+template <class T, class Body> void over_lines(const Axis &axis, Index work, Body &&body) {
+    const auto [outer, length, inner] = axis;
+    if (inner == 1) {
+        parallel(outer, work * length, [&](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) body(Row<T>{i * length, length}, i);
+        });
+        return;
+    }
+    const Index blocks = (inner + width - 1) / width;
+    parallel(outer * blocks, work * length * std::min(inner, width), [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) {
+            const Index column = i % blocks * width, block = i / blocks;
+            body(Columns<T>{block * length * inner + column, length, inner, std::min(width, inner - column)},
+                 block * inner + column);
+        }
+    });
+}
+
+}  // namespace rushlight
