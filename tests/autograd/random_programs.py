@@ -17,6 +17,7 @@ history                                               not the view
 ``t_`` and its like where nothing is recorded         PyTorch's graph keeps a shape that the tensor has not
 inference tensors through ``detach`` and ``data``     PyTorch lets them be changed outside of inference mode
 whole numbers filled with a tensor that has a graph   PyTorch gives them a graph that nothing may use
+whole numbers with a graph shaped anew in place       PyTorch refuses it after it has been done, Rushlight before
 hooks on a leaf that shows a leaf; ``retain_grad`` of  PyTorch crashes
 the second output
 an internal assertion of PyTorch's                    the program ends there
@@ -283,7 +284,8 @@ class Run:
             # refuses one with an axis of length 1 depends on strides that nothing else shows
         if self.joins(x, y):
             return
-        if operation in RESHAPING and not (x.requires_grad and self.library.is_grad_enabled()):
+        recorded = x.requires_grad and self.library.is_grad_enabled()
+        if operation in RESHAPING and not (recorded and x.is_floating_point()):
             return  # PyTorch's graph may then come to have a shape in it that the tensor has not
         if operation in ("through_detach", "through_data") and x.is_inference():
             return  # PyTorch makes tensors of inference mode then that count versions

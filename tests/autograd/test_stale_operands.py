@@ -253,6 +253,10 @@ def whole_numbers_with_a_history(torch):
     yield whole.requires_grad, type(whole.grad_fn).__name__
     whole.copy_(x)
     yield type(whole.grad_fn).__name__
+    yield fails(lambda: whole[:1].fill_(2)), fails(lambda: whole.view(-1)), fails(lambda: whole.split(1))
+    yield fails(lambda: whole.__setitem__(0, 1)), fails(lambda: whole.sort()), whole.detach()
+    whole[...] = 3
+    yield type(whole.grad_fn).__name__
     whole + 1
 
 

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import dtypes
 from ..autograd.modes import recording
 from ..autograd.node import current_frame, explained, user_place, where
 from ..autograd.origin import CONSTANT, made, remember, tracked
@@ -37,7 +36,7 @@ from .nodes import (
     make_slot,
     named,
 )
-from .promotion import broadcast_error, float32, is_half, promoted, raw
+from .promotion import broadcast_error, float32, is_half, promoted, raw, unrecordable
 from .sizes import KINDS, with_shapes
 from .writing import (
     bump,
@@ -122,7 +121,7 @@ class Op(Declaration):
                 mode.keep(self, out.node, values)
         else:
             if edges is not None and self.name != "to_dtype":  # from whole numbers to which fill_ gave a history
-                raise RuntimeError(f"Autograd not support dtype: {dtypes.CASED[out.dtype]}")
+                raise unrecordable(out.array)
             self._remember(out, edges, args, frame)
         return out
 
@@ -261,6 +260,8 @@ class Op(Declaration):
                     linked[0].node = node
                 if (mode := recording.get()) is not True:
                     mode.keep(self, node, values)
+            elif len(self.nondifferentiable) < len(outs):
+                raise unrecordable(outs[0].array)
         for out in outs:
             if out.node is None:
                 self._remember(out, edges, values, frame)

@@ -127,6 +127,11 @@ def conj(value: Any) -> Any:
     return value.conj() if isinstance(value, (ndarray, np.generic, Tensor)) and value.dtype != bool else value
 
 
+def unrecordable(array: ndarray) -> RuntimeError:
+    """The error for a result that cannot have gradients, of operands that `fill_` gave a history."""
+    return RuntimeError(f"Autograd not support dtype: {dtypes.CASED[dtypes.of(array.dtype)]}")
+
+
 def shapes(value: Any) -> Any:
     """The shape of a tensor, or of each tensor in a list."""
     return [np.shape(raw(item)) for item in value] if type(value) in (list, tuple) else np.shape(raw(value))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import dtypes
 from ..autograd.hooks import leave
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
@@ -13,6 +12,7 @@ from ..tensor import Tensor, edge_of
 from . import views
 from .levels import is_open
 from .nodes import make_node
+from .promotion import unrecordable
 from .showing import in_order, node_class
 from .strided import Geometry, as_strided_within
 from .writing import bump, check_counted, check_history
@@ -30,7 +30,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
         check_counted(self, name)
         edge, before, view = edge_of(self), self.array, self._view
         if edge is not None and recording.get() and before.dtype.kind not in "fcV":
-            raise RuntimeError(f"Autograd not support dtype: {dtypes.CASED[self.dtype]}")
+            raise unrecordable(before)
         if is_open(self):
             show = lambda tensor: operation(tensor, *parameters)  # noqa: E731
             self.level.reshape(self, show, lambda part: method(part, *parameters))

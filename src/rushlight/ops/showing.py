@@ -18,6 +18,7 @@ from ..autograd.origin import remember
 from ..autograd.versions import inference_cell
 from ..tensor import Parameter, Tensor, View, new, view_edge
 from .levels import is_open
+from .promotion import unrecordable
 from .sizes import KINDS, with_shapes
 from .writing import check_views, compose, inherited
 
@@ -137,6 +138,8 @@ def shown(of: Tensor, array: ndarray, steps: tuple, depth: int, out: Any = None)
         out._view = View(seen.base, replay, inherited(made, seen.made) if made else seen.made, number)
         edge = view_edge(of) if recorded else None
     if recorded and edge is not None:
+        if number and array.dtype.kind in "biu":  # which have a history only after a change in place
+            raise unrecordable(array)
         frame = current_frame(depth)
         code: Any = frame.f_code
         if code is latest.code:
