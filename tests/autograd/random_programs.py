@@ -15,6 +15,7 @@ second gradients that are constant                    PyTorch walks on with zero
 views of several, saved before their base had a       PyTorch calls them stale, Rushlight changed: it keeps the memory,
 history                                               not the view
 ``t_`` and its like where nothing is recorded         PyTorch's graph keeps a shape that the tensor has not
+stacks of nothing but inference tensors               PyTorch shows a view in them of what its own steps have made
 inference tensors through ``detach`` and ``data``     PyTorch lets them be changed outside of inference mode
 whole numbers filled with a tensor that has a graph   PyTorch gives them a graph that nothing may use
 whole numbers with a graph shaped anew in place       PyTorch refuses it after it has been done, Rushlight before
@@ -273,6 +274,8 @@ class Run:
         return pick((lambda: x.unbind(), lambda: x.split(1), lambda: x.chunk(2, -1)), c)()
 
     def joined(self, number: int, x: Any, y: Any, c: int, d: int) -> Any:
+        if x.is_inference() and y.is_inference():
+            return None  # PyTorch's stack of them is a view of what its own steps have made
         return pick((self.library.cat, self.library.stack), c)([x, y, x][: 2 + d % 2])
 
     def inplace(self, number: int, x: Any, y: Any, c: int, d: int) -> None:
