@@ -127,6 +127,7 @@ setup_context is not implemented
 expected Variable or None (got
 Index put requires the source and destination dtypes match
 expected self and source to have same dtypes
+only supports 0-dimension value tensor
 tuple index out of range
 not implemented for
 was created in inference mode

@@ -46,6 +46,7 @@ from .writing import (
     check_history,
     check_out,
     check_single,
+    is_same_place,
     rewrite_history,
     show,
     write_out,
@@ -277,12 +278,8 @@ class Op(Declaration):
         mode = recording.get()
         values, edges = self._recorded_inplace(target, args, kwargs, level) if mode else ((), None)
         others = tensors_in((*args[1:], *kwargs.values()))
-        if not self.idempotent and not (self.name == "copy" and others[0] is target):
-            try:
-                check_single(target.array)
-            except RuntimeError:
-                self.check_recordable(args, kwargs, written=True)
-                raise
+        if self.overlap != "anywhere":
+            self._check_single(target, others, args, kwargs)
         if self.overlap == "same":
             check_apart(target, others)
         if level is None:
@@ -293,6 +290,8 @@ class Op(Declaration):
             value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
         if self.overlap == "nowhere":
             check_apart(target, others, same=False)
+        if self.overlap == "anywhere":
+            self._check_single(target, others, args, kwargs)
         try:
             check_fits(target.array, value if level is None else value.array)
         except RuntimeError:
@@ -326,9 +325,24 @@ class Op(Declaration):
             RuntimeError: it is a leaf that requires grad, or a view that takes no changes.
         """
         values = self.values(args, kwargs)
+        if self.name.startswith("logical_"):  # as in PyTorch, nobody looks at the history
+            return values, None
         linked = self._records_into(target)
-        check_history(target, self.inplace_name, linked and self.wanted(values))
+        cut = [] if self.places or not self._cuts() else self._cut_from(target, tensors_in(values[1:]))
+        check_history(target, self.inplace_name, bool(cut) or linked and self.wanted(values))
+        for tensor in cut:
+            edge_of(tensor)  # a view may have become unusable
         return values, self.edges(values, level) if linked else None
+
+    def _check_single(self, target: Tensor, others: list[Tensor], args: tuple, kwargs: dict) -> None:
+        """Refuse a target whose elements share places in memory, if it matters."""
+        if self.idempotent or (self.name == "copy" and is_same_place(target.array, others[0].array)):
+            return
+        try:
+            check_single(target.array)
+        except RuntimeError:
+            self.check_recordable(args, kwargs, written=True)
+            raise
 
     def _records_into(self, target: Tensor) -> bool:
         """Whether the in-place form is recorded: as in PyTorch, all are for whole numbers too, but for ``copy_``."""
@@ -338,9 +352,9 @@ class Op(Declaration):
         """What is to be written into the first argument."""
         try:
             return asarray(self.evaluate([raw(v) for v in args], {key: raw(v) for key, v in kwargs.items()}))
-        except RuntimeError:
+        except KINDS as error:
             self.check_recordable(args, kwargs, written=True)
-            raise
+            raise with_shapes(error, f"{self.name}_", self.operands(args, kwargs)) from None
 
     def _overwrite(self, target: Tensor, value: ndarray, frame: Any) -> None:
         """Write into a tensor, and count that."""
@@ -367,13 +381,17 @@ class Op(Declaration):
         """Whether it has a node where it has no derivative: as in PyTorch, not where it leaves the history as it is."""
         return not self.name.startswith("logical_") and self.name != "copy"
 
+    def _cut_from(self, target: Tensor, others: list[Tensor]) -> list[Tensor]:
+        """What the node of an in-place operation without a derivative leads to; nothing if none is wanted."""
+        tensors = [target, *(others if self.name in ("eq", "ne", "lt", "le", "gt", "ge") else ())]
+        return tensors if any(tensor.requires_grad for tensor in tensors) else []
+
     def _cut(self, target: Tensor, others: list[Tensor], frame: Any) -> Any:
         """The node of an in-place operation without a derivative, if one is wanted."""
-        compared = others if self.name in ("eq", "ne", "lt", "le", "gt", "ge") else []
-        tensors = [target, *compared]
-        if not any(tensor.requires_grad for tensor in tensors):
+        tensors = self._cut_from(target, others)
+        if not tensors:
             return None
-        name = f"{self.name.capitalize()}Backward{len(compared)}"
+        name = f"{self.name.capitalize()}Backward{len(tensors) - 1}"
         metas = [(tensor.array.shape, tensor.array.dtype) for tensor in tensors]
         return make_node(cut(name), tuple(map(edge_of, tensors)), Facts(metas=metas), frame)
 

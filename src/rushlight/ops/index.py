@@ -301,10 +301,10 @@ def _untensored(item: Any) -> Any:
 
 
 def _check_positions(shape: tuple, positions: tuple) -> tuple:
-    """A NumPy index from positions along each axis, None standing for all of an axis.
+    """A NumPy index from positions along each axis, None standing for all of an axis, which may be out of bounds.
 
     Raises:
-        IndexError: the positions cannot be broadcast together, or one is out of bounds.
+        IndexError: the positions cannot be broadcast together, or there are too many.
     """
     arrays = [p for p in positions if p is not None]
     if len(positions) > len(shape):
@@ -318,12 +318,19 @@ def _check_positions(shape: tuple, positions: tuple) -> tuple:
                 f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
             ) from None
     for dim, array in enumerate(positions):
+        if array is not None and array.size and not shape[dim]:
+            raise IndexError(f"index is out of bounds for dimension {dim} with size 0: the shape is {list(shape)}")
+    return tuple(WHOLE if p is None else p for p in positions)
+
+
+def _check_bounds(shape: tuple, positions: tuple) -> None:
+    """Refuse positions outside of an axis."""
+    for dim, array in enumerate(positions):
         if array is not None and array.size and not (-shape[dim] <= array.min() and array.max() < shape[dim]):
             wrong = array[(array < -shape[dim]) | (array >= shape[dim])].flat[0]
             raise IndexError(
                 f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}: the shape is {list(shape)}"
             )
-    return tuple(WHOLE if p is None else p for p in positions)
 
 
 def _arranged(batch: Any, input: Any, positions: tuple) -> Arrangement:
@@ -356,6 +363,7 @@ def _index(input, positions):
         found = input[tuple(WHOLE if p is None else p for p in positions)]
     except IndexError:
         _check_positions(input.shape, positions)
+        _check_bounds(input.shape, positions)
         raise
     return read(found, input, positions)
 
@@ -371,8 +379,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         RuntimeError: the value does not fit, or the tensor must not be changed in place.
         TypeError: the value is neither a number nor a tensor.
     """
-    given = isinstance(value, Tensor)
-    if not given:
+    if not isinstance(value, Tensor):
         value = _as_value(self, value)
     if index is False:
         return None
@@ -388,21 +395,20 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         return _recorded_setitem(self, items, value)
     check_history(self, "index_put_")
     basic, positions = _separate(self.array.shape, items)
-    typed = positions is not None and given and not _is_fill(items, value) and self.array.dtype != value.array.dtype
+    if positions is not None and _is_fill(items, value):
+        value = as_same_type(value, self)
     _check_steps(basic)
     try:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
     except IndexError:
         raise _out_of_range(self.array.shape, basic) from None
-    if typed:
-        write(np.array(part), positions, value.array)  # a shape that does not fit comes first
-        _check_same_type(self, value)
+    given = value.array if positions is None else value.array.reshape(_without_leading_ones(value.array.shape))
     if self.version is inference_cell and not inferring.get():
-        write(np.array(part), positions, value.array)  # here too
+        write(np.array(part), positions, given)  # what does not fit comes first
         if positions is None:
             check_single(part)
         check_counted(self, "index_put_")
-    write(part, positions, value.array)
+    write(part, positions, given)
     bump(self, "setitem", current_frame(1))
     return None
 
@@ -434,9 +440,8 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
         except (IndexError, ValueError):  # the error is found below
             pass
     key = _check_positions(part.shape, positions)
-    wanted = part[key].shape if value.ndim else ()
-    while value.ndim > len(wanted) and value.shape[0] == 1:
-        value = value[0]
+    first = tuple(WHOLE if p is None else np.zeros_like(p) for p in positions)  # these are always within bounds
+    wanted = part[first].shape if value.ndim else ()
     try:
         value = np.broadcast_to(value, wanted)
     except ValueError:
@@ -444,7 +449,13 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
             f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing result of "
             f"shape {list(wanted)}"
         ) from None
-    value = as_type(value, part.dtype)
+    if value.dtype != part.dtype:
+        have, given = (dtypes.CASED[dtypes.of(array.dtype)] for array in (part, value))
+        raise RuntimeError(
+            f"Index put requires the source and destination dtypes match, got {have} for the destination and {given} "
+            "for the source."
+        )
+    _check_bounds(part.shape, positions)
     if accumulate:
         add_at(part, key, value)
     else:
@@ -470,7 +481,7 @@ def _check_expands(value: ndarray, shape: tuple) -> None:
 def _is_fill(items: tuple, value: Tensor) -> bool:
     """Whether one value goes where a single mask is set, for which any type will do."""
     mask = raw(items[0]) if len(items) == 1 else None
-    return value.array.ndim == 0 and isinstance(mask, ndarray) and mask.dtype == np.bool_
+    return value.array.size == 1 and isinstance(mask, ndarray) and mask.dtype == np.bool_
 
 
 def as_same_type(value: Tensor, like: Tensor) -> Tensor:
@@ -485,14 +496,10 @@ def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
     part = self if _is_whole(self.array.shape, basic) else _basic(self, basic, 4)
     if positions is not None:
         if _is_fill(items, value):
+            check_history(part, "index_put_", value.requires_grad)
             value = as_same_type(value, part)
         shape = _without_leading_ones(value.array.shape)
         value = value if shape == value.array.shape else view_as_shape(value, shape)
-        check_history(part, "index_put_", value.requires_grad)
-        check_views((value,))
-        if part.array.dtype != value.array.dtype:
-            write(np.array(part.array), raw(positions), value.array)  # a shape that does not fit comes first
-        _check_same_type(part, value)
         index_put_in(part, positions, value)
         return
     if value.array.shape == part.array.shape:
@@ -560,13 +567,11 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
     return _watched(positions, indices, arrays)
 
 
-def _check_same_type(input: Any, values: Any) -> None:
-    if raw(input).dtype != raw(values).dtype:
-        raise RuntimeError(
-            f"Index put requires the source and destination dtypes match, got "
-            f"{dtypes.CASED[dtypes.of(raw(input).dtype)]} for "
-            f"the destination and {dtypes.CASED[dtypes.of(raw(values).dtype)]} for the source."
-        )
+def _typed(input: Tensor, indices: tuple, values: Tensor, accumulate: bool) -> Tensor:
+    """The values in the type of the input, where they may be of any."""
+    if accumulate or not _is_fill(indices, values):
+        return values
+    return view_as_shape(as_same_type(values, input), ()) if values.array.ndim else as_same_type(values, input)
 
 
 def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
@@ -576,11 +581,14 @@ def index_put(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = 
     >>> torch.zeros(3).index_put((torch.tensor([0, 2]),), torch.tensor(5.0))
     tensor([5., 0., 5.])
     """
-    _check_same_type(input, values)
-    return _index_put(input, _positions_of(input, indices), values, accumulate)
+    check_views((input, values))
+    positions = _positions_of(input, indices)
+    return _index_put(input, positions, _typed(input, indices, values, accumulate), accumulate)
 
 
 def index_put_(input: Tensor, indices: tuple, values: Tensor, accumulate: bool = False) -> Tensor:
     """`index_put` in place."""
-    _check_same_type(input, values)
-    return index_put_in(input, _positions_of(input, indices), values, accumulate)
+    check_history(input, "index_put_", values.requires_grad)
+    check_views((values,))
+    positions = _positions_of(input, indices)
+    return index_put_in(input, positions, _typed(input, indices, values, accumulate), accumulate)

@@ -23,7 +23,8 @@ def with_shapes(error: Exception, operation: str, operands: Iterable[tuple[str, 
     if type(error) is ValueError:
         error = broadcast_error(error, [value.array for _, value in given if isinstance(value, Tensor)])
     message = str(error)
-    if not ABOUT_SIZES.search(message) or isinstance(error, NotImplementedError) or error.args != (message,):
+    about = ABOUT_SIZES.search(message) and "dtype" not in message
+    if not about or isinstance(error, NotImplementedError) or error.args != (message,):
         return error
     if any(part not in message for _, value in given for part in shape_of(value).split(" and ")):
         error.args = (shaped(message, operation, **dict(given)),)

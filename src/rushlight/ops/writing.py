@@ -190,6 +190,12 @@ def _place(array: ndarray) -> tuple:
     return address(array), array.size, strides
 
 
+def is_same_place(one: ndarray, other: ndarray) -> bool:
+    """Whether two arrays are the same elements in the same places."""
+    alike = one.shape == other.shape and one.dtype == other.dtype and address(one) == address(other)
+    return alike and _place(one) == _place(other)
+
+
 def _is_dense(array: ndarray) -> bool:
     """Whether the elements lie in memory without gaps, in whatever order of the axes."""
     step = array.itemsize
