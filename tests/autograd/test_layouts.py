@@ -82,3 +82,14 @@ def test_of_two(operation):
             yield OF_TWO[operation](a, a[:1].mT.contiguous().mT, torch).stride()
 
     assert_same(program)
+
+
+def test_axes_of_length_one():
+    """Where operands are broadcast, the steps along axes of length 1 decide too."""
+
+    def program(torch):
+        column = torch.ones(3, 3).t()[:, :1].unsqueeze(1)
+        for a, b in ((column, torch.ones(2, 1)), (torch.ones(2, 1), column)):
+            yield (a + b).stride(), torch.where(a > 0, a, b).stride()
+
+    assert_same(program)

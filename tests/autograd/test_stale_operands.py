@@ -418,3 +418,21 @@ def test_wrong_operands_of_products(name):
         return [type(fails(lambda given=given: getattr(torch.ones(2, 2), name)(*given))).__name__ for given in cases]
 
     assert classes(rushlight) == classes(torch)
+
+
+@programs
+def nothing_is_kept_for_a_gradient_that_goes_nowhere(torch):
+    _x, y = base(torch)
+    plain = torch.ones(2, 3)
+    with torch.no_grad():
+        part = plain[:1]
+    plain.add_(y)
+    with torch.inference_mode():
+        constant = torch.ones(3) * 2
+    yield (part * constant).requires_grad, (constant * part).requires_grad
+
+
+@programs
+def softmax_of_no_whole_numbers(torch):
+    yield torch.zeros(0, dtype=torch.int64).softmax(0)
+    torch.zeros(1, dtype=torch.int64).softmax(0)

@@ -79,12 +79,12 @@ def dense(shape: tuple[int, ...], dtype: np.dtype, *strides: tuple[int, ...]) ->
 
 def arranged(result: ndarray, operands: Iterable[Any]) -> ndarray:
     """An elementwise result, its axes in memory in PyTorch's order: a copy where NumPy has chosen another."""
-    for array in operands:
-        if type(array) is ndarray and not array.flags.c_contiguous:
-            break
+    arrays = [operand for operand in operands if type(operand) is ndarray]
+    for array in arrays:
+        if not array.flags.c_contiguous or (array.ndim and array.shape != result.shape and 1 in result.shape):
+            break  # strides of axes of length 1 count where something is broadcast
     else:
         return result
-    arrays = [operand for operand in operands if type(operand) is ndarray]
     return laid_out_by(result, *(_strides_through(array, result.shape) for array in arrays))
 
 

@@ -232,7 +232,10 @@ def binary(
                         except ValueError as error:
                             spec.check_recordable((input, other), {})
                             raise broadcast_error(error, (a, b)) from None
-                        if y.ndim > 1 and not (a.flags.c_contiguous and b.flags.c_contiguous):
+                        ndim = y.ndim
+                        if ndim > 1 and (
+                            not (a.flags.c_contiguous and b.flags.c_contiguous) or (ndim > 2 and 1 in y.shape)
+                        ):
                             y = arranged(y, (a, b))
                         result = new(Tensor)
                         result.array, result.leaf, result._grad, result._view, result._hooks = (
@@ -248,6 +251,8 @@ def binary(
                             edge_a = input.node
                             if input._view is not None:
                                 edge_a = view_edge(input)
+                                if type(edge_a) is Nowhere:  # for which nothing is kept
+                                    return slow((input, other), {}, current_frame(1))
                             elif edge_a is None and input.leaf:
                                 edge_a = input
                             if kind is float or kind is int:
@@ -257,6 +262,8 @@ def binary(
                                 edge_b = other.node
                                 if other._view is not None:
                                     edge_b = view_edge(other)
+                                    if type(edge_b) is Nowhere:
+                                        return slow((input, other), {}, current_frame(1))
                                 elif edge_b is None and other.leaf:
                                     edge_b = other
                             if edge_a is not None or edge_b is not None:

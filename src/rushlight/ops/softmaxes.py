@@ -25,7 +25,7 @@ __all__ = ["log_softmax", "softmax"]
 
 def _checked(x: np.ndarray, dim: int, name: str) -> tuple[np.ndarray, int]:
     """The elements, half precision as float32, in lines along an axis."""
-    if x.dtype.kind not in "fV":
+    if x.dtype.kind not in "fV" and x.size:
         raise NotImplementedError(f"\"{name}_lastdim_kernel_impl\" not implemented for '{called(x)}'")
     if not -x.ndim <= dim < x.ndim:
         axis(dim, x.ndim)
