@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import indexing
 from ..kernels import scatter as kernels
 from ..kernels.layout import storage_of
-from ..layouts import dense_copy, in_order
+from ..layouts import dense_copy
 from ..tensor import Tensor, wrap
 from .axes import axis
 from .convert import to_dtype
@@ -18,7 +19,8 @@ from .define import inplace, op
 from .levels import everything
 from .parts import slice_along
 from .place import place, zeros_as
-from .promotion import as_type, raw
+from .promotion import as_type, is_half, raw
+from .reduce import widened
 from .views import expand, flatten, movedim, reshape, squeeze, unflatten, unsqueeze
 
 __all__ = [
@@ -152,7 +154,7 @@ def _index_batch(batch: Any, input: Any, dim: int, index: Any, *others: Any, **o
 
 @op(
     "IndexSelectBackward0",
-    input=lambda g, input_shape, dim, index: index_add(zeros_as(g, input_shape), dim, index, g),
+    input=lambda g, input_shape, dim, index: _select_gradient(g, input_shape, dim, index),
     batch=_select_batch,
 )
 def index_select(input, dim, index):
@@ -167,10 +169,17 @@ def index_select(input, dim, index):
             [4, 3]])
     """
     dim, index = _vector("index_select", input, dim, index)
-    _check_range(input, dim, index, "index out of range in self")
     if not input.ndim:
+        _check_range(input, dim, index, "index out of range in self")
         return np.array(input)
-    return input.take(index, dim)
+    return indexing.take_rows(input, dim, index, False)
+
+
+def _select_gradient(g: Any, shape: tuple, dim: int, index: Any) -> Any:
+    if type(g) is np.ndarray and shape and not is_half(g.dtype):
+        dim = axis(dim, len(shape))
+        return indexing.sum_rows(g, dim, index.reshape(-1), shape[dim], False, -1)
+    return index_add(zeros_as(g, shape), dim, index, g)
 
 
 def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> None:
@@ -208,12 +217,10 @@ def index_add(input, dim, index, source, *, alpha=1):
     """
     dim, index = _vector("index_add", input, dim, index)
     _check_source("index_add_", input, dim, index, source)
-    _check_range(input, dim, index, "index out of range in self")
-    wide = np.float32 if input.dtype.itemsize == 2 and input.dtype.kind in "fV" else None
-    out = input.astype(wide or input.dtype, order="C")
-    values = _times(_front(source, dim), _alpha(alpha, out.dtype))
-    kernels.add_rows(_front(out, dim), index, values.astype(out.dtype, copy=False))
-    return out.astype(input.dtype, copy=False)
+    wide = widened(np.atleast_1d(input))
+    values = _times(np.atleast_1d(source), _alpha(alpha, wide.dtype))
+    out = indexing.with_rows_added(wide, dim, index, values.astype(wide.dtype, copy=False))
+    return out.reshape(input.shape).astype(input.dtype, copy=False)
 
 
 def _alpha(alpha: Any, dtype: np.dtype) -> Any:
@@ -339,8 +346,8 @@ def _index_reduce_backward(g, input, dim, index, source, reduce, include_self, r
 # gather and scatter
 
 
-def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: Any) -> tuple:
-    """The axis, and arrays of one number of axes, of an operation that reads or writes ``index`` along an axis."""
+def _check_shapes(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: Any) -> tuple:
+    """The axis and the index, None if it is empty, of an operation that reads or writes along an axis."""
     dim = axis(dim, input.ndim)
     if not index.size:
         return dim, None
@@ -365,9 +372,22 @@ def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src:
                 f"Size does not match at dimension {i} expected index {list(index.shape)} to be no larger than {what} "
                 f"{list(shape)} apart from dimension {dim}{beside}"
             )
-    if index.min() < 0 or index.max() >= shape[dim]:
-        wrong = index[(index < 0) | (index >= shape[dim])].flat[0]
-        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}")
+    return dim, index
+
+
+def _check_within(input: np.ndarray, dim: int, index: np.ndarray) -> None:
+    length = input.shape[dim] if input.ndim else 1
+    if index.min() < 0 or index.max() >= length:
+        wrong = index[(index < 0) | (index >= length)].flat[0]
+        raise RuntimeError(f"index {wrong} is out of bounds for dimension {dim} with size {length}")
+
+
+def _check_index(name: str, input: np.ndarray, dim: int, index: np.ndarray, src: Any) -> tuple:
+    """The axis, and the NumPy index that reads or writes ``index`` along it, None if it is empty."""
+    dim, index = _check_shapes(name, input, dim, index, src)
+    if index is None:
+        return dim, None
+    _check_within(input, dim, index)
     return dim, kernels.along(index, dim)
 
 
@@ -383,7 +403,7 @@ def _corner(src: np.ndarray, shape: tuple) -> np.ndarray:
 @op(
     "GatherBackward0",
     batch=_index_batch,
-    input=lambda g, input, dim, index: scatter_add(zeros_as(g, input.shape), dim, index, g),
+    input=lambda g, input, dim, index: _gather_gradient(g, input.shape, dim, index),
     apart=True,
 )
 def gather(input, dim, index, *, sparse_grad=False):
@@ -397,10 +417,20 @@ def gather(input, dim, index, *, sparse_grad=False):
     tensor([[1, 1],
             [4, 3]])
     """
-    dim, key = _check_index("gather", input, dim, index, None)
-    if key is None:
+    dim, positions = _check_shapes("gather", input, dim, index, None)
+    if positions is None:
         return np.empty(index.shape, input.dtype)
-    return in_order(_axes_at_least_one(input)[key].reshape(index.shape))
+    try:
+        return indexing.gather(_axes_at_least_one(input), dim, positions).reshape(index.shape)
+    except IndexError:
+        _check_within(input, dim, positions)
+        raise
+
+
+def _gather_gradient(g: Any, shape: tuple, dim: int, index: Any) -> Any:
+    if type(g) is np.ndarray and shape and g.size:
+        return indexing.sum_gathered(g, axis(dim, len(shape)), index, tuple(shape)).reshape(shape)
+    return scatter_add(zeros_as(g, shape), dim, index, g)
 
 
 def scatter(input, dim, index, src=None, *, value=None, reduce=None, out=None):
@@ -519,12 +549,16 @@ def scatter_add(input, dim, index, src):
     >>> torch.zeros(3).scatter_add(0, torch.tensor([0, 0, 2]), torch.tensor([1.0, 2.0, 3.0]))
     tensor([3., 0., 3.])
     """
-    dim, key = _check_index("scatter_add", input, dim, index, src)
+    dim, positions = _check_shapes("scatter_add", input, dim, index, src)
     _same_type("scatter", input, src)
-    out = input.copy()
-    if key is not None:
-        np.add.at(_axes_at_least_one(out), key, _corner(src, index.shape))
-    return out
+    if positions is None:
+        return input.copy()
+    values = _corner(src, index.shape)
+    try:
+        return indexing.scatter_add(_axes_at_least_one(input), dim, positions, values).reshape(input.shape)
+    except IndexError:
+        _check_within(input, dim, positions)
+        raise
 
 
 @op(

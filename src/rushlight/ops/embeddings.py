@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import no_grad
-from ..kernels.scatter import add_rows
+from ..kernels import indexing as kernels
 from ..tensor import Tensor, wrap
 from .compare import where
 from .define import op
@@ -70,8 +70,7 @@ def rows_of(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=Fa
             f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
             f"torch.{dtypes.CASED[dtypes.of(indices.dtype)]}Tensor instead (while checking arguments for embedding)"
         )
-    _check_rows(indices, weight.shape[0])
-    return weight.take(indices, 0)
+    return kernels.take_rows(weight, 0, indices, False)
 
 
 @op(
@@ -80,12 +79,7 @@ def rows_of(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=Fa
     batch=_added_for_each,
 )
 def _add_rows(g, shape, indices, padding_idx, counts):
-    out = np.zeros(shape, g.dtype)
-    rows, values = indices.reshape(-1), g.reshape(-1, shape[1])
-    if padding_idx >= 0:
-        kept = rows != padding_idx
-        rows, values = rows[kept], values[kept]
-    add_rows(out, rows, values)
+    out = kernels.sum_rows(g, 0, indices, shape[0], False, padding_idx)
     return out / counts[:, None] if counts is not None else out
 
 
@@ -109,7 +103,8 @@ def _embedding_backward(g: Any, shape: tuple, indices: Any, padding_idx: int, by
     if not raw(g).size:
         return zeros_as(g, shape)
     counts = _frequencies(indices, shape[0], raw(g).dtype) if by_frequency else None
-    return _add_rows(g, shape, indices, padding_idx, counts)
+    add = _add_rows.op.compute if type(g) is np.ndarray else _add_rows
+    return add(g, shape, indices, padding_idx, counts)
 
 
 def embedding(

@@ -6,6 +6,7 @@ Tensors, lists and masks give a copy; they apply to the view that the others lea
 
 from __future__ import annotations
 
+import math
 import warnings
 from operator import index as whole_number
 from typing import Any
@@ -16,6 +17,7 @@ from .. import dtypes
 from ..autograd.modes import inferring, open_levels, recording
 from ..autograd.node import current_frame
 from ..autograd.versions import inference_cell
+from ..kernels.indexing import join_positions, sum_rows, take_rows
 from ..kernels.layout import read
 from ..kernels.scatter import add_at
 from ..tensor import Tensor, wrap
@@ -356,16 +358,49 @@ def _index_put_batch(batch: Any, input: Any, positions: tuple, values: Any, accu
 @op(
     "IndexBackward0",
     batch=_index_batch,
-    input=lambda g, input_shape, positions: _index_put(zeros_as(g, input_shape), positions, g, True),
+    input=lambda g, input_shape, positions: _index_gradient(g, input_shape, positions),
 )
 def _index(input, positions):
     try:
-        found = input[tuple(WHOLE if p is None else p for p in positions)]
+        if input.flags.c_contiguous and (joined := _joined(input.shape, positions)) is not None:
+            dim, index, shape = joined
+            found = take_rows(input.reshape(shape), dim, index, True)
+        else:
+            found = input[tuple(WHOLE if p is None else p for p in positions)]
     except IndexError:
         _check_positions(input.shape, positions)
         _check_bounds(input.shape, positions)
         raise
     return read(found, input, positions)
+
+
+def _index_gradient(g: Any, shape: tuple, positions: tuple) -> Any:
+    if type(g) is ndarray and g.dtype.kind == "f" and (joined := _joined(shape, positions)) is not None:
+        dim, index, whole = joined
+        return sum_rows(g, dim, index, whole[dim], True, -1).reshape(shape)
+    return _index_put(zeros_as(g, shape), positions, g, True)
+
+
+def _joined(shape: tuple, positions: tuple) -> tuple | None:
+    """The first axis, the positions along it, and the shape, once adjacent axes with positions are joined to one.
+
+    None if there are positions along axes that are not adjacent.
+    """
+    dims = [dim for dim, p in enumerate(positions) if p is not None]
+    first, last = dims[0], dims[-1] + 1
+    if len(dims) != last - first or last > len(shape):
+        return None
+    if len(dims) == 1:
+        return first, positions[first], shape
+    arrays = positions[first:last]
+    if len({array.shape for array in arrays}) > 1:
+        try:
+            arrays = np.broadcast_arrays(*arrays)
+        except ValueError:
+            return None  # it is refused with the others' words
+    lengths = shape[first:last]
+    joined = join_positions(list(arrays), list(lengths))
+    return first, joined, (*shape[:first], math.prod(lengths), *shape[last:])
 
 
 # Writing

@@ -37,6 +37,11 @@ public:
         if (!made) throw nb::python_error();
         return Array(nb::steal(made));
     }
+    static Array zeros(std::span<const Index> shape) {
+        PyObject *made = PyArray_ZEROS(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type_number<T>, 0);
+        if (!made) throw nb::python_error();
+        return Array(nb::steal(made));
+    }
     static Array empty(std::initializer_list<Index> shape) { return empty(std::span(shape.begin(), shape.size())); }
 
     // Of a shape less one of its axes, or with length 1 there.
@@ -53,6 +58,32 @@ public:
     Index size() const { return PyArray_SIZE(numpy()); }
     std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
     Index shape(int axis) const { return PyArray_DIM(numpy(), axis); }
+    const nb::object &object() const { return owner_; }
+
+private:
+    nb::object owner_;
+};
+
+// An array in C order of elements of any type that may be copied as bytes.
+class Elements {
+public:
+    Elements() = default;
+    explicit Elements(nb::object owner) : owner_(std::move(owner)) {}
+
+    // A new array of elements of the same type.
+    Elements empty(std::span<const Index> shape) const {
+        PyArray_Descr *type = PyArray_DESCR(numpy());
+        Py_INCREF(type);
+        PyObject *made = PyArray_Empty(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type, 0);
+        if (!made) throw nb::python_error();
+        return Elements(nb::steal(made));
+    }
+
+    PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
+    char *data() const { return static_cast<char *>(PyArray_DATA(numpy())); }
+    int ndim() const { return PyArray_NDIM(numpy()); }
+    Index itemsize() const { return PyArray_ITEMSIZE(numpy()); }
+    std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
     const nb::object &object() const { return owner_; }
 
 private:
@@ -100,6 +131,27 @@ template <class T> struct type_caster<rushlight::Array<T>> {
     }
 
     static handle from_cpp(const rushlight::Array<T> &array, rv_policy, cleanup_list *) noexcept {
+        return array.object().inc_ref();
+    }
+};
+
+template <> struct type_caster<rushlight::Elements> {
+    NB_TYPE_CASTER(rushlight::Elements, const_name("ndarray"))
+
+    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
+        if (!PyArray_CheckExact(source.ptr())) return false;
+        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
+        if (PyDataType_REFCHK(PyArray_DESCR(array))) return false;
+        PyObject *ordered = PyArray_FromArray(array, nullptr, NPY_ARRAY_C_CONTIGUOUS);
+        if (!ordered) {
+            PyErr_Clear();
+            return false;
+        }
+        value = rushlight::Elements(steal(ordered));
+        return true;
+    }
+
+    static handle from_cpp(const rushlight::Elements &array, rv_policy, cleanup_list *) noexcept {
         return array.object().inc_ref();
     }
 };

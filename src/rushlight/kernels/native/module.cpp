@@ -24,6 +24,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     module.def("get_threads", &get_threads);
     module.def("set_threads", &set_threads);
     add_gemm(module);
+    add_indexing(module);
     add_softmax(module);
     add_steps(module);
     add_otherwise(module);

@@ -9,6 +9,7 @@ namespace rushlight {
 #define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
 
 void add_gemm(nanobind::module_ &module);
+void add_indexing(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
 
