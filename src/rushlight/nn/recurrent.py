@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from .. import ops
+from ..autograd.modes import open_levels
+from ..ops.recurrent import State, gru, gru_step, lstm, lstm_step, rnn_step
 from ..tensor import Tensor
 from . import functional as F
 from . import init
@@ -16,31 +18,8 @@ from .module import Module
 from .parameter import new_parameter
 from .utils.rnn import PackedSequence
 
-State = tuple[Tensor, ...]
-"""What is handed from step to step: (h,), or (h, c) for an LSTM."""
-
-
-def rnn_step(nonlinearity: str) -> Callable[[Tensor, Tensor, State], State]:
-    """A step of a plain RNN: from what input and state contribute, and the state, to the next state."""
-    return lambda from_input, from_state, state: (getattr(ops, nonlinearity)(from_input + from_state),)
-
-
-def lstm_step(from_input: Tensor, from_state: Tensor, state: State) -> State:
-    """A step of an LSTM (Hochreiter & Schmidhuber, 1997; with a forget gate, Gers et al., 2000)."""
-    i, f, g, o = (from_input + from_state).chunk(4, -1)
-    cell = ops.sigmoid(f) * state[1] + ops.sigmoid(i) * ops.tanh(g)
-    return ops.sigmoid(o) * ops.tanh(cell), cell
-
-
-def gru_step(from_input: Tensor, from_state: Tensor, state: State) -> State:
-    """A step of a GRU (Cho et al., 2014), the reset gate applied after the map of the state."""
-    (r, z, n), (state_r, state_z, state_n) = from_input.chunk(3, -1), from_state.chunk(3, -1)
-    new = ops.tanh(n + ops.sigmoid(r + state_r) * state_n)
-    return ((state[0] - new) * ops.sigmoid(z + state_z) + new,)
-
-
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
-_STEPS = {"RNN_TANH": rnn_step("tanh"), "RNN_RELU": rnn_step("relu"), "LSTM": lstm_step, "GRU": gru_step}
+_STEPS = {"RNN_TANH": rnn_step(ops.tanh), "RNN_RELU": rnn_step(ops.relu), "LSTM": lstm_step, "GRU": gru_step}
 
 
 def reset_by_hidden_size(module: Module, hidden_size: int) -> None:
@@ -169,8 +148,9 @@ class RNNBase(Layer):
         elif time:
             input = input.transpose(0, 1)
         state = self._state(input, input.size(1), hx, batched)
-        outputs, state = self._run(list(input.unbind(0)), state)
-        output = ops.stack(outputs)
+        length, batch = input.shape[:2]
+        output, state = self._run(input.reshape(length * batch, -1), [batch] * length, state)
+        output = output.unflatten(0, (length, batch))
         if not batched:
             output, state = output.squeeze(1), tuple(part.squeeze(1) for part in state)
         return output.transpose(0, 1) if time else output, self._packed_state(state)
@@ -182,10 +162,10 @@ class RNNBase(Layer):
         state = self._state(input.data, sizes[0], hx, True)
         if hx is not None and input.sorted_indices is not None:
             state = tuple(part.index_select(1, input.sorted_indices) for part in state)
-        outputs, state = self._run(list(input.data.split(sizes)), state)
+        output, state = self._run(input.data, sizes, state)
         if input.unsorted_indices is not None:
             state = tuple(part.index_select(1, input.unsorted_indices) for part in state)
-        return PackedSequence(ops.cat(outputs), *input[1:]), self._packed_state(state)
+        return PackedSequence(output, *input[1:]), self._packed_state(state)
 
     def _packed_state(self, state: State) -> Any:
         return state if self.mode == "LSTM" else state[0]
@@ -235,53 +215,76 @@ class RNNBase(Layer):
                 raise RuntimeError(f"Expected {which} size {(rows, batch, width)}, got {list(part.shape)}")
         return state
 
-    def _run(self, steps: list[Tensor], state: State) -> tuple[list[Tensor], State]:
-        """Run all layers over the steps, each (sequences that reach it, width); return outputs and last states."""
+    def _run(self, steps: Tensor, sizes: list[int], state: State) -> tuple[Tensor, State]:
+        """Run all layers over the steps, one after the other (sum of sizes, width), each with `sizes` sequences."""
         directions = 2 if self.bidirectional else 1
         last: list[State] = []
         for layer in range(self.num_layers):
             if layer > 0 and self.training and self.dropout > 0:
-                sizes = [step.size(0) for step in steps]
-                steps = list(F.dropout(ops.cat(steps), self.dropout).split(sizes))
+                steps = F.dropout(steps, self.dropout)
             written = []
             for direction in range(directions):
                 row = layer * directions + direction
                 start = tuple(part[row] for part in state)
-                outputs, end = self._scan(steps, start, self.all_weights[row], backwards=direction == 1)
-                written.append(outputs)
+                output, end = self._scan(steps, sizes, start, self.all_weights[row], backwards=direction == 1)
+                written.append(output)
                 last.append(end)
-            steps = written[0] if directions == 1 else [ops.cat(both, -1) for both in zip(*written, strict=True)]
+            steps = written[0] if directions == 1 else ops.cat(written, -1)
         return steps, tuple(ops.stack(parts) for parts in zip(*last, strict=True))
 
     def _scan(
-        self, steps: list[Tensor], state: State, weights: list[Tensor], backwards: bool
-    ) -> tuple[list[Tensor], State]:
-        """Run one direction of one layer. Sequences that end early leave the state, or join it when going backwards."""
+        self, steps: Tensor, sizes: list[int], state: State, weights: list[Tensor], backwards: bool
+    ) -> tuple[Tensor, State]:
+        """Run one direction of one layer: the outputs, and the last state of each sequence."""
         weight_ih, weight_hh, *others = weights
         bias_ih, bias_hh = others[:2] if self.bias else (None, None)
+        contributions = F.linear(steps, weight_ih, bias_ih)  # One product for all steps.
+        fused = self.mode in ("LSTM", "GRU") and not self.proj_size and sizes[0] == sizes[-1] and not open_levels.get()
+        if fused:
+            bias = ops.zeros(weight_hh.size(0), dtype=weight_hh.dtype) if bias_hh is None else bias_hh
+            contributions = contributions.unflatten(0, (len(sizes), sizes[0]))
+            return _at_once(contributions, state, weight_hh, bias, backwards)
         projection = others[-1] if self.proj_size else None
-        sizes = [step.size(0) for step in steps]
-        contributions = F.linear(ops.cat(steps), weight_ih, bias_ih).split(sizes)  # One product for all steps.
         advance = _STEPS[self.mode]
-        outputs, ended = [], []
-        waiting = state
-        if backwards:
-            contributions, sizes = contributions[::-1], sizes[::-1]
-            state = tuple(part[: sizes[0]] for part in waiting)
-        for contribution, size in zip(contributions, sizes, strict=True):
-            present = state[0].size(0)
-            if size > present:
-                state = tuple(ops.cat([part, more[present:size]]) for part, more in zip(state, waiting, strict=True))
-            elif size < present:
-                ended.append(tuple(part[size:] for part in state))
-                state = tuple(part[:size] for part in state)
+
+        def step(contribution: Tensor, state: State) -> State:
             state = advance(contribution, F.linear(state[0], weight_hh, bias_hh), state)
-            if projection is not None:
-                state = (F.linear(state[0], projection), state[1])
-            outputs.append(state[0])
-        if ended:
-            state = tuple(ops.cat(parts) for parts in zip(state, *reversed(ended), strict=True))
-        return outputs[::-1] if backwards else outputs, state
+            return state if projection is None else (F.linear(state[0], projection), state[1])
+
+        outputs, state = _one_by_one(step, list(contributions.split(sizes)), state, backwards)
+        return ops.cat(outputs), state
+
+
+def _at_once(x: Tensor, state: State, weight: Tensor, bias: Tensor, backwards: bool) -> tuple[Tensor, State]:
+    """All steps of sequences of one length, (T, N, gates), by the fused operations."""
+    x = x.flip(0) if backwards else x
+    states = (lstm if len(state) == 2 else gru)(x, *state, weight, bias)[0]
+    parts = states.unbind(0) if len(state) == 2 else (states,)
+    hidden = parts[0].flip(0) if backwards else parts[0]
+    return hidden.flatten(0, 1), tuple(part[-1] for part in parts)
+
+
+def _one_by_one(
+    step: Callable[[Tensor, State], State], contributions: list[Tensor], state: State, backwards: bool
+) -> tuple[list[Tensor], State]:
+    """Step by step. Sequences that end early leave the state, or join it when going backwards."""
+    outputs, ended = [], []
+    waiting = state
+    if backwards:
+        contributions = contributions[::-1]
+        state = tuple(part[: contributions[0].size(0)] for part in waiting)
+    for contribution in contributions:
+        size, present = contribution.size(0), state[0].size(0)
+        if size > present:
+            state = tuple(ops.cat([part, more[present:size]]) for part, more in zip(state, waiting, strict=True))
+        elif size < present:
+            ended.append(tuple(part[size:] for part in state))
+            state = tuple(part[:size] for part in state)
+        state = step(contribution, state)
+        outputs.append(state[0])
+    if ended:
+        state = tuple(ops.cat(parts) for parts in zip(state, *reversed(ended), strict=True))
+    return outputs[::-1] if backwards else outputs, state
 
 
 class RNN(RNNBase):
@@ -430,7 +433,7 @@ class RNNCell(RNNCellBase):
         """The next state."""
         if self.nonlinearity not in ("tanh", "relu"):
             raise RuntimeError(f"Unknown nonlinearity: {self.nonlinearity}")
-        return self._advance(rnn_step(self.nonlinearity), input, None if hx is None else (hx,))[0]
+        return self._advance(rnn_step(getattr(ops, self.nonlinearity)), input, None if hx is None else (hx,))[0]
 
 
 class LSTMCell(RNNCellBase):

@@ -458,7 +458,7 @@ def tensorwise(operation: Callable) -> Callable:
         result = wrap(asarray(value(*arrays)))
         for wanted in edges:
             if wanted is not None:
-                saved = []
+                saved: list = []
                 for x, array, ends in zip(inputs, arrays, users):
                     cell = x.version
                     for end in ends:
