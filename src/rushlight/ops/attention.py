@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes, ops
-from ..kernels.matrix import product
+from ..kernels import attention as kernels
 from ..tensor import wrap
 from .affine import linear
 from .define import op
 from .dropouts import dropout
 from .levels import everything
 from .padding import pad
-from .products import _input_of_product, _other_of_product, cased, summed_to
+from .products import cased, summed_to
 from .promotion import float32, is_half, raw
 
 __all__: list[str] = []
@@ -27,15 +27,17 @@ def _bias_of(input, seen, dtype):
     return np.where(input == seen, dtype.type(0), dtype.type(-np.inf))
 
 
-def _causal(queries: int, keys: int) -> np.ndarray:
-    return np.where(np.tri(queries, keys, dtype=bool), np.float32(0), np.float32(-np.inf))
+def _composite(query, key, value, bias, scale, causal):
+    return _softmax_of_scores(_scores(query, key, bias, scale, causal)) @ value
 
 
-def _composite(query, key, value, bias, scale):
+def _scores(query, key, bias, scale, causal):
     root = math.sqrt(abs(scale))
     scores = (query * (math.copysign(root, scale))) @ (key * root).transpose(-2, -1)
-    scores = scores if bias is None else scores + bias
-    return _softmax_of_scores(scores) @ value
+    if causal:
+        hidden = ~np.tri(*scores.shape[-2:], dtype=bool)
+        return scores.masked_fill(wrap(hidden), -math.inf)
+    return scores if bias is None else scores + bias
 
 
 def _softmax_of_scores(scores: Any) -> Any:
@@ -45,48 +47,33 @@ def _softmax_of_scores(scores: Any) -> Any:
     return ops.where(empty, 0.0, weights) if everything(empty).any() else weights
 
 
-def _attention_back(g, query, key, value, bias, scale, weights, needs):
-    of_weights = product(g, value.mT)
-    of_scores = of_weights - np.vecdot(of_weights, weights)[..., None]
-    of_scores *= weights
-    of_bias = summed_to(of_scores, bias.shape) if needs[3] else None
-    of_scores *= scale
-    return (
-        _input_of_product(of_scores, key.mT, query.shape) if needs[0] else None,
-        summed_to(product(of_scores.mT, query), key.shape) if needs[1] else None,
-        _other_of_product(g, weights, value.shape) if needs[2] else None,
-        of_bias,
-    )
+def _attention_back(g, query, key, value, bias, scale, causal, result, logsums, needs):
+    whole = bias if bias is None else np.broadcast_to(bias, (*query.shape[:-1], key.shape[-2]))
+    of_bias = None
+    if needs[3]:
+        weights = kernels.weights_of(kernels.scores(query, key, bias, scale, causal), logsums)
+        of_bias = summed_to(kernels.gradient_of_scores(g, value, weights, result), bias.shape)
+    return *kernels.attention_back(g, query, key, value, whole, scale, causal, result, logsums), of_bias
 
 
-def _attended_for_each(batch, query, key, value, bias, scale):
+def _attended_for_each(batch, query, key, value, bias, scale, causal):
     """vmap: the batch is one more of the leading axes."""
     bias = bias if bias is None else batch.aligned(bias, query.ndim)
-    return batch.perform((*map(batch.front, (query, key, value)), bias, scale), {})
+    return batch.perform((*map(batch.front, (query, key, value)), bias, scale, causal), {})
 
 
 @op(
     "ScaledDotProductFlashAttentionForCpuBackward0",
     **{"query, key, value, bias": _attention_back},
-    outputs=("result", "weights"),
-    nondifferentiable=("weights",),
+    outputs=("result", "logsums"),
+    nondifferentiable=("logsums",),
     composite=_composite,
     batch=_attended_for_each,
 )
-def _attention(query, key, value, bias, scale):
-    scores = product(query * np.asarray(scale, query.dtype), key.mT)
+def _attention(query, key, value, bias, scale, causal):
     if bias is not None:
-        scores += bias
-    highest = scores.max(-1, keepdims=True)
-    if bias is not None:
-        highest[np.isneginf(highest)] = 0
-    scores -= highest
-    weights = np.exp(scores, out=scores)
-    total = np.add.reduce(weights, -1, keepdims=True)
-    if bias is not None:
-        total[total == 0] = 1
-    weights /= total
-    return product(weights, value), weights
+        bias = np.broadcast_to(bias, (*query.shape[:-1], key.shape[-2]))
+    return kernels.attention(query, key, value, bias, scale, causal)
 
 
 def scaled_dot_product_attention(
@@ -115,24 +102,20 @@ def scaled_dot_product_attention(
     bias = attn_mask
     if bias is not None and bias.dtype is dtypes.bool:
         bias = _bias_of(bias, True, float32)
-    if is_causal:
-        bias = wrap(_causal(query.shape[-2], key.shape[-2]))
     dtype = query.dtype
     if is_half(dtype.numpy):
         query, key, value = query.float(), key.float(), value.float()
     if bias is not None and bias.dtype is not query.dtype:
         bias = bias.to(query.dtype)
-    return _attended(query, key, value, bias, scale, dropout_p).to(dtype)
+    return _attended(query, key, value, bias, scale, is_causal, dropout_p).to(dtype)
 
 
-def _attended(query, key, value, bias, scale, dropout_p):
+def _attended(query, key, value, bias, scale, causal, dropout_p):
     # Beyond what the fused form takes: dropout, heads to broadcast, nothing to attend to.
     fused = dropout_p == 0 and query.shape[:-2] == key.shape[:-2] == value.shape[:-2]
     if fused and query.numel() and key.numel() and value.numel():
-        return _attention(query, key, value, bias, scale)[0]
-    root = math.sqrt(abs(scale))
-    scores = (query * math.copysign(root, scale)) @ (key * root).transpose(-2, -1)
-    weights = _softmax_of_scores(scores if bias is None else scores + bias)
+        return _attention(query, key, value, bias, scale, bool(causal))[0]
+    weights = _softmax_of_scores(_scores(query, key, bias, scale, causal))
     return dropout(weights, dropout_p) @ value
 
 

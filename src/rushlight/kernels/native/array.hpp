@@ -90,6 +90,25 @@ private:
     nb::object owner_;
 };
 
+// An array of T as it lies in memory; as an argument it is borrowed.
+template <class T> class Strided {
+public:
+    Strided() = default;
+    explicit Strided(nb::object owner) : owner_(std::move(owner)) {}
+
+    PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
+    T *data() const { return static_cast<T *>(PyArray_DATA(numpy())); }
+    int ndim() const { return PyArray_NDIM(numpy()); }
+    std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
+    // Of an axis, counted from the end where it is negative; strides are in elements.
+    Index shape(int axis) const { return PyArray_DIM(numpy(), axis < 0 ? axis + ndim() : axis); }
+    Index stride(int axis) const { return PyArray_STRIDE(numpy(), axis < 0 ? axis + ndim() : axis) / Index(sizeof(T)); }
+    const nb::object &object() const { return owner_; }
+
+private:
+    nb::object owner_;
+};
+
 // The product of lengths.
 inline Index count(std::span<const Index> lengths) {
     Index product = 1;
@@ -109,6 +128,24 @@ template <class T, class U> bool same_shape(const Array<T> &a, const Array<U> &b
 }  // namespace rushlight
 
 namespace nanobind::detail {
+
+template <class T> struct type_caster<rushlight::Strided<T>> {
+    NB_TYPE_CASTER(rushlight::Strided<T>, const_name("ndarray"))
+
+    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
+        if (!PyArray_CheckExact(source.ptr())) return false;
+        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
+        if (PyArray_TYPE(array) != rushlight::type_number<T> || !PyArray_ISBEHAVED_RO(array)) return false;
+        for (int axis = 0; axis < PyArray_NDIM(array); ++axis)
+            if (PyArray_STRIDE(array, axis) % rushlight::Index(sizeof(T))) return false;
+        value = rushlight::Strided<T>(borrow(source));
+        return true;
+    }
+
+    static handle from_cpp(const rushlight::Strided<T> &array, rv_policy, cleanup_list *) noexcept {
+        return array.object().inc_ref();
+    }
+};
 
 template <class T> struct type_caster<rushlight::Array<T>> {
     NB_TYPE_CASTER(rushlight::Array<T>, const_name("ndarray"))

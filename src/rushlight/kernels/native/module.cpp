@@ -25,6 +25,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     module.def("set_threads", &set_threads);
     add_gemm(module);
     add_indexing(module);
+    add_attention(module);
     add_recurrent(module);
     add_softmax(module);
     add_steps(module);

@@ -10,6 +10,7 @@ namespace rushlight {
 
 void add_gemm(nanobind::module_ &module);
 void add_indexing(nanobind::module_ &module);
+void add_attention(nanobind::module_ &module);
 void add_recurrent(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
