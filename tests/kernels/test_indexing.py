@@ -50,9 +50,9 @@ def test_sum_rows(values, dim, length, seed, from_end, skipped):
     dim %= values.ndim
     axes = 1 + seed % (values.ndim - dim)
     index = positions(seed, values.shape[dim : dim + axes], -length if from_end else 0, length)
-    # As above; a row that is left out is named by its own number only.
+    # As above, of hundreds of terms where there are few rows; one that is left out is named by its own number only.
     index = np.where(index + length == skipped, 0, index) if from_end else index
-    assert_twins("sum_rows", values, dim, index, length, from_end, skipped, ulps=16, floor=60.0)
+    assert_twins("sum_rows", values, dim, index, length, from_end, skipped, ulps=64, floor=60.0)
 
 
 def along(x, dim, seed, smaller):
