@@ -16,12 +16,13 @@ SIZES = (64, 256, 512, 1024, 2048)
 LIBRARIES = ("rushlight", "torch", "numpy")
 ORDERS = (("numpy", "rushlight"), ("scipy.linalg", "rushlight"), ("torch", "rushlight"), ("rushlight", "numpy"))
 PROGRAM = """
+import time
 import {imports}
 import rushlight
 from benchmarks.matmul import best_rate
 if {threads}:
     rushlight.set_num_threads({threads})
-print(best_rate("rushlight", "float32", 1024), best_rate("numpy", "float32", 1024))
+print(*(best_rate(library, "float32", 1024, time.{clock}) for library in ("rushlight", "numpy")))
 """
 
 
@@ -39,10 +40,10 @@ def rate(n: int, duration: float) -> float:
     return 2 * n**3 / duration / 1e9
 
 
-def best_rate(library: str, dtype: str, n: int, rounds: int = 10) -> float:
+def best_rate(library: str, dtype: str, n: int, clock: Callable[[], float], rounds: int = 10) -> float:
     """The best rate of several rounds."""
     work = product(library, dtype, n)
-    return rate(n, min(seconds(work, 2) for _ in range(rounds)))
+    return rate(n, min(seconds(work, 2, clock) for _ in range(rounds)))
 
 
 def main(options: Options) -> None:
@@ -63,6 +64,7 @@ def main(options: Options) -> None:
     for order in ORDERS:
         if importlib.util.find_spec(order[0].partition(".")[0]) is None:
             continue
-        program = PROGRAM.format(imports=", ".join(order), threads=options.threads or 0)
+        clock = options.clock.__name__
+        program = PROGRAM.format(imports=", ".join(order), threads=options.threads or 0, clock=clock)
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
         print(f"{', then '.join(order):34}" + "".join(f"{float(value):13.1f}" for value in done.stdout.split()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 
 from .models import MODELS
@@ -16,6 +17,8 @@ def comparisons(options: Options, jax: bool) -> Iterator[Comparison]:
     import rushlight
 
     if jax:
+        if options.threads is not None:
+            os.environ["NPROC"] = str(options.threads)  # JAX reads it when its threads are made
         from .jax_models import MODELS as compiled
     for name, build in MODELS.items():
         if options.wants(name):
