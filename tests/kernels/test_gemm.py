@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rushlight.kernels import native
@@ -16,6 +16,7 @@ pytestmark = needs_native
 LENGTHS = st.sampled_from([0, 1, 2, 3, 7, 13, 14, 15, 29, 32, 33, 63, 64, 100, 257, 400])
 
 
+@settings(deadline=None)
 @given(LENGTHS, LENGTHS, LENGTHS, st.booleans(), st.booleans(), st.sampled_from([np.float32, np.float64]))
 def test_products_of_matrices(m, n, k, a_transposed, b_transposed, dtype):
     a, b = numbers(1, (m, k), dtype), numbers(2, (k, n), dtype)

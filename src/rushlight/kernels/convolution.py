@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .matrix import product
+from .native import kernel as native
 
 
 class Geometry(NamedTuple):
@@ -72,8 +73,24 @@ def is_plain(kernel: tuple[int, ...], by: Geometry) -> bool:
     return set(kernel) <= {1} and set(by.stride) <= {1} and not any(by.padding)
 
 
-def correlate(x: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...] | None = None) -> np.ndarray:
-    """y: for each output position the window of x times w; as many positions as there is room for, or ``size``."""
+@native
+def correlate(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None, by: Geometry, size: tuple[int, ...] | None = None
+) -> np.ndarray:
+    """y: for each output position the window of x times w; as many positions as there is room for, or ``size``.
+
+    The bias is a number for each output channel.
+    """
+    return _plus(bias, _correlated(x, w, by, size))
+
+
+def _plus(bias: np.ndarray | None, result: np.ndarray) -> np.ndarray:
+    if bias is not None:
+        result += bias.reshape(-1, *(1,) * (result.ndim - 2))
+    return result
+
+
+def _correlated(x: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...] | None) -> np.ndarray:
     n, (o, c), kernel, groups = x.shape[0], w.shape[:2], w.shape[2:], by.groups
     out = by.output_size(x.shape[2:], kernel) if size is None else size
     if groups > 1 and c == 1:
@@ -101,8 +118,16 @@ def _correlate_by_channel(x: np.ndarray, w: np.ndarray, by: Geometry, out: tuple
     return y.reshape(n, -1, *out)
 
 
-def spread(y: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...]) -> np.ndarray:
-    """x of the given size: each output position is spread over its window."""
+@native
+def spread(y: np.ndarray, w: np.ndarray, bias: np.ndarray | None, by: Geometry, size: tuple[int, ...]) -> np.ndarray:
+    """x of the given size: each output position is spread over its window; and the bias of each channel of x.
+
+    Weights are finite: where they are not, it depends on the kernel which positions show that.
+    """
+    return _plus(bias, _spread(y, w, by, size))
+
+
+def _spread(y: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...]) -> np.ndarray:
     n, o, out = y.shape[0], y.shape[1], y.shape[2:]
     c, kernel, groups = w.shape[1], w.shape[2:], by.groups
     if is_plain(kernel, by) and groups == 1:
@@ -118,6 +143,7 @@ def spread(y: np.ndarray, w: np.ndarray, by: Geometry, size: tuple[int, ...]) ->
     return np.ascontiguousarray(x[inside(size, by.padding)].swapaxes(0, 1))
 
 
+@native
 def weigh(x: np.ndarray, y: np.ndarray, by: Geometry, kernel: tuple[int, ...]) -> np.ndarray:
     """w: each output position times its window of x."""
     o, out, groups = y.shape[1], y.shape[2:], by.groups

@@ -111,8 +111,7 @@ def _weighed(batch, input, other, by, kernel):
     batch=_convolved(lambda w, by: _as_rows(w, by.groups)),
 )
 def _correlate(input, weight, bias, by, size=None):
-    result = _computed(kernels.correlate, input, weight, by, size)
-    return result if bias is None else _plus_bias(result, bias)
+    return _computed(kernels.correlate, input, weight, bias, by, size)
 
 
 @op(
@@ -124,8 +123,7 @@ def _correlate(input, weight, bias, by, size=None):
     batch=_convolved(lambda w, by: w.movedim(0, 1).flatten(1, 2)),
 )
 def _spread(input, weight, bias, by, size):
-    result = _computed(kernels.spread, input, weight, by, size)
-    return result if bias is None else _plus_bias(result, bias)
+    return _computed(kernels.spread, input, weight, bias, by, size)
 
 
 @op(
@@ -138,16 +136,13 @@ def _weigh(input, other, by, kernel):
     return _computed(kernels.weigh, input, other, by, kernel)
 
 
-def _computed(kernel, a, b, *rest):
+def _computed(kernel, *args):
     """A kernel's result, types of 16 bits computed in float32."""
-    if a.dtype.itemsize == 2 and a.dtype.kind in "fV":
-        return kernel(a.astype(np.float32), b.astype(np.float32), *rest).astype(a.dtype)
-    return kernel(a, b, *rest)
-
-
-def _plus_bias(result, bias):
-    result += bias.reshape(-1, *(1,) * (result.ndim - 2))
-    return result
+    dtype = args[0].dtype
+    if dtype.itemsize == 2 and dtype.kind in "fV":
+        wide = (x.astype(np.float32) if isinstance(x, np.ndarray) else x for x in args)
+        return kernel(*wide).astype(dtype)
+    return kernel(*args)
 
 
 # Checks, in PyTorch's order and words

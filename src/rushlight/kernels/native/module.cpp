@@ -23,6 +23,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     nb::set_leak_warnings(false);
     module.def("get_threads", &get_threads);
     module.def("set_threads", &set_threads);
+    add_convolution(module);
     add_gemm(module);
     add_indexing(module);
     add_attention(module);

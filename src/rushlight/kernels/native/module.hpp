@@ -8,6 +8,7 @@ namespace rushlight {
 // Adds an instance of a template for each type of floating-point numbers.
 #define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
 
+void add_convolution(nanobind::module_ &module);
 void add_gemm(nanobind::module_ &module);
 void add_indexing(nanobind::module_ &module);
 void add_attention(nanobind::module_ &module);

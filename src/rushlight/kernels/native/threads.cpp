@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -23,13 +24,19 @@ struct Job {
     Index pieces;
     std::atomic<Index> next{0};
     std::atomic<int> helpers{0};  // workers that are inside
-    std::atomic<bool> cancelled{false};
+    std::atomic<bool> cancelled{false}, failed{false};
+    std::exception_ptr error = nullptr;  // of the piece that failed first: out of memory
 
     // Takes pieces until none is left; `pause` runs after each and tells whether to go on.
     template <class Pause> void work(Pause &&pause) {
         for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = next.fetch_add(1)) < pieces;) {
-            (*piece)(i);
-            if (!pause()) cancelled = true;
+            try {
+                (*piece)(i);
+                if (!pause()) cancelled = true;
+            } catch (...) {
+                if (!failed.exchange(true)) error = std::current_exception();
+                cancelled = true;
+            }
         }
     }
 };
@@ -127,6 +134,7 @@ void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
         if (helpers > 0 && turn.try_lock()) pool->run(job, helpers, pause);
         else job.work(pause);
     }
+    if (job.error) std::rethrow_exception(job.error);
     if (job.cancelled) throw nb::python_error();
 }
 
