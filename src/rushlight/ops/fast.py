@@ -232,9 +232,9 @@ def binary(
                         except ValueError as error:
                             spec.check_recordable((input, other), {})
                             raise broadcast_error(error, (a, b)) from None
-                        ndim = y.ndim
+                        ndim = y.ndim  # along two axes NumPy and PyTorch differ only if the first operand is unusual
                         if ndim > 1 and (
-                            not (a.flags.c_contiguous and b.flags.c_contiguous) or (ndim > 2 and 1 in y.shape)
+                            not a.flags.c_contiguous or (ndim > 2 and (not b.flags.c_contiguous or 1 in y.shape))
                         ):
                             y = arranged(y, (a, b))
                         result = new(Tensor)
