@@ -99,6 +99,18 @@ def detached_in_place_but_a_leaf_when_it_was_saved(torch):
 
 
 @programs
+def detached_in_place_after_another_shape(torch):
+    for reshape in (lambda y: y.t_(), lambda y: y.unsqueeze_(0), lambda y: y.squeeze_()):
+        for detached in (False, True):
+            x, y = base(torch)
+            z = x * y
+            reshape(y)
+            if detached:
+                y.detach_()
+            yield fails(lambda z=z: z.sum().backward())
+
+
+@programs
 def detached_in_place_and_given_a_new_history(torch):
     x, y = base(torch)
     z = y * y

@@ -21,6 +21,7 @@ from .parts import slice_along
 from .place import place, zeros_as
 from .promotion import as_type, is_half, raw
 from .reduce import widened
+from .sources import check_copied, check_source
 from .views import expand, flatten, movedim, reshape, squeeze, unflatten, unsqueeze
 
 __all__ = [
@@ -182,25 +183,6 @@ def _select_gradient(g: Any, shape: tuple, dim: int, index: Any) -> Any:
     return index_add(zeros_as(g, shape), dim, index, g)
 
 
-def _check_source(name: str, input: np.ndarray, dim: int, index: np.ndarray, source: np.ndarray) -> None:
-    if input.dtype != source.dtype:
-        raise RuntimeError(
-            f"{name}(): self ({dtypes.CASED[dtypes.of(input.dtype)]}) and source "
-            f"({dtypes.CASED[dtypes.of(source.dtype)]}) expected to have the same dtype, but got "
-            f"{dtypes.CASED[dtypes.of(input.dtype)]} and {dtypes.CASED[dtypes.of(source.dtype)]}"
-        )
-    have = source.shape[dim] if source.ndim else 1
-    if have != index.size:
-        raise RuntimeError(
-            f"{name}(): Number of indices ({index.size}) should be equal to source.size(dim): ({have}), for dim: {dim}"
-        )
-    if source.ndim and source.shape[:dim] + source.shape[dim + 1 :] != input.shape[:dim] + input.shape[dim + 1 :]:
-        raise RuntimeError(
-            f"{name}(): source/destination tensor must have same slice shapes except along dim {dim}. Destination "
-            f"slice shape: {list(input.shape)} and source slice shape: {list(source.shape)}"
-        )
-
-
 @op(
     "IndexAddBackward0",
     batch=_vector_batch,
@@ -216,7 +198,7 @@ def index_add(input, dim, index, source, *, alpha=1):
     tensor([3., 0., 3.])
     """
     dim, index = _vector("index_add", input, dim, index)
-    _check_source("index_add_", input, dim, index, source)
+    check_source("index_add_", input, dim, index, source)
     wide = widened(np.atleast_1d(input))
     values = _times(np.atleast_1d(source), _alpha(alpha, wide.dtype))
     out = indexing.with_rows_added(wide, dim, index, values.astype(wide.dtype, copy=False))
@@ -242,7 +224,7 @@ def _times(value: Any, alpha: Any) -> Any:
 def index_copy(input, dim, index, source):
     """The tensor with ``source`` at the positions ``index`` of an axis."""
     dim, index = _vector("index_copy", input, dim, index)
-    _check_source("index_copy_", input, dim, index, source)
+    check_copied(input, dim, index, source)
     _check_range(input, dim, index, "index_copy_(): index out of range in self")
     out = input.copy()
     _front(out, dim)[index] = _front(source, dim)
@@ -326,7 +308,7 @@ def index_reduce(input, dim, index, source, reduce, *, include_self=True):
         raise RuntimeError(f"reduce argument must be either prod, mean, amax or amin, got {reduce}.")
     dim, index = _vector("index_reduce", input, dim, index)
     _check_range(input, dim, index, "index out of range in self")
-    _check_source("index_reduce_", input, dim, index, source)
+    check_source("index_reduce_", input, dim, index, source)
     out = input.copy()
     kernels.reduce_at(_front(out, dim), (index,), _front(source, dim), reduce, include_self)
     return out

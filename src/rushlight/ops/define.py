@@ -278,9 +278,8 @@ class Op(Declaration):
         mode = recording.get()
         values, edges = self._recorded_inplace(target, args, kwargs, level) if mode else ((), None)
         others = tensors_in((*args[1:], *kwargs.values()))
-        if self.overlap != "anywhere":
-            self._check_single(target, others, args, kwargs)
         if self.overlap == "same":
+            self._check_single(target, others, args, kwargs)
             check_apart(target, others)
         if level is None:
             value: Any = self._value_inplace(args, kwargs)
@@ -288,10 +287,10 @@ class Op(Declaration):
             if mode:
                 args = tuple(_before_change(target) if arg is target else arg for arg in args)
             value = level.interpret(lambda args, kwargs: self(args, kwargs, frame), self, args, kwargs)
+        if self.overlap != "same":
+            self._check_single(target, others, args, kwargs)
         if self.overlap == "nowhere":
             check_apart(target, others, same=False)
-        if self.overlap == "anywhere":
-            self._check_single(target, others, args, kwargs)
         try:
             check_fits(target.array, value if level is None else value.array)
         except RuntimeError:

@@ -369,6 +369,7 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
                 try:
                     y = value(x, *numbers)
                 except KINDS as error:
+                    spec.check_recordable((input, *numbers), {})
                     raise with_shapes(error, spec.name, (("input", input),)) from None
                 if input._view is not None and spec.loops:
                     y = arranged(y, (x,))

@@ -431,12 +431,13 @@ def computed_wide(cls: type[Backward]) -> type[Backward]:
 def current(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> Any:
     """A saved array whose version is another than when it was saved: what ``.data =`` has made of it, or an error."""
     now = cell[0]
+    same = type(now) is Moved and int(now) == int(then)
     if type(now) is Moved and type(place) is not int:
         linked = isinstance(place, Node) and type(place) is not Nowhere and isinstance(node, Backward)
         before, array = array.shape, now.follow(array, linked)  # custom Functions may find one detached in place
-        if array.shape != before and isinstance(node, Backward):
+        if same and array.shape != before and isinstance(node, Backward):
             check_reshaped(node, array.shape, before)
-    if type(now) is Moved and int(now) == int(then):
+    if same:
         return array
     raise changed(node, array, cell, int(then), place)
 

@@ -8,6 +8,7 @@ from typing import Any
 from ..autograd.hooks import leave
 from ..autograd.modes import recording
 from ..autograd.node import current_frame
+from ..autograd.versions import Moved, inference_cell
 from ..tensor import Tensor, edge_of
 from . import views
 from .levels import is_open
@@ -36,6 +37,8 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
             self.level.reshape(self, show, lambda part: method(part, *parameters))
         else:
             self.array = compute(before, *parameters)
+            if self.version is not inference_cell:
+                self.version[0] = Moved(self.version[0], before, self.array)
         bump(self, name, current_frame(1))
         if edge is not None and recording.get():
             node = make_node(cls, (edge,), (), current_frame(1))

@@ -74,7 +74,7 @@ def put(input, index, source, accumulate=False):
             f"and source.dtype = {dtypes.of(source.dtype)}"
         )
     if index.size != source.size:
-        raise RuntimeError(
+        raise IndexError(
             f"put_(): Expected source and index to have the same number of elements, but got source.numel() = "
             f"{source.size}, index.numel() = {index.size}"
         )
