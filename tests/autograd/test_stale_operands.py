@@ -35,6 +35,20 @@ def operands_of_a_gradient_that_goes_nowhere(torch):
 
 
 @programs
+def operands_of_inference_mode_where_a_gradient_goes_nowhere(torch):
+    x, y = base(torch)
+    with torch.no_grad():
+        view = y[:1]
+    with torch.inference_mode():
+        plain = torch.ones(1, 3)
+    for operate in (torch.mul, torch.div, torch.atan2, torch.sub, torch.addcmul):
+        more = (plain,) if operate is torch.addcmul else ()
+        yield fails(lambda operate=operate, more=more: operate(view, plain, *more).requires_grad)
+        yield fails(lambda operate=operate, more=more: operate(plain, view, *more).requires_grad)
+        yield fails(lambda operate=operate, more=more: operate(x[:1], plain, *more).requires_grad)
+
+
+@programs
 def what_is_not_kept_cannot_be_missed(torch):
     _x, y = base(torch)
     with torch.no_grad():
