@@ -430,14 +430,16 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         return _recorded_setitem(self, items, value)
     check_history(self, "index_put_")
     basic, positions = _separate(self.array.shape, items)
-    if positions is not None and _is_fill(items, value):
+    if positions is not None and value.array.dtype is not self.array.dtype and _is_fill(items, value):
         value = as_same_type(value, self)
     _check_steps(basic)
     try:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
     except IndexError:
         raise _out_of_range(self.array.shape, basic) from None
-    given = value.array if positions is None else value.array.reshape(_without_leading_ones(value.array.shape))
+    given = value.array
+    if positions is not None and given.ndim:
+        given = given.reshape(_without_leading_ones(given.shape))
     if self.version is inference_cell and not inferring.get():
         write(np.array(part), positions, given)  # what does not fit comes first
         if positions is None:
