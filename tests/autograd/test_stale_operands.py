@@ -49,6 +49,17 @@ def operands_of_inference_mode_where_a_gradient_goes_nowhere(torch):
 
 
 @programs
+def a_stale_view_gets_another_shape_where_nothing_is_recorded(torch):
+    for reshape in (lambda t: t.t_(), lambda t: t.squeeze_(), lambda t: t.unsqueeze_(0)):
+        _x, y = base(torch)
+        part = y.split(1)[0]
+        y.detach().mul_(2)
+        with torch.no_grad():
+            reshape(part)
+        yield tuple(part.shape), fails(lambda part=part: part.grad_fn)
+
+
+@programs
 def what_is_not_kept_cannot_be_missed(torch):
     _x, y = base(torch)
     with torch.no_grad():

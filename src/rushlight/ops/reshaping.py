@@ -29,8 +29,9 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
             parameters = in_order(compute, parameters, options)
         check_history(self, name)
         check_counted(self, name)
-        edge, before, view = edge_of(self), self.array, self._view
-        if edge is not None and recording.get() and before.dtype.kind not in "fcV":
+        before, view = self.array, self._view
+        edge = edge_of(self) if recording.get() else None
+        if edge is not None and before.dtype.kind not in "fcV":
             raise unrecordable(before)
         if is_open(self):
             show = lambda tensor: operation(tensor, *parameters)  # noqa: E731
@@ -40,7 +41,7 @@ def reshaping(name: str, operation: Callable, node: str) -> Callable:
             if self.version is not inference_cell:
                 self.version[0] = Moved(self.version[0], before, self.array)
         bump(self, name, current_frame(1))
-        if edge is not None and recording.get():
+        if edge is not None:
             node = make_node(cls, (edge,), (), current_frame(1))
             node.fit = before.shape, parameters
             leave(edge, node)
