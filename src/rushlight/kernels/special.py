@@ -33,7 +33,9 @@ def few_by(function: Callable) -> Callable:
         def computed(x: ndarray) -> ndarray:
             if x.size > FEW:
                 return vectorised(x)
-            return np.array([function(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
+            result = np.empty_like(x)  # in the same memory order
+            result[...] = np.array([function(v) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
+            return result
 
         return computed
 

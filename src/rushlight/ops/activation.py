@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import special as kernels
-from ..kernels.layout import arranged
+from ..kernels import functions as kernels
 from ..kernels.sampling import uniform
 from ..random import default_generator
 from ..tensor import Tensor
@@ -37,8 +36,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-def elementwise(name: str, rule: Callable, integers: bool = False) -> Callable:
-    """Declare an activation function of ``input`` and parameters: half precision is computed in float32."""
+def elementwise(name: str, rule: Callable, back: Callable | None = None, integers: bool = False) -> Callable:
+    """Declare an activation function of ``input`` and parameters: half precision is computed in float32.
+
+    ``back`` is the rule in one call for arrays.
+    """
 
     def declare(compute: Callable) -> Callable:
         def converted(input: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
@@ -55,7 +57,7 @@ def elementwise(name: str, rule: Callable, integers: bool = False) -> Callable:
         operation.op.compute = converted
         if parameters_of(rule) != ("g", *operation.op.names) or operation.op.positional < len(operation.op.names):
             return operation
-        return parametric(operation, compute, rule)
+        return parametric(operation, compute, rule, back=back)
 
     return declare
 
@@ -77,8 +79,6 @@ def floats_only(name: str) -> Callable:
 
 # Of straight lines
 
-ZERO, ONE = np.zeros((), np.float32), np.ones((), np.float32)  # cheaper operands than Python's numbers
-
 
 def _refuse_bool(input: Any, *_: Any) -> None:
     if isinstance(input, np.ndarray) and input.dtype == bool:
@@ -87,18 +87,20 @@ def _refuse_bool(input: Any, *_: Any) -> None:
 
 relu = before(
     unary(
-        "ReluBackward0", lambda x: np.maximum(x, ZERO, out=...), lambda g, _x, y: where(y <= 0, 0, g),
-        doc="``max(0, x)``.",
+        "ReluBackward0", kernels.relu, lambda g, _x, y: where(y <= 0, 0, g), kernels.relu_back, doc="``max(0, x)``.",
     ),
     _refuse_bool,
 )  # fmt: skip
 relu.op.compute = lambda input: np.maximum(input, input.dtype.type(0))
 
 
-@elementwise("LeakyReluBackward0", lambda g, input, negative_slope: where(input > 0, g, g * negative_slope))
+@elementwise(
+    "LeakyReluBackward0", lambda g, input, negative_slope: where(input > 0, g, g * negative_slope),
+    kernels.leaky_relu_back,
+)  # fmt: skip
 def leaky_relu(input, negative_slope=0.01):
     """``x`` above 0, ``negative_slope * x`` below."""
-    return (np.maximum if negative_slope <= 1 else np.minimum)(input, input * negative_slope)
+    return kernels.leaky_relu(input, negative_slope)
 
 
 def _between(g: Any, input: Any, low: float, high: float) -> Any:
@@ -106,15 +108,16 @@ def _between(g: Any, input: Any, low: float, high: float) -> Any:
 
 
 @elementwise(
-    "HardtanhBackward0", lambda g, input, min_val, max_val: _between(g, input, min_val, max_val), integers=True
-)
+    "HardtanhBackward0", lambda g, input, min_val, max_val: _between(g, input, min_val, max_val), kernels.hardtanh_back,
+    integers=True,
+)  # fmt: skip
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """``x`` from ``min_val`` to ``max_val``, and those beyond."""
     if input.dtype == bool:
         raise RuntimeError("Bool inputs not supported for hardtanh")
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return np.minimum(np.maximum(input, min_val), max_val).astype(input.dtype, copy=False)
+    return kernels.hardtanh(input, min_val, max_val).astype(input.dtype, copy=False)
 
 
 class Preset:
@@ -145,19 +148,20 @@ def relu6(input: Tensor) -> Tensor:
     return hardtanh(input, 0.0, 6.0)
 
 
-@elementwise("HardsigmoidBackward0", lambda g, input: _between(g * (1 / 6), input, -3, 3))
+@elementwise("HardsigmoidBackward0", lambda g, input: _between(g * (1 / 6), input, -3, 3), kernels.hardsigmoid_back)
 def hardsigmoid(input):
     """``x / 6 + 1/2`` from 0 to 1, and those beyond."""
-    return np.clip(input + 3, 0, 6) / 6
+    return kernels.hardsigmoid(input)
 
 
 @elementwise(
     "HardswishBackward0",
     lambda g, input: where(input <= -3, 0, where(input < 3, g * (input * (1 / 3) + 0.5), g)),
+    kernels.hardswish_back,
 )
 def hardswish(input):
     """``x * hardsigmoid(x)``."""
-    return input * np.clip(input + 3, 0, 6) / 6
+    return kernels.hardswish(input)
 
 
 def _outside(g: Any, input: Any, lambd: float) -> Any:
@@ -270,23 +274,21 @@ def _elu_rule(g: Any, input: Any, alpha: float, scale: float, input_scale: float
     return where(above, g if scale == 1 else g * scale, g * (slope * (alpha * scale * input_scale)))
 
 
-def _elu(input: np.ndarray, alpha: float, scale: float, input_scale: float) -> np.ndarray:
-    above, below = np.maximum(input, ZERO), np.minimum(input, ZERO)
-    below = np.expm1(below if input_scale == 1 else below * input_scale)
-    return (above if scale == 1 else above * scale) + (below if alpha * scale == 1 else below * (alpha * scale))
-
-
-@elementwise("EluBackward0", _elu_rule)
+@elementwise("EluBackward0", _elu_rule, kernels.elu_back)
 def _scaled_elu(input, alpha=1.0, scale=1.0, input_scale=1.0):
-    return _elu(input, alpha, scale, input_scale)
+    return kernels.elu(input, alpha, scale, input_scale)
 
 
-@elementwise("CeluBackward0", lambda g, input, alpha: _elu_rule(g, input, alpha, 1.0, 1 / alpha))
+@elementwise(
+    "CeluBackward0",
+    lambda g, input, alpha: _elu_rule(g, input, alpha, 1.0, 1 / alpha),
+    lambda g, input, alpha: kernels.elu_back(g, input, alpha, 1.0, 1 / alpha),
+)
 def celu(input, alpha=1.0):
     """``x`` above 0, ``alpha * (exp(x / alpha) - 1)`` below."""
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
-    return _elu(input, alpha, 1.0, 1 / alpha)
+    return kernels.elu(input, alpha, 1.0, 1 / alpha)
 
 
 @preset(lambda _input, alpha=1.0: (_scaled_elu, alpha))
@@ -313,11 +315,7 @@ def _swish(g: Any, x: Any, _y: Any) -> Any:
     return g * (s + y - y * s)
 
 
-silu = unary("SiluBackward0", lambda x: x / (np.exp(-x) + ONE), _swish, doc="``x * sigmoid(x)``.")
-
-
-def _softplus(x: Any) -> Any:
-    return np.maximum(x, ZERO) + np.log1p(np.exp(-np.absolute(x)))
+silu = unary("SiluBackward0", kernels.silu, _swish, kernels.silu_back, doc="``x * sigmoid(x)``.")
 
 
 def _mish_rule(g: Any, x: Any, _y: Any) -> Any:
@@ -325,7 +323,7 @@ def _mish_rule(g: Any, x: Any, _y: Any) -> Any:
     return g * (t + x * sigmoid(x) * (1 - t * t))
 
 
-mish = unary("MishBackward0", lambda x: x * np.tanh(_softplus(x)), _mish_rule, doc="``x * tanh(softplus(x))``.")
+mish = unary("MishBackward0", kernels.mish, _mish_rule, kernels.mish_back, doc="``x * tanh(softplus(x))``.")
 for _activation, _name in ((silu, "silu"), (mish, "mish")):
     before(_activation, floats_only(_name))
 
@@ -337,55 +335,39 @@ def _softplus_rule(g: Any, scaled: Any, threshold: float) -> Any:
 @elementwise(
     "SoftplusBackward0",
     lambda g, input, beta, threshold: _softplus_rule(g, input if beta == 1 else input * beta, threshold),
+    kernels.softplus_back,
 )
 def softplus(input, beta=1, threshold=20):
     """``log(1 + exp(beta * x)) / beta``, and ``x`` where ``beta * x`` exceeds the threshold."""
-    if beta == 1:
-        return np.where(input > threshold, input, _softplus(input))
-    scaled = input * beta
-    return np.where(scaled > threshold, input, _softplus(scaled) / beta)
+    return kernels.softplus(input, beta, threshold)
 
 
 logsigmoid = unary(
-    "LogSigmoidBackward0", lambda x: -_softplus(-x), lambda g, x, _y: g * sigmoid(-x), doc="``log(sigmoid(x))``."
-)
+    "LogSigmoidBackward0", kernels.logsigmoid, lambda g, x, _y: g * sigmoid(-x), kernels.logsigmoid_back,
+    doc="``log(sigmoid(x))``.",
+)  # fmt: skip
 before(logsigmoid, floats_only("log_sigmoid"))
 
 _TANH_SCALE, _TANH_CUBIC = math.sqrt(2 / math.pi), 0.044715
 _NORMAL = 1 / math.sqrt(2 * math.pi)
 
 
-def _inner(x: Any) -> Any:
-    return (x * x * (_TANH_CUBIC * _TANH_SCALE) + _TANH_SCALE) * x
-
-
-def _gelu_rule(g: Any, input: Any, below: Any, approximate: str) -> Any:
+def _gelu_rule(g: Any, input: Any, approximate: str) -> Any:
     if approximate == "none":
-        density = np.exp(input * input * -0.5) * _NORMAL
+        density, below = exp(input * input * -0.5) * _NORMAL, (erf(input * math.sqrt(0.5)) + 1) * 0.5
     else:
+        below = (tanh((input * input * (_TANH_CUBIC * _TANH_SCALE) + _TANH_SCALE) * input) + 1) * 0.5
         density = below * (1 - below) * (input * input * (3 * _TANH_CUBIC) + 1) * (2 * _TANH_SCALE)
     return g * (density * input + below)
 
 
-def _gelu_composite(input: Tensor, approximate: str) -> Tensor:
-    t = erf(input * math.sqrt(0.5)) if approximate == "none" else tanh(_inner(input))
-    return input * ((t + 1) * 0.5)
+def _gelu_back(g: np.ndarray, input: np.ndarray, approximate: str) -> np.ndarray:
+    return (kernels.gelu_back if approximate == "none" else kernels.gelu_tanh_back)(g, input)
 
 
-@op(
-    "GeluBackward0", input=_gelu_rule, outputs=("result", "below"), nondifferentiable=("below",),
-    composite=_gelu_composite, batch="elementwise",
-)  # fmt: skip
+@elementwise("GeluBackward0", _gelu_rule, _gelu_back)
 def _gelu(input, approximate):
-    """The result, and the probabilities: the error function costs more than all the rest, so backward is spared it."""
-    dtype = input.dtype
-    if dtype.kind in "biu":
-        raise NotImplementedError(f"\"GeluKernelImpl\" not implemented for '{dtypes.CASED[dtypes.of(dtype)]}'")
-    x = input.astype(float32) if is_half(dtype) else input
-    below = kernels.erf(x * math.sqrt(0.5)) if approximate == "none" else np.tanh(_inner(x), out=...)
-    below += 1
-    below *= 0.5
-    return arranged((x * below).astype(dtype, copy=False), (input,)), below
+    return (kernels.gelu if approximate == "none" else kernels.gelu_tanh)(input)
 
 
 def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None) -> Tensor:
@@ -398,7 +380,7 @@ def gelu(input: Tensor, *, approximate: str = "none", out: Tensor | None = None)
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, but got {approximate!r}.")
-    return into(out, _gelu(input, approximate)[0])
+    return into(out, _gelu(input, approximate))
 
 
 def softsign(input: Tensor) -> Tensor:

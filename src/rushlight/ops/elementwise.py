@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import dtypes
 from ..autograd.modes import recording
+from ..kernels import arithmetic as kernels
 from ..tensor import Tensor, edge_of
 from .define import inplace, op
 from .fast import OPERANDS, binary, unary, written
@@ -46,12 +47,20 @@ def refuse_bools(*operands: Any) -> None:
 
 def reversed_subtract(input: Any, other: Any, out: Any = None) -> Any:
     """``other - input``."""
-    return np.subtract(other, input, out=out)
+    return kernels.subtract(other, input, out=out)
 
 
-plain_add = binary("AddBackward0", np.add, lambda g, _a, _b: g, lambda g, _a, _b: g)
-plain_sub = before(binary("SubBackward0", np.subtract, lambda g, _a, _b: g, lambda g, _a, _b: -g), refuse_bools)
-plain_rsub = before(binary("RsubBackward1", reversed_subtract, lambda g, _a, _b: -g, lambda g, _a, _b: g), refuse_bools)
+def _same(g: Any, _a: Any, _b: Any) -> Any:
+    return g
+
+
+def _opposite(g: Any, _a: Any, _b: Any) -> Any:
+    return kernels.negative(g) if type(g) is np.ndarray else -g
+
+
+plain_add = binary("AddBackward0", kernels.add, _same, _same)
+plain_sub = before(binary("SubBackward0", kernels.subtract, _same, _opposite), refuse_bools)
+plain_rsub = before(binary("RsubBackward1", reversed_subtract, _opposite, _same), refuse_bools)
 
 
 def with_alpha(name: str, first: int, second: int, check: Any) -> Any:
@@ -119,22 +128,27 @@ before(tensor_rsub, refuse_bools)
 add.op, sub.op = scaled_add.op, scaled_sub.op  # type: ignore[attr-defined]
 
 
-add.inplace = written(plain_add.op, np.add, scaled_add.op)  # type: ignore[attr-defined]
-sub.inplace = written(plain_sub.op, np.subtract, scaled_sub.op)  # type: ignore[attr-defined]
+add.inplace = written(plain_add.op, kernels.add, scaled_add.op)  # type: ignore[attr-defined]
+sub.inplace = written(plain_sub.op, kernels.subtract, scaled_sub.op)  # type: ignore[attr-defined]
 subtract = sub
 
 
 # Products and quotients
 
 
-mul = binary("MulBackward0", np.multiply, lambda g, _a, b: g * b, lambda g, a, _b: g * a, doc="``input * other``.")
+mul = binary(
+    "MulBackward0", kernels.multiply, lambda g, _a, b: g * b, lambda g, a, _b: g * a,
+    (lambda g, _a, b: kernels.multiply(g, b), lambda g, a, _b: kernels.multiply(g, a)), doc="``input * other``.",
+)  # fmt: skip
 multiply = mul
 plain_div = binary(
-    "DivBackward0", np.true_divide, lambda g, _a, b: g / b, lambda g, a, b: -g * ((a / b) / b), promote="float"
-)
+    "DivBackward0", kernels.divide, lambda g, _a, b: g / b, lambda g, a, b: -g * ((a / b) / b),
+    (lambda g, _a, b: kernels.divide(g, b), kernels.divisor_back), promote="float",
+)  # fmt: skip
 reciprocal = unary(
-    "ReciprocalBackward0", lambda x: 1 / x, lambda g, _x, y: -g * (y * y), promote="float", doc="``1 / input``."
-)
+    "ReciprocalBackward0", kernels.reciprocal, lambda g, _x, y: -g * (y * y), kernels.reciprocal_back, promote="float",
+    doc="``1 / input``.",
+)  # fmt: skip
 
 
 def refuse_zero(other: Any) -> None:
@@ -269,7 +283,10 @@ def refuse_bool_negation(input: Any, *_: Any) -> None:
         )
 
 
-neg = before(unary("NegBackward0", np.negative, lambda g, _x, _y: -g, doc="``-input``."), refuse_bool_negation)
+neg = before(
+    unary("NegBackward0", kernels.negative, lambda g, _x, _y: _opposite(g, None, None), doc="``-input``."),
+    refuse_bool_negation,
+)
 negative = neg
 
 
@@ -292,8 +309,9 @@ def _refuse_bool_abs(input: Any, *_: Any) -> None:
 abs = before(
     unary(
         "AbsBackward0",
-        np.absolute,
+        kernels.absolute,
         lambda g, x, _y: g * sgn(x),
+        kernels.absolute_back,
         doc="The absolute value; the modulus of a complex number.",
     ),
     _refuse_bool_abs,

@@ -30,9 +30,19 @@ single, double = np.float32, np.float64
 
 
 def unary(
-    name: str, value: Callable, derivative: Callable, *, promote: str = "common", doc: str | None = ""
+    name: str,
+    value: Callable,
+    derivative: Callable,
+    back: Callable | None = None,
+    *,
+    promote: str = "common",
+    doc: str | None = "",
 ) -> Callable:
-    """Declare an elementwise operation of one argument from ``f`` on arrays and the rule ``(g, input, result)``."""
+    """Declare an elementwise operation of one argument from ``f`` on arrays and the rule ``(g, input, result)``.
+
+    Args:
+        back: the rule in one call for arrays, of ``g`` and that of input and result which the rule takes.
+    """
     rule = positional(derivative, ("g", "input", "result"))
     keeps = "input" if "input" in rule.needs else "result" if "result" in rule.needs else None
     both = len(rule.needs) == 2
@@ -69,6 +79,8 @@ def unary(
                 array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
             if type(g) is not ndarray:
                 array = array[()]
+            elif back is not None:
+                return (back(g, array),)
             return (derivative(g, array, None) if keeps == "input" else derivative(g, None, array),)
 
     Fast.__name__ = Fast.__qualname__ = name
@@ -130,7 +142,7 @@ def unary(
         if kind is ndarray and out is None and (input.dtype is float32 or input.dtype is float64):
             return value(input)  # in a rule: bare arrays in, bare arrays out
         if (kind is single or kind is double) and out is None:
-            return value(asarray(input))
+            return value(asarray(input))[()]
         return spec((input,), {} if out is None else {"out": out}, current_frame(1))
 
     call.op, spec.direct = spec, call  # type: ignore[attr-defined]
@@ -140,15 +152,27 @@ def unary(
 
 
 def binary(
-    name: str, value: Callable, input: Callable, other: Callable, *, promote: str = "common", doc: str | None = ""
+    name: str,
+    value: Callable,
+    input: Callable,
+    other: Callable,
+    arrays: tuple[Callable, Callable] | None = None,
+    *,
+    promote: str = "common",
+    doc: str | None = "",
 ) -> Callable:
-    """Declare an elementwise operation of two arguments from ``f`` on arrays and two rules ``(g, input, other)``."""
+    """Declare an elementwise operation of two arguments from ``f`` on arrays and two rules ``(g, input, other)``.
+
+    Args:
+        arrays: the same rules for arrays only.
+    """
     by_input = positional(input, ("g", "input", "other"))
     by_other = positional(other, ("g", "input", "other"))
     input_needs_input, input_needs_other = ("input" in by_input.needs), ("other" in by_input.needs)
     other_needs_input, other_needs_other = ("input" in by_other.needs), ("other" in by_other.needs)
     keeps = bool(by_input.needs or by_other.needs)
     d_input, d_other = input, other
+    backs = arrays or (input, other)
 
     def compute(input: Any, other: Any) -> Any:
         return value(input, other)
@@ -183,19 +207,21 @@ def binary(
             if type(saved) is dict:
                 return self.apply(g, self.kept(False))
             edge_a, edge_b = self.edges
+            of_a, of_b = backs
             if saved:
                 a, cell_a, version_a, b, cell_b, version_b = saved
                 if cell_b[0] != version_b:
                     b = needed(self, "other", b, cell_b, version_b, edge_b)
                 if cell_a[0] != version_a:
                     a = needed(self, "input", a, cell_a, version_a, edge_a)
-                if type(g) is not ndarray:  # a 0-dim gradient is a NumPy scalar, whose arithmetic is far cheaper
-                    a = a if a is None else a[()]
-                    b = b if b is None else b[()]
             else:
                 a = b = None
-            part_a = None if edge_a is None else d_input(g, a, b)
-            part_b = None if edge_b is None else d_other(g, a, b)
+            if type(g) is not ndarray:  # a 0-dim gradient is a NumPy scalar, whose arithmetic is far cheaper
+                a = a if a is None else a[()]
+                b = b if b is None else b[()]
+                of_a, of_b = d_input, d_other
+            part_a = None if edge_a is None else of_a(g, a, b)
+            part_b = None if edge_b is None else of_b(g, a, b)
             if self.fit is not None:
                 (shape_a, dtype), (shape_b, _) = self.fit
                 if part_a is not None and part_a.shape != shape_a:
@@ -324,10 +350,13 @@ def binary(
     return call
 
 
-def parametric(operation: Callable, value: Callable, derivative: Callable, keeps: str = "input") -> Callable:
+def parametric(
+    operation: Callable, value: Callable, derivative: Callable, keeps: str = "input", back: Callable | None = None
+) -> Callable:
     """Give an operation of one tensor and numbers, which keeps the tensor's shape, the fast path.
 
-    ``value`` takes ``(input, *numbers)`` and the rule ``(g, input, *numbers)``, or with the result for the input.
+    ``value`` takes ``(input, *numbers)`` and the rule ``(g, input, *numbers)``, or with the result for the input;
+    ``back`` is the rule in one call for arrays.
     """
     spec: Op = operation.op  # type: ignore[attr-defined]
     defaults = spec.tail[1:]
@@ -352,6 +381,8 @@ def parametric(operation: Callable, value: Callable, derivative: Callable, keeps
             array, cell, version, numbers = self.saved
             if cell[0] != version:
                 array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
+            if back is not None and type(g) is ndarray:
+                return (back(g, array, *numbers),)
             return (derivative(g, array, *numbers),)
 
     Fast.__name__ = Fast.__qualname__ = spec.node.__name__

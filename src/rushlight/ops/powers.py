@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import arithmetic, functions
 from ..tensor import Tensor
 from .compare import where
 from .convert import to_dtype
@@ -23,25 +24,36 @@ __all__ = [
 
 LN2, LN10 = math.log(2), math.log(10)
 
-exp = unary("ExpBackward0", np.exp, lambda g, _x, y: g * y, promote="float", doc="e to the power of each element.")
+exp = unary(
+    "ExpBackward0", functions.exp, lambda g, _x, y: g * y, arithmetic.multiply, promote="float",
+    doc="e to the power of each element.",
+)  # fmt: skip
 expm1 = unary(
-    "Expm1Backward0", np.expm1, lambda g, _x, y: g * (y + 1), promote="float", doc="``exp(x) - 1``, exact near 0."
-)
-log = unary("LogBackward0", np.log, lambda g, x, _y: g / x, promote="float", doc="The natural logarithm.")
+    "Expm1Backward0", functions.expm1, lambda g, _x, y: g * (y + 1), functions.expm1_back, promote="float",
+    doc="``exp(x) - 1``, exact near 0.",
+)  # fmt: skip
+log = unary(
+    "LogBackward0", functions.log, lambda g, x, _y: g / x, arithmetic.divide, promote="float",
+    doc="The natural logarithm.",
+)  # fmt: skip
 log2 = unary("Log2Backward0", np.log2, lambda g, x, _y: g / (x * LN2), promote="float", doc="The logarithm to base 2.")
 log10 = unary(
     "Log10Backward0", np.log10, lambda g, x, _y: g / (x * LN10), promote="float", doc="The logarithm to base 10."
 )
 log1p = unary(
-    "Log1PBackward0", np.log1p, lambda g, x, _y: g / (x + 1), promote="float", doc="``log(1 + x)``, exact near 0."
-)
-sqrt = unary("SqrtBackward0", np.sqrt, lambda g, _x, y: g / (2 * y), promote="float", doc="The square root.")
+    "Log1PBackward0", functions.log1p, lambda g, x, _y: g / (x + 1), functions.log1p_back, promote="float",
+    doc="``log(1 + x)``, exact near 0.",
+)  # fmt: skip
+sqrt = unary(
+    "SqrtBackward0", arithmetic.sqrt, lambda g, _x, y: g / (2 * y), arithmetic.sqrt_back, promote="float",
+    doc="The square root.",
+)  # fmt: skip
 rsqrt = unary(
     "RsqrtBackward0", lambda x: 1 / np.sqrt(x), lambda g, _x, y: g * (y * y * y * -0.5), promote="float",
     doc="``1 / sqrt(x)``.",
 )  # fmt: skip
 square = promoted_by(
-    unary("PowBackward0", np.square, lambda g, x, _y: g * (2 * x), doc="``x * x``."),
+    unary("PowBackward0", arithmetic.square, lambda g, x, _y: g * (2 * x), arithmetic.square_back, doc="``x * x``."),
     lambda input: np.square(input if input.dtype != bool else input.astype(np.int64)),
 )
 
@@ -69,7 +81,7 @@ def power(base: Any, exponent: Any, out: Any = None) -> Any:
     if not exponent.ndim:
         number = exponent.item()  # whose comparisons cost a tenth of a 0-dim array's
         if number == 2:
-            return np.multiply(base, base, out=out)
+            return arithmetic.multiply(base, base, out=out)
         if number == 1:
             return np.positive(base, out=out)
     return np.power(base, exponent, out=out)
@@ -83,7 +95,7 @@ def _slope(g: Any, base: Any, exponent: Any) -> Any:
         if number == 0:
             return zeros(g * exponent)
         if number == 2 and not isinstance(base, Tensor):  # a Tensor's goes on to be differentiable where it is constant
-            return g * (base + base)
+            return arithmetic.square_back(g, base) if type(g) is np.ndarray else g * (base + base)
         return g * (exponent * base ** (exponent - 1))
     return where(exponent == 0, 0, g * (exponent * base ** (exponent - 1)))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import functions
 from ..kernels import special as kernels
 from .compare import where
 from .define import inplace, op
@@ -24,21 +25,16 @@ __all__ = [
 SQRT_PI, SQRT_2PI = math.sqrt(math.pi), math.sqrt(2 * math.pi)
 
 
-def _float(name: str, value: Any, rule: Any, doc: str | None) -> Any:
-    return unary(f"{name}Backward0", value, rule, promote="float", doc=doc)
+def _float(name: str, value: Any, rule: Any, doc: str | None, back: Any = None) -> Any:
+    return unary(f"{name}Backward0", value, rule, back, promote="float", doc=doc)
 
 
 # Sigmoids
 
 
-def _logistic(x: Any) -> Any:
-    y = np.negative(x, out=...)
-    np.exp(y, y)
-    np.add(y, 1, y)
-    return np.reciprocal(y, y)
-
-
-sigmoid = _float("Sigmoid", _logistic, lambda g, _x, y: g * ((1 - y) * y), "``1 / (1 + exp(-x))``.")
+sigmoid = _float(
+    "Sigmoid", functions.sigmoid, lambda g, _x, y: g * ((1 - y) * y), "``1 / (1 + exp(-x))``.", functions.sigmoid_back
+)
 sigmoid.op.name = sigmoid.__name__ = "sigmoid"
 
 
@@ -58,8 +54,10 @@ def logit(input, eps=None):
 
 # The error function and the normal distribution
 
-erf = _float("Erf", kernels.erf, lambda g, x, _y: g * exp(-x * x) * (2 / SQRT_PI), kernels.erf.__doc__)
-erfc = _float("Erfc", kernels.erfc, lambda g, x, _y: g * exp(-x * x) * (-2 / SQRT_PI), kernels.erfc.__doc__)
+erf = _float(
+    "Erf", functions.erf, lambda g, x, _y: g * exp(-x * x) * (2 / SQRT_PI), kernels.erf.__doc__, functions.erf_back
+)
+erfc = _float("Erfc", functions.erfc, lambda g, x, _y: g * exp(-x * x) * (-2 / SQRT_PI), kernels.erfc.__doc__)
 erfcx = _float("SpecialErfcx", kernels.erfcx, lambda g, x, y: g * (x * y * 2 - 2 / SQRT_PI), kernels.erfcx.__doc__)
 erfinv = _float(
     "Erfinv", kernels.erfinv, lambda g, x, _y: g * exp(erfinv(x) ** 2) * (SQRT_PI / 2), kernels.erfinv.__doc__

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import functions
 from .compare import where
 from .define import op
 from .fast import binary, unary
@@ -19,8 +20,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _float(name: str, value: Any, rule: Any, doc: str) -> Any:
-    return unary(f"{name}Backward0", value, rule, promote="float", doc=doc)
+def _float(name: str, value: Any, rule: Any, doc: str, back: Any = None) -> Any:
+    return unary(f"{name}Backward0", value, rule, back, promote="float", doc=doc)
 
 
 sin = _float("Sin", np.sin, lambda g, x, _y: g * cos(x), "The sine.")
@@ -28,7 +29,7 @@ cos = _float("Cos", np.cos, lambda g, x, _y: g * -sin(x), "The cosine.")
 tan = _float("Tan", np.tan, lambda g, _x, y: g * (1 + y * y), "The tangent.")
 sinh = _float("Sinh", np.sinh, lambda g, x, _y: g * cosh(x), "The hyperbolic sine.")
 cosh = _float("Cosh", np.cosh, lambda g, x, _y: g * sinh(x), "The hyperbolic cosine.")
-tanh = _float("Tanh", np.tanh, lambda g, _x, y: g - g * y * y, "The hyperbolic tangent.")
+tanh = _float("Tanh", functions.tanh, lambda g, _x, y: g - g * y * y, "The hyperbolic tangent.", functions.tanh_back)
 asin = _float("Asin", np.arcsin, lambda g, x, _y: g / sqrt(1 - x * x), "The inverse of the sine.")
 acos = _float("Acos", np.arccos, lambda g, x, _y: -g / sqrt(1 - x * x), "The inverse of the cosine.")
 atan = _float("Atan", np.arctan, lambda g, x, _y: g / (x * x + 1), "The inverse of the tangent.")

@@ -1,6 +1,7 @@
 // What Python sees of the kernels.
 #define RUSHLIGHT_IMPORT_NUMPY
 #include "array.hpp"
+#include "elementwise.hpp"
 #include "module.hpp"
 #include "threads.hpp"
 
@@ -9,6 +10,7 @@ namespace rushlight {
 // Adds a last function of that name, which takes what the others did not.
 static void add_otherwise(nb::module_ &module) {
     module.def("otherwise", [handle = nb::handle(module)](const char *name, nb::callable definition) {
+        if (define_otherwise(name, definition)) return;
         nb::borrow<nb::module_>(handle).def(name, [definition](nb::args args, nb::kwargs kwargs) {
             return definition(*args, **kwargs);
         });
@@ -24,6 +26,8 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     module.def("get_threads", &get_threads);
     module.def("set_threads", &set_threads);
     add_convolution(module);
+    add_arithmetic(module);
+    add_functions(module);
     add_gemm(module);
     add_indexing(module);
     add_attention(module);

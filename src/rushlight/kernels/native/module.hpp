@@ -9,6 +9,8 @@ namespace rushlight {
 #define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
 
 void add_convolution(nanobind::module_ &module);
+void add_arithmetic(nanobind::module_ &module);
+void add_functions(nanobind::module_ &module);
 void add_gemm(nanobind::module_ &module);
 void add_indexing(nanobind::module_ &module);
 void add_attention(nanobind::module_ &module);

@@ -99,7 +99,8 @@ private:
     }
 };
 
-std::atomic<int> threads{0};  // 0: as many as the processor has
+const int processors = std::max(1u, std::thread::hardware_concurrency());  // asking takes 10 µs
+std::atomic<int> threads{0};  // 0: as many as there are processors
 Pool *pool = new Pool;
 
 #ifndef _WIN32
@@ -111,7 +112,7 @@ const int registered = pthread_atfork(nullptr, nullptr, [] { pool = new Pool; })
 
 int get_threads() {
     const int count = threads.load();
-    return count ? count : std::max(1u, std::thread::hardware_concurrency());
+    return count ? count : processors;
 }
 
 void set_threads(int count) { threads = count; }

@@ -1,0 +1,43 @@
+"""Arithmetic on arrays, element by element: NumPy's own functions, and native ones of the same signature."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .native import kernel
+
+add, subtract, multiply, divide = map(kernel, (np.add, np.subtract, np.multiply, np.divide))
+maximum, minimum = map(kernel, (np.maximum, np.minimum))
+negative, absolute, square, sqrt, reciprocal = map(
+    kernel, (np.negative, np.absolute, np.square, np.sqrt, np.reciprocal)
+)
+
+
+@kernel
+def absolute_back(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The sign; 0 at 0, and for NaN."""
+    return g * np.sign(np.where(x == x, x, 0))
+
+
+@kernel
+def square_back(g: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The slope is ``2 * x``."""
+    return g * (x + x)
+
+
+@kernel
+def sqrt_back(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The slope is ``1 / (2 * y)``."""
+    return g / (y + y)
+
+
+@kernel
+def reciprocal_back(g: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The slope is ``-y * y``."""
+    return -g * (y * y)
+
+
+@kernel
+def divisor_back(g: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The gradient of y from that of ``x / y``."""
+    return -g * ((x / y) / y)

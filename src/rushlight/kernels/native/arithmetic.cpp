@@ -1,0 +1,28 @@
+// Arithmetic of two arrays, element by element, as NumPy's functions of these names.
+#include <cmath>
+
+#include "elementwise.hpp"
+#include "module.hpp"
+
+namespace rushlight {
+
+void add_arithmetic(nb::module_ &module) {
+    define<2>(module, "add", 1, []<class T>(T x, T y) { return x + y; });
+    define<2>(module, "subtract", 1, []<class T>(T x, T y) { return x - y; });
+    define<2>(module, "multiply", 1, []<class T>(T x, T y) { return x * y; });
+    define<2>(module, "divide", 1, []<class T>(T x, T y) { return x / y; });
+    define<3>(module, "divisor_back", 1, []<class T>(T g, T x, T y) { return -g * (x / y / y); });
+    define<2>(module, "maximum", 1, []<class T>(T x, T y) { return x > y || x != x ? x : y; });
+    define<2>(module, "minimum", 1, []<class T>(T x, T y) { return x < y || x != x ? x : y; });
+    define<1>(module, "negative", 1, []<class T>(T x) { return -x; });
+    define<1>(module, "absolute", 1, []<class T>(T x) { return std::abs(x); });
+    define<2>(module, "absolute_back", 1, []<class T>(T g, T x) { return x > 0 ? g : x < 0 ? -g : g * 0; });
+    define<1>(module, "square", 1, []<class T>(T x) { return x * x; });
+    define<2>(module, "square_back", 1, []<class T>(T g, T x) { return g * (2 * x); });
+    define<1>(module, "sqrt", 2, []<class T>(T x) { return std::sqrt(x); });
+    define<2>(module, "sqrt_back", 2, []<class T>(T g, T y) { return g / (2 * y); });
+    define<1>(module, "reciprocal", 1, []<class T>(T x) { return 1 / x; });
+    define<2>(module, "reciprocal_back", 1, []<class T>(T g, T y) { return -g * (y * y); });
+}
+
+}  // namespace rushlight

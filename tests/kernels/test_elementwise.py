@@ -1,0 +1,163 @@
+"""Native elementwise functions equal their NumPy definitions, in value, type and memory layout."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rushlight.kernels import arithmetic, functions, native  # noqa: F401
+
+from .twins import arrays, assert_close, assert_twins, needs_native, numbers
+
+pytestmark = needs_native
+few = settings(max_examples=40)  # of each of many functions
+
+BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+EXACT = ("negative", "absolute", "square", "sqrt", "reciprocal")
+# The units in the last place of the native function and of NumPy's together.
+UNARY = {
+    **dict.fromkeys(EXACT, 0), "relu": 0, "exp": 4, "expm1": 7, "log": 4, "log1p": 5, "tanh": 7, "sigmoid": 7,
+    "erf": 9, "hardswish": 2, "hardsigmoid": 1,
+}  # fmt: skip
+# Judged by their distance from 0 as if it were 1: there the definitions lose digits, in 1 + erf(x) for example.
+LOOSE = {"erfc": 10, "silu": 7, "logsigmoid": 8, "mish": 12, "gelu": 8, "gelu_tanh": 8}
+BACK = {
+    "square_back": 2, "sqrt_back": 2, "reciprocal_back": 2, "expm1_back": 2, "log1p_back": 2, "relu_back": 0,
+    "absolute_back": 0,
+}  # fmt: skip
+LOOSE_BACK = (
+    "erf_back", "tanh_back", "sigmoid_back", "silu_back", "mish_back", "logsigmoid_back", "gelu_back", "gelu_tanh_back",
+    "hardsigmoid_back", "hardswish_back",
+)  # fmt: skip
+PARAMETRIC = {
+    "leaky_relu": (0.1,), "hardtanh": (-1.0, 2.0), "elu": (1.5, 1.1, 0.7), "softplus": (2.0, 5.0), "softplus ": (1, 20)
+}  # fmt: skip
+
+
+def assert_same(name, *args, ulps=0.0, floor=0.0):
+    """Twins, of which the native result has the strides of the definition's too."""
+    assert_twins(name, *args, ulps=ulps, floor=floor)
+    with np.errstate(all="ignore"):
+        want = np.asarray(native.DEFINITIONS[name](*args))
+    assert not want.size or getattr(native.library, name)(*args).strides == want.strides
+
+
+@st.composite
+def pairs(draw, count=2):
+    """Arrays of one type that broadcast, in any memory layouts."""
+    first = draw(arrays(min_dims=0))
+    shape, others = first.shape, []
+    for _ in range(count - 1):
+        part = [draw(st.sampled_from([n, n, 1])) for n in shape][draw(st.integers(0, len(shape))) :]
+        other = numbers(draw(st.integers(0, 2**32)), tuple(part), first.dtype, special=draw(st.sampled_from([0, 0.1])))
+        others.append(other.T.copy().T if draw(st.booleans()) else other)
+    together = [first, *others]
+    return together[::-1] if draw(st.booleans()) else together
+
+
+@pytest.mark.parametrize("name", BINARY)
+@few
+@given(pairs())
+def test_two_arrays(name, operands):
+    assert_same(name, *operands)
+
+
+@pytest.mark.parametrize("name", BINARY)
+@few
+@given(pairs())
+def test_into_the_first(name, operands):
+    x, y = operands
+    if np.broadcast_shapes(x.shape, y.shape) != x.shape:
+        return
+    ours, theirs = x.copy("K"), x.copy("K")
+    with np.errstate(all="ignore"):
+        native.DEFINITIONS[name](theirs, y, out=theirs)
+    assert getattr(native.library, name)(ours, y, out=ours) is ours
+    assert_close(ours, theirs, 0)
+
+
+def test_into_an_overlapping_array():
+    x, y = np.arange(9.0), np.arange(9.0)
+    native.library.add(x[1:], x[:-1], x[1:])
+    np.add(y[1:], y[:-1], y[1:])
+    np.testing.assert_array_equal(x, y)
+
+
+@few
+@given(pairs(3))
+def test_the_divisor(operands):
+    # Products and quotients may underflow on the way.
+    assert_twins("divisor_back", *operands, ulps=2)
+
+
+@pytest.mark.parametrize("name", UNARY)
+@few
+@given(arrays(min_dims=0))
+def test_functions(name, x):
+    with np.errstate(all="ignore"):
+        assert_same(name, np.abs(x) if name in ("sqrt", "log", "log1p") else x, ulps=UNARY[name])
+
+
+@pytest.mark.parametrize("name", LOOSE)
+@few
+@given(arrays(min_dims=0))
+def test_functions_near_zero(name, x):
+    x = np.where(np.abs(x) < 1e30, x, 0).astype(x.dtype)  # beyond, products with 0
+    assert_twins(name, x, ulps=LOOSE[name], floor=max(1.0, float(np.abs(x).max(initial=0))))
+
+
+@pytest.mark.parametrize("name", BACK)
+@few
+@given(pairs())
+def test_gradients(name, operands):
+    assert_twins(name, *operands, ulps=BACK[name])
+
+
+@pytest.mark.parametrize("name", LOOSE_BACK)
+@few
+@given(arrays(special=False), st.integers(0, 2**32))
+def test_gradients_near_zero(name, x, seed):
+    g = numbers(seed, x.shape, x.dtype)
+    assert_twins(name, g, x, ulps=16, floor=float(np.abs(g).max(initial=1) * (1 + np.abs(x).max(initial=0) ** 2)))
+
+
+@pytest.mark.parametrize("name", PARAMETRIC)
+@few
+@given(arrays(), st.integers(0, 2**32))
+def test_functions_with_numbers(name, x, seed):
+    x = np.where(np.abs(x) < 1e30, x, 0).astype(x.dtype)
+    values, name = PARAMETRIC[name], name.strip()
+    largest = float(np.abs(x).max(initial=1))
+    assert_twins(name, x, *values, ulps=8, floor=largest)
+    g = numbers(seed, x.shape, x.dtype)
+    assert_twins(f"{name}_back", g, x, *values, ulps=8, floor=float(np.abs(g).max(initial=1)) * 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_error_functions_of_many_numbers(dtype):
+    # Beside the C library's, one by one.
+    import math
+
+    x = np.linspace(-6, 6, 5001).astype(dtype)
+    assert_close(native.library.erf(x), np.array([math.erf(v) for v in x.tolist()], dtype), 5)
+    assert_close(native.library.erfc(x), np.array([math.erfc(v) for v in x.tolist()], dtype), 8)
+
+
+def test_large_arrays_in_pieces():
+    x, y = (numbers(seed, (300, 1, 700), np.float32) for seed in (0, 1))
+    for a, b in ((x, y), (x, y[:1]), (x, y.reshape(300, 700)), (x, y[..., :1]), (x, y[0, 0, 0])):
+        np.testing.assert_array_equal(native.library.multiply(a, b), a * b)
+
+
+def test_what_native_functions_do_not_take_goes_to_numpy():
+    add = native.library.add
+    assert add(1, 2) == 3
+    assert add(np.ones(2, np.int32), np.ones(2, np.int32)).dtype == np.int32
+    assert add(np.ones(2, np.float32), np.ones(2)).dtype == np.float64
+    assert add(np.ones(2, ">f4"), np.ones(2, ">f4")).tolist() == [2, 2]
+    with pytest.raises(ValueError, match="broadcast"):
+        add(np.ones(2), np.ones(3))
+    with pytest.raises(TypeError):
+        add(np.ones(2))
