@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from .fused import fma, fma32
+from .native import kernel
 
 BLOCK = 16
 _CHUNK = 1024 * BLOCK  # small enough for its temporaries to stay in the cache
@@ -40,6 +41,7 @@ _HALF = _f32(0.5)
 _ONE = _f32(1)
 
 
+@kernel
 def box_muller(uniforms: np.ndarray, mean: float, std: float) -> np.ndarray:
     """Normal numbers of `mean` and `std` from `uniforms` in [0, 1), float32 or float64, whole blocks of them."""
     normals = np.empty_like(uniforms)

@@ -17,6 +17,7 @@ import numpy as np
 from .boxmuller import BLOCK, box_muller
 from .fused import fma
 from .mersenne import MersenneTwister
+from .native import kernel
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 _WORDS64 = 1 << 64
@@ -203,6 +204,8 @@ def bernoulli(twister: MersenneTwister, size: int, dtype: np.dtype, p: float = 0
     """`size` ones, with probability `p`, and zeros."""
     if not 0 <= p <= 1:
         raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p:g}")
+    if dtype in (np.float32, np.float64):
+        return twister.chosen(size, p, 1.0, dtype)
     return (twister.uniforms64(size) < p).astype(dtype)
 
 
@@ -218,9 +221,8 @@ def dropout_mask(twister: MersenneTwister, size: int, dtype: np.dtype, p: float)
     """What dropout multiplies with: 0 with probability `p`, else 1 / (1 - p); certainty draws no word."""
     if p in (0, 1):
         return np.full(size, 1 - p, dtype)
-    kept = bernoulli(twister, size, np.dtype(np.float64 if dtype == np.float64 else np.float32), 1 - p)
-    kept /= kept.dtype.type(1 - p)
-    return _cast(kept, dtype)
+    wide = np.dtype(np.float64 if dtype == np.float64 else np.float32)
+    return _cast(twister.chosen(size, 1 - p, 1 / wide.type(1 - p), wide), dtype)
 
 
 def integers(twister: MersenneTwister, size: int, dtype: np.dtype, low: int, high: int | None) -> np.ndarray:
@@ -320,15 +322,21 @@ def permutation(twister: MersenneTwister, n: int, dtype: np.dtype) -> np.ndarray
         steps = twister.words64(n - 1) % left.astype(np.uint64)
     targets = np.arange(n)
     targets[:-1] += steps.astype(np.int64)
-    return (_swapped_one_by_one if n < _FEW_SWAPS else _swapped_at_once)(targets).astype(dtype, copy=False)
+    return swapped(targets).astype(dtype, copy=False)
+
+
+@kernel
+def swapped(targets: np.ndarray) -> np.ndarray:
+    """The numbers 0 .. n-1 after swapping place i with place `targets[i]` >= i, for every i in turn."""
+    return (_swapped_one_by_one if targets.size < _FEW_SWAPS else _swapped_at_once)(targets)
 
 
 def _swapped_one_by_one(targets: np.ndarray) -> np.ndarray:
-    """The numbers 0 .. n-1 after swapping place i with place `targets[i]` >= i, for every i in turn."""
+    """By a loop over them."""
     order = list(range(targets.size))
     for i, j in enumerate(targets.tolist()):
         order[i], order[j] = order[j], order[i]
-    return np.array(order)
+    return np.array(order, np.int64)
 
 
 def _swapped_at_once(targets: np.ndarray) -> np.ndarray:
