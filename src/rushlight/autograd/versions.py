@@ -21,6 +21,14 @@ def changed_at(cell: list, name: str, code: CodeType | None, instruction: int) -
         cell[1] = name, code, instruction
 
 
+def touched(tensor: Any, name: str, place: tuple) -> None:
+    """Count a change of a tensor's array, so that backward through values saved before fails instead of going wrong."""
+    cell = tensor.version
+    if cell is not inference_cell:
+        cell[0] += 1
+        changed_at(cell, name, *place)
+
+
 def last_change(cell: list) -> str:
     """The operation that changed last what a version cell counts the changes of, and its line."""
     name, code, instruction = cell[1] if len(cell) > 1 else ("an unknown operation", None, 0)

@@ -10,7 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import enable_grad
 from ..autograd.node import current_frame, user_place
-from ..autograd.versions import changed_at, inference_cell
+from ..autograd.versions import touched
 from ..kernels import steps
 from ..tensor import Tensor, wrap
 from .optimizer import Optimizer, ParamsT
@@ -77,7 +77,7 @@ class ParameterwiseOptimizer(Optimizer):
                 params, grads = zip(*pairs, strict=True)
                 self._update_all(params, grads, group)
                 for param in params:
-                    touched(param, place)
+                    touched(param, "step", place)
         return loss
 
     def _update_all(self, params: Sequence[Tensor], grads: Sequence[Tensor], group: dict[str, Any]) -> None:
@@ -96,14 +96,6 @@ class ParameterwiseOptimizer(Optimizer):
         if not state:
             state.update(self._init_state(param, group))
         return state
-
-
-def touched(param: Tensor, place: tuple) -> None:
-    """Count an in-place change by a step, so that backward through values saved before fails instead of going wrong."""
-    cell = param.version
-    if cell is not inference_cell:
-        cell[0] += 1
-        changed_at(cell, "step", *place)
 
 
 def check_rates(lr: Any, others: dict[str, Any]) -> None:

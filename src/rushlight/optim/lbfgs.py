@@ -10,8 +10,9 @@ import numpy as np
 
 from ..autograd.modes import enable_grad
 from ..autograd.node import current_frame, user_place
+from ..autograd.versions import touched
 from ..tensor import Tensor, wrap
-from .elementwise import check_rates, touched
+from .elementwise import check_rates
 from .line_search import strong_wolfe
 from .optimizer import Optimizer, ParamsT
 
@@ -180,7 +181,7 @@ class LBFGS(Optimizer):
             flat += length * direction[offset : offset + flat.size]
             offset += flat.size
             param.array[...] = flat.view(param.array.dtype).reshape(param.array.shape)
-            touched(param, user_place(current_frame(1)))
+            touched(param, "step", user_place(current_frame(1)))
 
     def _evaluate_at(
         self, evaluate: Callable[[], Any], start: list[np.ndarray], direction: np.ndarray, length: float
@@ -190,7 +191,7 @@ class LBFGS(Optimizer):
         loss, gradient = float(evaluate()), self._flat_grad()
         for param, array in zip(self.param_groups[0]["params"], start, strict=True):
             param.array[...] = array
-            touched(param, user_place(current_frame(1)))
+            touched(param, "step", user_place(current_frame(1)))
         return loss, gradient
 
 

@@ -1,4 +1,4 @@
-// Steps of optimizers: one pass over all elements of all parameters of a group.
+// Steps of optimizers, and norm and clipping of gradients: one pass over all elements of all parameters of a group.
 #include <array>
 #include <cmath>
 #include <vector>
@@ -47,6 +47,7 @@ public:
             PyArrayObject *like = as_array(params[k]);
             const bool wide = PyArray_TYPE(like) == NPY_FLOAT64;
             if (!(wide || PyArray_TYPE(like) == NPY_FLOAT32) || !is_dense(like)) throw nb::next_overload();
+            if (!PyArray_ISBEHAVED(like)) throw nb::next_overload();
             Each each{{}, PyArray_SIZE(like), wide};
             int place = 0;
             for (const nb::list &list : lists) {
@@ -59,19 +60,23 @@ public:
         }
     }
 
-    // Calls update(k, arrays, n) with the n next elements of the k-th parameter's arrays, until all have been updated.
+    // Calls update(k, arrays, n, begin) with the n next elements of the k-th parameter's arrays, which come after `begin`
+    // others, until all have been updated.
     template <class Update> void update(Update &&update) const {
-        parallel(end_, 8, [&](Index begin, Index end) {
+        parallel(end_, piece_work / piece, [&](Index begin, Index end) {
             for (size_t k = std::ranges::upper_bound(ends_, begin) - ends_.begin(); begin < end; ++k) {
                 const Index skipped = begin - (ends_[k] - each_[k].size), n = std::min(end, ends_[k]) - begin;
-                if (each_[k].wide) update(k, each_[k].template from<double>(skipped), n);
-                else update(k, each_[k].template from<float>(skipped), n);
+                if (each_[k].wide) update(k, each_[k].template from<double>(skipped), n, begin);
+                else update(k, each_[k].template from<float>(skipped), n, begin);
                 begin += n;
             }
         });
     }
 
     size_t count() const { return each_.size(); }
+    Index size() const { return end_; }
+
+    static constexpr Index piece = piece_work / 8;  // elements that are updated at a time at most
 
 private:
     struct Each {
@@ -154,7 +159,7 @@ void adam_step(nb::list params, nb::list grads, nb::list means, nb::list squares
                double beta1, double beta2, double eps, double weight_decay, double shrink, bool maximize) {
     const Parameters all(4, {params, grads, means, squares, largest});
     const auto counts = advance(steps, all.count());
-    all.update([&, amsgrad = largest.size() > 0]<class T>(size_t k, const std::array<T *, most_lists> &x, Index n) {
+    all.update([&, amsgrad = largest.size() > 0]<class T>(size_t k, const std::array<T *, most_lists> &x, Index n, Index) {
         const double root = std::sqrt(1 - std::pow(beta2, counts[k])), rate = lr * root / (1 - std::pow(beta1, counts[k]));
         (amsgrad ? adam<true, T> : adam<false, T>)(x, n, {weight_decay, maximize}, shrink, rate, 1 - beta1, beta2, 1 - beta2,
                                                    root * eps);
@@ -178,7 +183,7 @@ void sgd(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T lr,
 void sgd_step(nb::list params, nb::list grads, nb::list buffers, double lr, double momentum, double take, bool nesterov,
               double weight_decay, bool maximize) {
     const Parameters all(2, {params, grads, buffers});
-    all.update([&, accumulates = buffers.size() > 0]<class T>(size_t, const std::array<T *, most_lists> &x, Index n) {
+    all.update([&, accumulates = buffers.size() > 0]<class T>(size_t, const std::array<T *, most_lists> &x, Index n, Index) {
         (accumulates ? sgd<true, T> : sgd<false, T>)(x, n, {weight_decay, maximize}, lr, momentum, take, nesterov);
     });
 }
@@ -204,7 +209,7 @@ void rmsprop_step(nb::list params, nb::list grads, nb::list squares, nb::list ve
                   double eps, double momentum, double weight_decay, bool maximize) {
     const Parameters all(3, {params, grads, squares, velocities, means});
     const bool accumulates = velocities.size() > 0, centered = means.size() > 0;
-    all.update([&]<class T>(size_t, const std::array<T *, most_lists> &x, Index n) {
+    all.update([&]<class T>(size_t, const std::array<T *, most_lists> &x, Index n, Index) {
         (accumulates ? centered ? rmsprop<true, true, T> : rmsprop<true, false, T>
                      : centered ? rmsprop<false, true, T> : rmsprop<false, false, T>)(
             x, n, {weight_decay, maximize}, lr, alpha, 1 - alpha, eps, momentum);
@@ -225,8 +230,43 @@ void adagrad_step(nb::list params, nb::list grads, nb::list sums, nb::list steps
                   double weight_decay, bool maximize) {
     const Parameters all(3, {params, grads, sums});
     const auto counts = advance(steps, all.count());
-    all.update([&]<class T>(size_t k, const std::array<T *, most_lists> &x, Index n) {
+    all.update([&]<class T>(size_t k, const std::array<T *, most_lists> &x, Index n, Index) {
         adagrad<T>(x, n, {weight_decay, maximize}, lr / (1 + (counts[k] - 1) * lr_decay), eps);
+    });
+}
+
+template <class T> double sum_of_squares(const T *x, Index n) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (Index i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * x[i];
+    return sum;
+}
+
+double total_norm(nb::list arrays) {
+    const Parameters all(1, {arrays});
+    std::vector<double> sums(all.size() / Parameters::piece + 1);
+    all.update([&]<class T>(size_t, const std::array<T *, most_lists> &x, Index n, Index begin) {
+        sums[begin / Parameters::piece] += sum_of_squares(x[0], n);
+    });
+    double sum = 0;
+    for (double part : sums) sum += part;
+    return std::sqrt(sum);
+}
+
+void scale_all(nb::list arrays, double factor) {
+    const Parameters all(1, {arrays});
+    if (factor == 1) return;
+    all.update([&]<class T>(size_t, const std::array<T *, most_lists> &x, Index n, Index) {
+        const T by = static_cast<T>(factor);
+        for (Index i = 0; i < n; ++i) x[0][i] *= by;
+    });
+}
+
+void clip_all(nb::list arrays, double limit) {
+    const Parameters all(1, {arrays});
+    all.update([&]<class T>(size_t, const std::array<T *, most_lists> &x, Index n, Index) {
+        const T most = static_cast<T>(limit);
+        for (Index i = 0; i < n; ++i) x[0][i] = x[0][i] < -most ? -most : x[0][i] > most ? most : x[0][i];
     });
 }
 
@@ -237,6 +277,9 @@ void add_steps(nb::module_ &module) {
     module.def("sgd_step", &sgd_step);
     module.def("rmsprop_step", &rmsprop_step);
     module.def("adagrad_step", &adagrad_step);
+    module.def("total_norm", &total_norm);
+    module.def("scale_all", &scale_all);
+    module.def("clip_all", &clip_all);
 }
 
 }  // namespace rushlight

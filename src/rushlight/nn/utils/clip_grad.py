@@ -6,10 +6,16 @@ import types
 import warnings
 from collections.abc import Iterable
 
+import numpy as np
+
 from ... import ops
 from ...autograd.modes import no_grad
+from ...autograd.node import current_frame, user_place
+from ...autograd.versions import touched
+from ...kernels.gradients import clip_all, scale_all, total_norm
 from ...ops.norms import vector_norm
-from ...tensor import Tensor
+from ...ops.writing import check_single
+from ...tensor import Tensor, wrap
 
 
 def _tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
@@ -18,6 +24,21 @@ def _tensors(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
 
 def _gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     return [parameter.grad for parameter in _tensors(parameters) if parameter.grad is not None]
+
+
+def _all_plain(tensors: list[Tensor]) -> bool:
+    """Whether they are tensors of one of float32 and float64 that belong to no transformation."""
+    dtype = tensors[0].array.dtype if tensors else None
+    return dtype in (np.float32, np.float64) and all(type(x) is Tensor and x.array.dtype == dtype for x in tensors)
+
+
+def _arrays(tensors: list[Tensor], name: str) -> list[np.ndarray]:
+    """What plain tensors hold, which is changed in place at the user's line."""
+    place = user_place(current_frame(1))
+    for tensor in tensors:
+        check_single(tensor.array)
+        touched(tensor, name, place)
+    return [tensor.array for tensor in tensors]
 
 
 @no_grad()
@@ -35,8 +56,10 @@ def get_total_norm(
     tensors, norm_type = _tensors(tensors), float(norm_type)
     if not tensors:
         return ops.tensor(0.0)
-    norms = [vector_norm(tensor, norm_type) for tensor in tensors]
-    total = vector_norm(ops.stack(norms), norm_type)
+    if norm_type == 2 and _all_plain(tensors):
+        total = wrap(np.asarray(total_norm([tensor.array for tensor in tensors]), tensors[0].array.dtype))
+    else:
+        total = vector_norm(ops.stack([vector_norm(tensor, norm_type) for tensor in tensors]), norm_type)
     if error_if_nonfinite and not ops.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -52,7 +75,11 @@ def clip_grads_with_norm_(
 ) -> None:
     """Scale the gradients by max_norm / total_norm, if that is less than 1, in place."""
     scale = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
-    for gradient in _gradients(parameters):
+    gradients = _gradients(parameters)
+    if _all_plain(gradients) and type(scale) is Tensor and not scale.ndim:
+        scale_all(_arrays(gradients, "mul_"), scale.item())
+        return
+    for gradient in gradients:
         gradient.mul_(scale)
 
 
@@ -105,5 +132,9 @@ def clip_grad_norm(
 @no_grad()
 def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float, foreach: bool | None = None) -> None:
     """Cut every element of the gradients off at -clip_value and clip_value, in place."""
-    for gradient in _gradients(parameters):
-        gradient.clamp_(min=-float(clip_value), max=float(clip_value))
+    limit, gradients = float(clip_value), _gradients(parameters)
+    if limit >= 0 and _all_plain(gradients):
+        clip_all(_arrays(gradients, "clamp_"), limit)
+        return
+    for gradient in gradients:
+        gradient.clamp_(min=-limit, max=limit)
