@@ -41,8 +41,8 @@ def test_with_rows_added(x, dim, shape, seed):
     dim %= x.ndim
     index = positions(seed, shape, 0, x.shape[dim])
     values = numbers(seed + 1, (*x.shape[:dim], *index.shape, *x.shape[dim + 1 :]), x.dtype)
-    # A sum that NumPy adds up pairwise first; NaN and infinities spread alike.
-    assert_twins("with_rows_added", x, dim, index, values, ulps=16, floor=30.0)
+    # Up to 300 terms in another order, whose sums on the way are of that size; NaN and infinities spread alike.
+    assert_twins("with_rows_added", x, dim, index, values, ulps=50, floor=64.0)
 
 
 @given(arrays(special=False), st.integers(0, 3), st.integers(1, 80), SEEDS, st.booleans(), st.integers(-1, 5))

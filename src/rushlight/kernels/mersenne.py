@@ -91,7 +91,7 @@ class Words:
         return self._engine.randint(0, 1 << 32, size=blocks * BLOCK, dtype=np.uint32)
 
 
-Stream: Any = Words if library is None else library.Words
+Stream: Any = getattr(library, "Words", Words)
 
 
 class MersenneTwister:
