@@ -28,6 +28,7 @@ from .autograd.modes import (
 )
 from .devices import device
 from .dtypes import *
+from .kernels import memory as _memory
 from .layouts import *
 from .ops import *
 from .printing import set_printoptions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from ..kernels.memory import empty_cache as empty_cache
 from . import amp as amp
 
 
@@ -34,10 +35,6 @@ def manual_seed(seed: int) -> None:
 
 def manual_seed_all(seed: int) -> None:
     """Seed the CUDA generators, of which there are none."""
-
-
-def empty_cache() -> None:
-    """Give back cached CUDA memory, of which there is none."""
 
 
 def memory_allocated(device: Any = None) -> int:

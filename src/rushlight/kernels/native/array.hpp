@@ -13,11 +13,15 @@
 #include <initializer_list>
 #include <span>
 
+#include "memory.hpp"
+
 namespace nb = nanobind;
 
 namespace rushlight {
 
 using Index = npy_intp;
+
+inline Index count(std::span<const Index> lengths);
 
 template <class T> constexpr int type_number = NPY_NOTYPE;
 template <> constexpr int type_number<bool> = NPY_BOOL;
@@ -34,6 +38,7 @@ public:
     explicit Array(nb::object owner) : owner_(std::move(owner)) {}
 
     static Array empty(std::span<const Index> shape) {
+        if (count(shape) * Index(sizeof(T)) >= Index(large)) use_pool();
         PyObject *made = PyArray_SimpleNew(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type_number<T>);
         if (!made) throw nb::python_error();
         return Array(nb::steal(made));
@@ -73,6 +78,7 @@ public:
 
     // A new array of elements of the same type.
     Elements empty(std::span<const Index> shape) const {
+        if (count(shape) * itemsize() >= Index(large)) use_pool();
         PyArray_Descr *type = PyArray_DESCR(numpy());
         Py_INCREF(type);
         PyObject *made = PyArray_Empty(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type, 0);

@@ -33,6 +33,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_attention(module);
     add_recurrent(module);
     add_random(module);
+    add_memory(module);
     add_softmax(module);
     add_steps(module);
     add_otherwise(module);

@@ -16,6 +16,7 @@ void add_indexing(nanobind::module_ &module);
 void add_attention(nanobind::module_ &module);
 void add_recurrent(nanobind::module_ &module);
 void add_random(nanobind::module_ &module);
+void add_memory(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
 
