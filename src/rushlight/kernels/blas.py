@@ -1,18 +1,17 @@
-"""The library that NumPy multiplies matrices with: its functions, and how many threads it uses."""
+"""The BLAS that NumPy was linked with: how many threads it uses."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
 from typing import Any
 
 from numpy._core import _multiarray_umath
 
-__all__ = ["function", "get_threads", "set_threads"]
+__all__ = ["get_threads", "set_threads"]
 
-# How names are adorned by the number of bits of its integers: in the OpenBLAS of NumPy's wheels, and elsewhere.
-SPELLINGS = {64: ("scipy_{}64_", "{}64_"), 32: ("scipy_{}", "{}")}
+# How OpenBLAS's names are adorned: in the library of NumPy's wheels, and elsewhere.
+SPELLINGS = ("scipy_{}64_", "scipy_{}", "{}64_", "{}")
 
 
 def _load() -> Any:
@@ -25,18 +24,12 @@ def _load() -> Any:
     return ctypes.CDLL(path)
 
 
+def _function(library: Any, name: str) -> Any:
+    """An OpenBLAS function, or None in another library."""
+    found = (getattr(library, spelling.format(name), None) for spelling in SPELLINGS)
+    return next((function for function in found if function is not None), None)
+
+
 _library = _load()
-
-
-def function(name: str) -> tuple[Any, int]:
-    """A function of the library, and how many bits its integers have; None and 0 if it has none of that name."""
-    for bits, spellings in SPELLINGS.items():
-        for spelling in spellings:
-            found = getattr(_library, spelling.format(name), None)
-            if found is not None:
-                return found, bits
-    return None, 0
-
-
-get_threads: Callable[[], int] | None = function("openblas_get_num_threads")[0]
-set_threads: Callable[[int], None] | None = function("openblas_set_num_threads")[0]
+get_threads = _function(_library, "openblas_get_num_threads")
+set_threads = _function(_library, "openblas_set_num_threads")

@@ -1,4 +1,4 @@
-"""Matrix products on arrays: what BLAS can take at once is handed to it at once."""
+"""Matrix products on arrays; in the definitions what BLAS can take at once is handed to it at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import math
 
 import numpy as np
 
+from .native import kernel
 
+
+@kernel
 def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`a @ b`; types of 16 bits are multiplied in float32 and rounded afterwards.
 
@@ -22,6 +25,13 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     if a.ndim > 1 and a.shape[-1] == b.shape[-2] == 1:
         return np.multiply(a, b, order="C")  # columns times rows: four times faster than products of matrices
     return np.matmul(_for_blas(a), _for_blas(b))
+
+
+@kernel
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """`x @ weight.T + bias`."""
+    result = product(x, weight.T)
+    return result if bias is None else np.add(result, bias, out=result)
 
 
 def _for_blas(x: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kernels.matrix import product
+from ..kernels.matrix import linear as affine
 from . import batched_products as batched
 from .define import op
 from .fast import tensorwise
@@ -33,10 +33,7 @@ def _linear(name: str, rules: dict):
     @op(name, **rules, batch=batched.linear)
     def linear(input, weight, bias=None):
         _check_linear(input, weight, bias)
-        result = product(input, weight.T)
-        if bias is not None:
-            np.add(result, bias, out=result)
-        return result
+        return affine(input, weight, bias)
 
     return linear
 

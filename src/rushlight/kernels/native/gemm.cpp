@@ -21,18 +21,33 @@ template <class T> T *panels_of_thread(int which, Index size) {
     return memory[which].get();
 }
 
+// Packs the first columns of a panel of `height` rows, as many as a vector has elements. What is written beyond them is
+// for the next columns to overwrite.
+template <int height, class T> void pack_squares(const T *from, Index pitch, T *to) {
+    constexpr int squares = (height + lanes<T> - 1) / lanes<T>;
+    Vector<T> x[squares][lanes<T>] = {};
+    for (int r = 0; r < height; ++r) x[r / lanes<T>][r % lanes<T>] = load(from + r * pitch);
+    for (auto &square : x) transpose<T>(square);
+    for (int k = 0; k < lanes<T>; ++k, to += height)
+        for (int s = 0; s < squares; ++s) store(to + s * lanes<T>, x[s][k]);
+}
+
 template <class T> void pack_rows(Matrix<T> a, Index rows, Index depth, T *to) {
     const Panels panels(rows);
     for (Index i = 0; i < panels.count; ++i)
         with_constant<tile_rows>(panels.height(i), [&](auto height) {
             const T *from = a.data + panels.begin(i) * a.row;
-            for (Index k = 0; k < depth; ++k, from += a.column, to += height)
+            Index k = 0;
+            if (a.column == 1)  // rows lie one after the other: squares are transposed
+                for (; k + lanes<T> < depth; k += lanes<T>, from += lanes<T>, to += height * lanes<T>)
+                    pack_squares<height>(from, a.row, to);
+            for (; k < depth; ++k, from += a.column, to += height)
                 for (int r = 0; r < height; ++r) to[r] = from[r * a.row];
         });
 }
 
 template <class T> void pack_columns(Matrix<T> b, Index columns, Index depth, T *to) {
-    constexpr Index width = tile_columns<T>, some_rows = 8;  // of as many rows as can be read at once in order
+    constexpr Index width = tile_columns<T>, some_rows = std::max(8, lanes<T>);  // as many as can be read in order at once
     for (Index first = 0; first < depth; first += some_rows)
         for (Index column = 0; column < columns; column += width) {
             const Index end = std::min(first + some_rows, depth), some = std::min(width, columns - column);
@@ -42,6 +57,14 @@ template <class T> void pack_columns(Matrix<T> b, Index columns, Index depth, T 
             if (b.column == 1 && some == width)
                 for (Index k = first; k < end; ++k)
                     for (int v = 0; v < 2; ++v) store(panel + k * width + v * lanes<T>, load(from + k * b.row + v * lanes<T>));
+            else if (b.row == 1 && some == width && end - first == some_rows)
+                for (Index k = first; k < end; k += lanes<T>)
+                    for (int v = 0; v < 2; ++v) {
+                        Vector<T> x[lanes<T>];
+                        for (int j = 0; j < lanes<T>; ++j) x[j] = load(from + (v * lanes<T> + j) * b.column + k);
+                        transpose<T>(x);
+                        for (int i = 0; i < lanes<T>; ++i) store(panel + (k + i) * width + v * lanes<T>, x[i]);
+                    }
             else
                 for (Index j = 0; j < some; ++j)
                     for (Index k = first; k < end; ++k) panel[k * width + j] = from[k * b.row + j * b.column];
@@ -57,23 +80,26 @@ void multiply_packed(Index rows, Index columns, Index depth, const T *a, const T
             const Index some = std::min(width, columns - column);
             T *const to = c + panels.begin(i) * pitch + column;
             with_constant<tile_rows>(panels.height(i), [&](auto height) {
-                const T *const row[] = {b, b + lanes<T>};
+                const T *const one[] = {b}, *const two[] = {b, b + lanes<T>};
                 const auto place = [](Index k) { return k * tile_columns<T>; };
-                tile<height, 2, T>(depth, a + panels.begin(i) * depth, row, place, [&](auto &sums) {
+                const auto finish = [&](auto &sums) {
+                    constexpr int vectors = sizeof sums[0] / vector_bytes;
                     for (int r = 0; r < height; ++r) {
                         T *const at = to + r * pitch;
-                        if (some == width) {
-                            for (int v = 0; v < 2; ++v) {
+                        if (some == vectors * lanes<T>) {
+                            for (int v = 0; v < vectors; ++v) {
                                 if (accumulate) sums[r][v] += load(at + v * lanes<T>);
                                 store(at + v * lanes<T>, sums[r][v]);
                             }
                         } else {
-                            T line[width];
+                            T line[vectors * lanes<T>];
                             std::memcpy(line, sums[r], sizeof line);
                             for (Index j = 0; j < some; ++j) at[j] = accumulate ? at[j] + line[j] : line[j];
                         }
                     }
-                });
+                };
+                if (some <= lanes<T>) tile<height, 1, T>(depth, a + panels.begin(i) * depth, one, place, finish);
+                else tile<height, 2, T>(depth, a + panels.begin(i) * depth, two, place, finish);
             });
         }
 }

@@ -10,6 +10,7 @@
 #include <memory>
 #include <new>
 #include <type_traits>
+#include <utility>
 
 #include "array.hpp"
 
@@ -55,6 +56,29 @@ template <class T> inline Vector<T> load(const T *from) {
 }
 
 template <class T> inline void store(T *to, const Vector<T> &x) { std::memcpy(to, &x, sizeof x); }
+
+// Transposes a square of vectors.
+template <class T> inline void transpose(Vector<T> (&x)[lanes<T>]) {
+#ifdef __GNUC__
+    // Squares within it of half the size swap places, then those within them.
+    const auto exchange = [&]<int size, int... j>(std::integer_sequence<int, j...>, std::integral_constant<int, size>) {
+        for (int i = 0; i < lanes<T>; ++i)
+            if (!(i & size)) {
+                const Vector<T> upper = x[i], lower = x[i + size];
+                x[i] = __builtin_shufflevector(upper, lower, ((j & size) ? lanes<T> + j - size : j)...);
+                x[i + size] = __builtin_shufflevector(upper, lower, ((j & size) ? lanes<T> + j : j + size)...);
+            }
+    };
+    constexpr auto places = std::make_integer_sequence<int, lanes<T>>();
+    if constexpr (lanes<T> > 8) exchange(places, std::integral_constant<int, 8>());
+    if constexpr (lanes<T> > 4) exchange(places, std::integral_constant<int, 4>());
+    if constexpr (lanes<T> > 2) exchange(places, std::integral_constant<int, 2>());
+    exchange(places, std::integral_constant<int, 1>());
+#else
+    for (int i = 0; i < lanes<T>; ++i)
+        for (int j = 0; j < i; ++j) std::swap(x[i].at[j], x[j].at[i]);
+#endif
+}
 
 // Calls body with n, one of 1 to `most`, as a constant.
 template <int most, class Body> inline void with_constant(Index n, Body &&body) {
@@ -113,7 +137,7 @@ void multiply_packed(Index rows, Index columns, Index depth, const T *a, const T
 
 // How much of A, B and their common axis is packed at a time.
 template <class T> struct Block {
-    static constexpr Index rows = 24 * tile_rows, columns = 8192 / sizeof(T), depth = 256;
+    static constexpr Index rows = 10 * tile_rows, columns = 4096 / sizeof(T), depth = 4096 / sizeof(T);
 };
 
 // Memory of this thread that stays for its next product.

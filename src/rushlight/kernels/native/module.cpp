@@ -34,6 +34,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_recurrent(module);
     add_random(module);
     add_memory(module);
+    add_products(module);
     add_softmax(module);
     add_steps(module);
     add_otherwise(module);
