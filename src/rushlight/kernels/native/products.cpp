@@ -35,8 +35,9 @@ struct Cut {
     Index rows = 1, columns = 1;
 
     Cut(Index stack, Index m, Index n, Index k) {
-        constexpr Index least = 48, enough_work = 1 << 20;  // multiplications
-        const Index wanted = get_threads() == 1 ? 1 : std::min(2 * get_threads() / stack, m * n * k / enough_work);
+        constexpr Index least = 48, enough = 1 << 20, most = Index(1) << 32;  // multiplications: of a piece some 0.1 s
+        const Index work = m * n * k, threads = get_threads();
+        const Index wanted = std::max(threads == 1 ? 1 : std::min(2 * threads / stack, work / enough), work / most);
         while (rows * columns < wanted) {
             const bool taller = m / rows >= n / columns;
             if ((taller ? m / rows : n / columns) < 2 * least) break;
@@ -174,7 +175,7 @@ template <class T> Array<T> linear(Strided<T> x, Strided<T> weight, std::optiona
 
 }  // namespace
 
-void add_products(nb::module_ &module) {
+void add_products([[maybe_unused]] nb::module_ &module) {
 #if defined(__AVX2__)  // elsewhere NumPy's BLAS, which knows those processors better
     RUSHLIGHT_FLOATING(module, product);
     module.def("linear", &linear<float>, nb::arg(), nb::arg(), nb::arg().none());

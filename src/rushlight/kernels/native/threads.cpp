@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 #ifndef _WIN32
@@ -24,19 +25,18 @@ struct Job {
     Index pieces;
     std::atomic<Index> next{0};
     std::atomic<int> helpers{0};  // workers that are inside
-    std::atomic<bool> cancelled{false}, failed{false};
-    std::exception_ptr error = nullptr;  // of the piece that failed first: out of memory
+    std::atomic<bool> cancelled{false};
+    std::exception_ptr error = nullptr;  // of the thread that cancelled
 
-    // Takes pieces until none is left; `pause` runs after each and tells whether to go on.
+    // Takes pieces until none is left; `pause` runs after each.
     template <class Pause> void work(Pause &&pause) {
-        for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = next.fetch_add(1)) < pieces;) {
-            try {
+        try {
+            for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = next.fetch_add(1)) < pieces;) {
                 (*piece)(i);
-                if (!pause()) cancelled = true;
-            } catch (...) {
-                if (!failed.exchange(true)) error = std::current_exception();
-                cancelled = true;
+                pause();
             }
+        } catch (...) {
+            if (!cancelled.exchange(true)) error = std::current_exception();
         }
     }
 };
@@ -73,7 +73,10 @@ private:
 
     void grow(int helpers) {
         // Detached, since a process that ends does not wait for them, and the pool is never destroyed.
-        for (; size_ < helpers; ++size_) std::thread([this] { serve(); }).detach();
+        try {
+            for (; size_ < helpers; ++size_) std::thread([this] { serve(); }).detach();
+        } catch (const std::system_error &) {  // the system allows no more: those that there are do it
+        }
     }
 
     void serve() {
@@ -92,7 +95,7 @@ private:
                 }
             }
             if (job) {
-                job->work([] { return true; });
+                job->work([] {});
                 job->helpers.fetch_sub(1, std::memory_order_release);
             }
         }
@@ -126,9 +129,8 @@ void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
             if (const auto now = Clock::now(); now - last > interrupt_interval) {
                 last = now;
                 nb::gil_scoped_acquire acquire;
-                return PyErr_CheckSignals() == 0;
+                if (PyErr_CheckSignals()) throw nb::python_error();
             }
-            return true;
         };
         const int helpers = static_cast<int>(std::min<Index>(get_threads(), pieces)) - 1;
         std::unique_lock turn(pool->in_use, std::defer_lock);
@@ -136,7 +138,6 @@ void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
         else job.work(pause);
     }
     if (job.error) std::rethrow_exception(job.error);
-    if (job.cancelled) throw nb::python_error();
 }
 
 }  // namespace rushlight
