@@ -17,6 +17,8 @@ history                                               not the view
 ``t_`` and its like where nothing is recorded         PyTorch's graph keeps a shape that the tensor has not
 stacks of nothing but inference tensors               PyTorch shows a view in them of what its own steps have made
 inference tensors through ``detach`` and ``data``     PyTorch lets them be changed outside of inference mode
+softmax whose sums are 1 (it is scaled by 0.96875)    they would meet the ones of ``signs``, and rounding would decide
+                                                      which of two is the larger
 whole numbers filled with a tensor that has a graph   PyTorch gives them a graph that nothing may use
 whole numbers with a graph shaped anew in place       PyTorch refuses it after it has been done, Rushlight before
 hooks on a leaf that shows a leaf; ``retain_grad`` of  PyTorch crashes
@@ -57,7 +59,7 @@ UNARY = {
     "clamped": lambda t: t.clamp(-1, 1),
     "relu": lambda t: t.relu(),
     "abs": lambda t: t.abs(),
-    "softmax": lambda t: t.softmax(-1) * 0.96875,  # sums of 1 would meet the ones of "signs", up to rounding
+    "softmax": lambda t: t.softmax(-1) * 0.96875,
     "cumsum": lambda t: t.cumsum(0),
     "flipped": lambda t: t.flip(0) if t.dim() else t.clone(),
     "picked": lambda t: t[[0, -1]],

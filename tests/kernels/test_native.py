@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import subprocess
 import sys
 
@@ -13,8 +15,6 @@ from rushlight.kernels import native
 
 def run(program: str, **environment: str) -> str:
     """What a program prints in an interpreter of its own."""
-    import os
-
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, **environment}
     )
@@ -27,16 +27,17 @@ def test_without_the_native_module_the_definitions_serve() -> None:
     assert run(program, RUSHLIGHT_NATIVE="0") == "None [0.5, 0.5]"
 
 
-@pytest.mark.skipif(native.library is None, reason="the package was installed without a compiler")
-def test_the_level_can_be_chosen() -> None:
-    assert (
-        run("from rushlight.kernels import native; print(native.level)", RUSHLIGHT_NATIVE_LEVEL="baseline")
-        == "baseline"
-    )
+@pytest.mark.parametrize(("name", "needs"), native.LEVELS)
+def test_the_level_can_be_chosen(name: str, needs: tuple[str, ...]) -> None:
+    if not importlib.util.find_spec(f"{native.__name__}.{name}"):
+        pytest.skip(f"the native module was not built for {name}")
+    if not all(native.__cpu_features__.get(need) for need in needs):
+        pytest.skip(f"this processor does not run {name}")
+    assert run("from rushlight.kernels import native; print(native.level)", RUSHLIGHT_NATIVE_LEVEL=name) == name
 
 
 @pytest.mark.skipif(native.library is None, reason="the package was installed without a compiler")
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="this system has no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_child_of_fork_has_threads_of_its_own() -> None:
     program = """
 import os, numpy as np

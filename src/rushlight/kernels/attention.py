@@ -14,7 +14,7 @@ def scores(query: np.ndarray, key: np.ndarray, bias: np.ndarray | None, scale: f
     if bias is not None:
         found += bias
     if causal:
-        found[..., ~np.tri(*found.shape[-2:], dtype=bool)] = -np.inf
+        found[..., ~np.tri(*found.shape[-2:], dtype=np.bool)] = -np.inf
     return found
 
 

@@ -50,7 +50,7 @@ def log_softmax_back(g: np.ndarray, y: np.ndarray, dim: int) -> np.ndarray:
 def logsumexp(x: np.ndarray, dims: Any, keepdims: bool) -> np.ndarray:
     """The logarithm of the sum of the exponentials over axes, computed from the elements less the largest."""
     if x.size == 0:
-        return np.log(np.add.reduce(x, dims, keepdims=keepdims))
+        return np.log(x.sum(dims, keepdims=keepdims))
     top = x.real.max(dims, keepdims=True)
     top = np.where(np.isfinite(top), top, top.dtype.type(0))
     with np.errstate(divide="ignore"):  # of nothing but zeros the logarithm is -inf
