@@ -38,8 +38,8 @@ template <class T> void pack_rows(Matrix<T> a, Index rows, Index depth, T *to) {
         with_constant<tile_rows>(panels.height(i), [&](auto height) {
             const T *from = a.data + panels.begin(i) * a.row;
             Index k = 0;
-            if (a.column == 1)  // rows lie one after the other: squares are transposed
-                for (; k + lanes<T> < depth; k += lanes<T>, from += lanes<T>, to += height * lanes<T>)
+            if (a.column == 1)  // rows of neighbours: squares are transposed, as far as there is room beyond them
+                for (; (k + lanes<T>) * height + lanes<T> <= depth * height; k += lanes<T>, from += lanes<T>, to += height * lanes<T>)
                     pack_squares<height>(from, a.row, to);
             for (; k < depth; ++k, from += a.column, to += height)
                 for (int r = 0; r < height; ++r) to[r] = from[r * a.row];
