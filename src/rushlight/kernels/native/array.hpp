@@ -70,7 +70,8 @@ private:
     nb::object owner_;
 };
 
-// An array in C order of elements of any type that may be copied as bytes.
+// An array in C order of elements of any type that may be copied as bytes; those of 4 or 8 bytes lie at multiples of that,
+// and may be copied as integers.
 class Elements {
 public:
     Elements() = default;
@@ -186,7 +187,9 @@ template <> struct type_caster<rushlight::Elements> {
         if (!PyArray_CheckExact(source.ptr())) return false;
         auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
         if (PyDataType_REFCHK(PyArray_DESCR(array))) return false;
-        PyObject *ordered = PyArray_FromArray(array, nullptr, NPY_ARRAY_C_CONTIGUOUS);
+        const auto size = PyArray_ITEMSIZE(array);
+        const bool apart = (size == 4 || size == 8) && reinterpret_cast<uintptr_t>(PyArray_DATA(array)) % size;
+        PyObject *ordered = PyArray_FromArray(array, nullptr, NPY_ARRAY_C_CONTIGUOUS | (apart ? NPY_ARRAY_ENSURECOPY : 0));
         if (!ordered) {
             PyErr_Clear();
             return false;

@@ -21,7 +21,9 @@ constexpr Index query_block = 64, key_block = 256;
 // The matrices along the last two axes of an array.
 template <class T> class Stack {
 public:
-    explicit Stack(const Strided<T> &array) : array_(array), lead_(array.ndim() - 2) {}
+    explicit Stack(const Strided<T> &array) : array_(array), lead_(array.ndim() - 2) {
+        if (lead_ < 0) throw std::invalid_argument("the operands of attention have 2 axes at least");
+    }
 
     Index rows() const { return array_.shape(lead_); }
     Index columns() const { return array_.shape(lead_ + 1); }
@@ -42,6 +44,13 @@ private:
     int lead_;
 };
 
+template <class T> std::span<const Index> lead_of(const Strided<T> &array) { return array.shape().first(array.ndim() - 2); }
+
+template <class T> void same_lead(const Strided<T> &a, const Strided<T> &b) {
+    if (a.ndim() != b.ndim() || !std::ranges::equal(lead_of(a), lead_of(b)))
+        throw std::invalid_argument("the leading axes of the operands of attention differ");
+}
+
 template <class T> Matrix<T> transposed(Matrix<T> a) { return {a.data, a.column, a.row}; }
 
 template <class T> using Bias = std::optional<Strided<T>>;
@@ -56,13 +65,8 @@ template <class T> struct Problem {
 
     Problem(const Strided<T> &query, const Strided<T> &key, const Strided<T> &value, const Bias<T> &added, double scale, bool causal)
         : q(query), k(key), v(value), scale(static_cast<T>(scale)), causal(causal) {
-        const int lead = query.ndim() - 2;
-        for (int axis = 0; axis < lead; ++axis) {
-            heads *= query.shape(axis);
-            for (const auto *other : {&key, &value, added ? &*added : &key})
-                if (other->ndim() != lead + 2 || other->shape(axis) != query.shape(axis))
-                    throw std::invalid_argument("the leading axes of the operands of attention differ");
-        }
+        for (Index length : lead_of(query)) heads *= length;
+        for (const auto *other : {&key, &value, added ? &*added : &key}) same_lead(query, *other);
         if (added) bias.emplace(*added);
         if (k.columns() != q.columns() || v.rows() != k.rows() || (bias && (bias->rows() != q.rows() || bias->columns() != k.rows())))
             throw std::invalid_argument("the sizes of the operands of attention do not fit");
@@ -175,6 +179,7 @@ std::tuple<Strided<T>, Strided<T>, Strided<T>> attention_back(Strided<T> g, Stri
     const Index length = problem.q.rows(), width = problem.v.columns(), depth = problem.q.columns();
     const auto of_query = gradient_of(query), of_key = gradient_of(key), of_value = gradient_of(value);
     const Stack<T> of_q(of_query), of_k(of_key), of_v(of_value), of_out(g), out(result);
+    same_lead(query, g), same_lead(query, result);
     for (const Stack<T> *x : {&of_out, &out})
         if (x->rows() != length || x->columns() != width || logsums.size() != problem.heads * length)
             throw std::invalid_argument("the gradient of attention has another shape than its result");

@@ -126,6 +126,7 @@ RUSHLIGHT_GEMM(double)
 
 // The product of two matrices given transposed or not: what the tests see.
 template <class T> static Array<T> gemm_of(Array<T> a, Array<T> b, bool a_transposed, bool b_transposed) {
+    require(a.ndim() == 2 && b.ndim() == 2 && a.shape(!a_transposed) == b.shape(b_transposed));
     const auto view = [](const Array<T> &x, bool transposed) {
         return transposed ? Matrix<T>{x.data(), 1, x.shape(1)} : Matrix<T>{x.data(), x.shape(1), 1};
     };

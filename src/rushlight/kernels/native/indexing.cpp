@@ -90,6 +90,7 @@ Positions join_positions(nb::list positions, nb::list lengths) {
     const auto joined = Positions::zeros(first.shape());
     for (size_t axis = 0; axis < positions.size(); ++axis) {
         const auto length = nb::cast<Index>(lengths[axis]);
+        require(length >= 0);
         if (!nb::try_cast(positions[axis], index) || !std::ranges::equal(index.shape(), first.shape())) throw nb::next_overload();
         check(index, -length, length);
         parallel(index.size(), 2, [length, from = index.data(), to = joined.data()](Index begin, Index end) {
