@@ -9,6 +9,7 @@ each call its arguments are printed, so that the last line names the call that e
 from __future__ import annotations
 
 import importlib.util
+import os
 import random
 import re
 import sys
@@ -17,11 +18,20 @@ from typing import Any
 
 import numpy as np
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 CALLS = 200
 DTYPES = ["f4", "f8", "f4", "f8", "i8", "?", "f2", "c8", "u1", "O", "S3", "V0"]
 LENGTHS = [0, 1, 2, 3, 3, 4, 8, 12]
-# Of functions whose arrays must go together in a way that chance does not find.
-SHAPES = {
+# Shapes and tuples of functions whose arguments must go together in a way that chance does not find.
+MOVES = ((1, 2), (1, 0), (2, 1), 2)  # stride, padding, dilation, groups
+TOGETHER: dict[str, list[tuple]] = {
+    "correlate": [(2, 4, 8, 7), (6, 2, 3, 3), (6,), MOVES, (6, 3)],
+    "spread": [(2, 4, 8, 7), (4, 3, 3, 3), (6,), MOVES, (10, 15)],
+    "weigh": [(2, 4, 8, 7), (2, 6, 6, 3), MOVES, (3, 3)],
     "attention": [(2, 3, 4), (2, 5, 4), (2, 5, 8), (2, 3, 5)],
     "attention_back": [(2, 3, 8), (2, 3, 4), (2, 5, 4), (2, 5, 8), (2, 3, 5), (2, 3, 8), (2, 3)],
     "gemm": [(3, 4), (4, 8)],
@@ -61,9 +71,9 @@ GUISES: list[Callable[[np.ndarray], np.ndarray]] = [
 class Arguments:
     """Makes arguments by the types in a signature; arrays of a call have shapes and types that go together, mostly."""
 
-    def __init__(self, chance: random.Random, shapes: list[tuple[int, ...]]) -> None:
+    def __init__(self, chance: random.Random, together: list[tuple]) -> None:
         self.chance = chance
-        self.shapes = list(shapes)
+        self.together = list(together)
         self.dtype = chance.choice(DTYPES[:4] * 3 + DTYPES)
         self.shape = self._shape()
 
@@ -72,7 +82,7 @@ class Arguments:
 
     def _related(self) -> tuple[int, ...]:
         """The shape in the table or of the call; also with an axis less, more, changed or exchanged; or another."""
-        shape = list(self.shapes.pop(0) if self.shapes else self.shape)
+        shape = list(self.together.pop(0) if self.together else self.shape)
         choice = self.chance.randrange(16)
         at = self.chance.randrange(len(shape)) if shape else 0
         if choice == 0:
@@ -106,18 +116,26 @@ class Arguments:
             return x.astype("i8") if self.chance.random() < 0.9 else x.astype("f4")
         return x
 
+    def changed(self, value: Any) -> Any:
+        """The same, or with other integers in it."""
+        if isinstance(value, tuple):
+            return tuple(self.changed(x) for x in value)
+        return value if self.chance.random() < 0.95 else self.chance.choice(INTEGERS)
+
     def of(self, kind: str) -> Any:
         """An argument of a type as a signature names it."""
         if "None" in kind and self.chance.random() < 0.5:
             return None
         if "ndarray" in kind:
-            return self.positions() if not self.shapes and self.chance.random() < 0.25 else self.array()
+            return self.positions() if not self.together and self.chance.random() < 0.25 else self.array()
         if "bool" in kind:
             return self.chance.random() < 0.5
         if "int" in kind:
             return self.chance.choice(INTEGERS if self.chance.random() < 0.2 else INTEGERS[:5])
         if "float" in kind:
             return self.chance.choice(NUMBERS)
+        if "tuple" in kind and self.together:
+            return self.changed(self.together.pop(0))
         if "tuple" in kind:
             return self.chance.choice(
                 [self.shape, self._related(), tuple(self.chance.choices(INTEGERS, k=2)), (1.5, None)]
@@ -134,6 +152,19 @@ def kinds(signature: str) -> list[str]:
     return [kind.strip() for kind in re.findall(r"\w+: ((?:[^,()\[\]]|\[[^\]]*\])+)", signature.rsplit(" -> ", 1)[0])]
 
 
+def signatures(function: Callable) -> set[str]:
+    """Those that nanobind gives; of elementwise functions, which have none, those that they may have."""
+    known = getattr(function, "__nb_signature__", None)
+    if known is not None:
+        return {signature for signature, *_ in known}
+    return {
+        f"def f({', '.join(['x: ndarray'] * arrays + ['x: float'] * numbers + ['x: ndarray'] * out)}) -> ndarray"
+        for arrays in range(1, 4)
+        for numbers in range(4)
+        for out in range(2)
+    }
+
+
 def arrays_of(result: Any) -> list[np.ndarray]:
     return [np.asarray(x) for x in (result if isinstance(result, tuple) else (result,)) if x is not None]
 
@@ -141,7 +172,7 @@ def arrays_of(result: Any) -> list[np.ndarray]:
 def check(function: Callable, name: str, signature: str, seed: int) -> bool:
     """Makes a call, and if it is good the same again with arrays in other guises; whether it was good."""
     chance = random.Random(f"{name} {signature} {seed}")
-    make = Arguments(chance, SHAPES.get(name, []))
+    make = Arguments(chance, TOGETHER.get(name, []))
     arguments = [make.of(kind) for kind in kinds(signature)]
     show = [f"{x.dtype}{x.shape}" if isinstance(x, np.ndarray) else x for x in arguments]
     print(name, seed, show, flush=True)
@@ -149,7 +180,7 @@ def check(function: Callable, name: str, signature: str, seed: int) -> bool:
         want = arrays_of(function(*arguments))
     except Exception:
         return False
-    if any(isinstance(x, list) for x in arguments):  # whose arrays are changed in place
+    if any(isinstance(x, list) for x in arguments) or any(x is y for x in want for y in arguments):  # changed in place
         return True
     for guise in GUISES:
         others = [
@@ -171,13 +202,14 @@ def main(path: str, names: list[str]) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     np.seterr(all="ignore")
-    for name in names or sorted(name for name in dir(module) if not name.startswith("_")):
-        function = getattr(module, name)
-        if name in ("otherwise", "get_threads", "set_threads") or not hasattr(function, "__nb_signature__"):
-            continue
-        good = 0
-        for signature in {signature for signature, *_ in function.__nb_signature__}:
-            good += sum(check(function, name, signature, seed) for seed in range(CALLS))
+    if resource is not None and "san" not in os.environ.get("LD_PRELOAD", ""):  # sanitizers need terabytes of addresses
+        resource.setrlimit(resource.RLIMIT_AS, (2**33, 2**33))
+    others = {"otherwise", "get_threads", "set_threads"}
+    for name in names or sorted(name for name in dir(module) if not name.startswith("_") and name not in others):
+        function, good = getattr(module, name), 0
+        for signature in sorted(signatures(function)):
+            calls = CALLS if hasattr(function, "__nb_signature__") else CALLS // 20
+            good += sum(check(function, name, signature, seed) for seed in range(calls))
         print(name, good, "good calls", file=sys.stderr, flush=True)
 
 

@@ -34,6 +34,8 @@ template <class Body> void over(const Lengths &lengths, Body &&body) {
 
 // How the kernel moves: the Geometry of the definition.
 struct Geometry {
+    static constexpr Index most = 1 << 24;  // so that sums and products of a few stay within an Index
+
     int rank;
     Lengths stride, padding, dilation;
     Index groups;
@@ -41,7 +43,10 @@ struct Geometry {
     explicit Geometry(nb::tuple by) : stride(lengths(nb::object(by[0]), 1)), padding(lengths(nb::object(by[1]), 0)), dilation(lengths(nb::object(by[2]), 1)) {
         rank = static_cast<int>(nb::len(nb::object(by[0])));
         groups = nb::cast<Index>(by[3]);
-        if (groups < 1 || std::min({stride[0], stride[1], stride[2]}) < 1) throw nb::next_overload();
+        require(groups >= 1);
+        for (int axis = 0; axis < axes; ++axis)
+            require(1 <= stride[axis] && stride[axis] <= most && 0 <= padding[axis] && padding[axis] <= most && 1 <= dilation[axis] &&
+                    dilation[axis] <= most);
     }
 
     static Lengths lengths(nb::handle values, Index missing) {
@@ -166,6 +171,9 @@ struct Raster {
         }
         phase_size = volume(extent);
         size = volume(phases) * phase_size;
+        double exact = 1;
+        for (int axis = 0; axis < axes; ++axis) exact *= static_cast<double>(phases[axis]) * static_cast<double>(extent[axis]);
+        if (exact > 1e11) throw std::bad_alloc();
     }
 
     // Copies a channel whose memory ends before `last`.
@@ -481,6 +489,7 @@ template <class T> Array<T> spread(Array<T> y, Array<T> w, Optional<T> bias, nb:
     std::array<Axis, axes> along;
     for (int axis = 0; axis < axes; ++axis) {
         refuse(out[axis] < 1);
+        require(out[axis] <= Index(1) << 40);
         along[axis] = spread_out(source[axis], kernel[axis], out[axis], by.stride[axis], by.padding[axis], by.dilation[axis]);
     }
     auto x = image_like(y, c * groups, out);
@@ -689,6 +698,7 @@ template <class T> Array<T> weigh(Array<T> x, Array<T> y, nb::tuple moves, nb::t
     refuse(x.ndim() != by.rank + 2 || y.ndim() != x.ndim() || x.shape(0) != y.shape(0) || channels % groups || o % groups);
     std::array<Axis, axes> along;
     for (int axis = 0; axis < axes; ++axis) {
+        require(kernel[axis] <= Geometry::most);
         const Index reach = (out[axis] - 1) * by.stride[axis] + by.dilation[axis] * (kernel[axis] - 1) + 1;
         refuse(kernel[axis] < 1 || reach > source[axis] + 2 * by.padding[axis]);
         along[axis] = gathered(source[axis], kernel[axis], out[axis], by.stride[axis], by.padding[axis], by.dilation[axis]);
