@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from .indexing import gather, sum_gathered
+
 
 def taken(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
     """The elements of each line at its indices."""
+    if x.ndim == indices.ndim and x.flags.c_contiguous and x.shape[axis]:
+        return gather(x, axis % x.ndim, indices)
     if x.ndim == 1:
         return x[indices]
     lines = np.moveaxis(x, axis, -1)
@@ -21,6 +25,10 @@ def taken(x: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
 
 def placed(values: np.ndarray, indices: np.ndarray, axis: int, length: int, distinct: bool) -> np.ndarray:
     """Zeros in lines of a length, with the values added at their indices: `distinct` ones are put in at once."""
+    if values.dtype.kind == "f" and values.itemsize > 2 and values.ndim == indices.ndim:
+        axis %= values.ndim
+        shape = (*values.shape[:axis], length, *values.shape[axis + 1 :])
+        return sum_gathered(values, axis, indices, shape)
     rows, places = np.moveaxis(values, axis, -1), np.moveaxis(indices, axis, -1)
     out = np.zeros((*rows.shape[:-1], length), values.dtype)
     if values.size:

@@ -1,8 +1,30 @@
-"""Running extremes and log-sum-exps along an axis."""
+"""Running sums, products, extremes and log-sum-exps along an axis."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from .native import kernel
+
+
+@kernel
+def cumsum(x: np.ndarray, axis: int, reverse: bool) -> np.ndarray:
+    """The running sum, of float32 in float64; from behind if ``reverse``."""
+    lines = np.flip(x, axis) if reverse else x
+    sums = _accumulated(np.add, lines, axis)
+    return np.asarray(np.flip(sums, axis), order="C") if reverse else sums
+
+
+@kernel
+def cumprod(x: np.ndarray, axis: int) -> np.ndarray:
+    """The running product, of float32 in float64."""
+    return _accumulated(np.multiply, x, axis)
+
+
+def _accumulated(ufunc: np.ufunc, x: np.ndarray, axis: int) -> np.ndarray:
+    wide = np.dtype(np.float64) if x.dtype == np.float32 else x.dtype
+    with np.errstate(all="ignore"):
+        return ufunc.accumulate(x, axis, wide, np.empty(x.shape, wide)).astype(x.dtype, copy=False)
 
 
 def extremes(x: np.ndarray, ufunc: np.ufunc, axis: int) -> tuple[np.ndarray, np.ndarray]:

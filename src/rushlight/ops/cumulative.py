@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _accumulated(ufunc: np.ufunc, x: np.ndarray, dim: int) -> np.ndarray:
+def _accumulated(cumulate: Callable, x: np.ndarray, dim: int, *options: bool) -> np.ndarray:
     line = axis(dim, x.ndim)
     wide = x.astype(np.int64) if x.dtype.kind in "biu" else widened(x)
-    result = ufunc.accumulate(wide, line, None, np.empty(wide.shape, wide.dtype)) if x.ndim else wide.copy()
+    result = cumulate(wide, line, *options) if x.ndim else wide.copy()
     return result.astype(x.dtype) if is_half(x.dtype) else result
 
 
@@ -34,12 +35,14 @@ def _reversed(value: Any, dim: int) -> Any:
 
 def _suffix_sums(g: Any, dim: int) -> Any:
     """For each element the sum of itself and all behind it."""
+    if type(g) is np.ndarray and g.ndim:
+        return _accumulated(scans.cumsum, g, dim, True)
     return _reversed(_cumsum(_reversed(g, dim), dim), dim) if raw(g).ndim else g
 
 
 @op("CumsumBackward0", batch="dim", input=lambda g, dim: _suffix_sums(g, dim))
 def _cumsum(input, dim):
-    return _accumulated(np.add, input, dim)
+    return _accumulated(scans.cumsum, input, dim, False)
 
 
 @numpy_names
@@ -81,7 +84,7 @@ def _cumprod_by_doubling(input: Any, dim: int) -> Any:
     input=lambda g, input, result, dim: _cumprod_gradient(g, input, result, dim),
 )
 def _cumprod(input, dim):
-    return _accumulated(np.multiply, input, dim)
+    return _accumulated(scans.cumprod, input, dim)
 
 
 @numpy_names

@@ -97,8 +97,9 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
         raise RuntimeError(f"selected index k out of range: got {k} along dimension {dim} of shape {list(input.shape)}")
     if not input.ndim:
         return input.copy(), np.zeros((), np.int64)
-    indices = np.moveaxis(order.top_indices(np.moveaxis(widened(input), line, -1), k, largest), -1, line)
-    return lines.taken(input, indices, line), np.ascontiguousarray(indices)
+    values, indices = order.top(np.moveaxis(widened(input), line, -1), k, largest)
+    values, indices = (np.ascontiguousarray(np.moveaxis(found, -1, line)) for found in (values, indices))
+    return values.astype(input.dtype, copy=False), indices
 
 
 # Distinct values

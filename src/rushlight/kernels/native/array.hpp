@@ -28,6 +28,7 @@ template <> constexpr int type_number<bool> = NPY_BOOL;
 template <> constexpr int type_number<float> = NPY_FLOAT32;
 template <> constexpr int type_number<double> = NPY_FLOAT64;
 template <> constexpr int type_number<uint32_t> = NPY_UINT32;
+template <> constexpr int type_number<uint64_t> = NPY_UINT64;
 template <> constexpr int type_number<int64_t> = NPY_INT64;
 
 // An array of T in C order. As an argument it is borrowed, or copied where its memory is in another order; as a result it

@@ -35,6 +35,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_random(module);
     add_memory(module);
     add_products(module);
+    add_scans(module);
     add_softmax(module);
     add_steps(module);
     add_otherwise(module);
