@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .kernels.layout import dense
+from .kernels.transposing import copy_in_order
 
 __all__ = [
     "channels_last", "channels_last_3d", "contiguous_format", "layout", "memory_format", "preserve_format", "strided",
@@ -61,7 +62,7 @@ class memory_format:
     def copy(self, array: np.ndarray) -> np.ndarray:
         """A copy of an array with its memory in this order."""
         if self.axes is None:
-            return dense_copy(array) if self.order == "K" else np.array(array, order="C")
+            return dense_copy(array) if self.order == "K" else copy_in_order(array)
         out = self.empty(array.shape, array.dtype)
         out[...] = array
         return out
@@ -91,7 +92,7 @@ def dense_like(array: np.ndarray, dtype: np.dtype | None = None) -> np.ndarray:
 
 def in_order(array: np.ndarray) -> np.ndarray:
     """An array whose elements lie in memory in the order of its indices: itself, or a copy."""
-    return array if array.flags.c_contiguous else array.copy()
+    return array if array.flags.c_contiguous else copy_in_order(array)
 
 
 strided = layout("strided")

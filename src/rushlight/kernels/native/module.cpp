@@ -38,5 +38,6 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_scans(module);
     add_softmax(module);
     add_steps(module);
+    add_transposing(module);
     add_otherwise(module);
 }

@@ -21,5 +21,6 @@ void add_products(nanobind::module_ &module);
 void add_scans(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
+void add_transposing(nanobind::module_ &module);
 
 }  // namespace rushlight
