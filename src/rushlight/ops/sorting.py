@@ -27,8 +27,17 @@ def _sorting(x: np.ndarray, dim: int, descending: bool) -> np.ndarray:
     line = axis(dim, x.ndim)
     if not x.ndim:
         return np.zeros((), np.int64)
-    found = order.sorting_indices(np.moveaxis(widened(x), line, -1), descending)
-    return np.ascontiguousarray(np.moveaxis(found, -1, line))
+    return _in_place_of(line, order.sorting_indices(_as_last(line, widened(x)), descending))
+
+
+def _as_last(line: int, x: np.ndarray) -> np.ndarray:
+    """The array with one axis as the last."""
+    return x if line == x.ndim - 1 else np.moveaxis(x, line, -1)
+
+
+def _in_place_of(line: int, found: np.ndarray) -> np.ndarray:
+    """What was found along the last axis, along the one that came there; in order in memory."""
+    return np.ascontiguousarray(found if line == found.ndim - 1 else np.moveaxis(found, -1, line))
 
 
 def _sorter(node: str) -> Any:
@@ -97,9 +106,8 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
         raise RuntimeError(f"selected index k out of range: got {k} along dimension {dim} of shape {list(input.shape)}")
     if not input.ndim:
         return input.copy(), np.zeros((), np.int64)
-    values, indices = order.top(np.moveaxis(widened(input), line, -1), k, largest)
-    values, indices = (np.ascontiguousarray(np.moveaxis(found, -1, line)) for found in (values, indices))
-    return values.astype(input.dtype, copy=False), indices
+    values, indices = order.top(_as_last(line, widened(input)), k, largest)
+    return _in_place_of(line, values).astype(input.dtype, copy=False), _in_place_of(line, indices)
 
 
 # Distinct values
