@@ -3,8 +3,8 @@
 #include <cstring>
 #include <vector>
 
+#include "lines.hpp"
 #include "module.hpp"
-#include "threads.hpp"
 
 namespace rushlight {
 namespace {
@@ -12,21 +12,15 @@ namespace {
 using Shape = std::vector<Index>;
 using Positions = Array<int64_t>;
 
-// An array around one of its axes: `outer` blocks of `length` rows of `inner` elements.
-struct Axis {
-    Index outer, length, inner;
-
-    Axis(std::span<const Index> shape, Index dim) {
-        if (dim < 0 || dim >= static_cast<Index>(shape.size())) throw nb::next_overload();
-        outer = count(shape.first(dim));
-        length = shape[dim];
-        inner = count(shape.subspan(dim + 1));
-    }
-};
+// An array around one of its axes, which must be counted from the front.
+Axis around(std::span<const Index> shape, Index dim) {
+    require(0 <= dim && dim < static_cast<Index>(shape.size()));
+    return Axis(shape, dim);
+}
 
 // The shape with its axes [dim, dim + removed) replaced by others.
 Shape replaced(std::span<const Index> shape, Index dim, Index removed, std::span<const Index> by) {
-    if (dim < 0 || dim + removed > static_cast<Index>(shape.size())) throw nb::next_overload();
+    require(0 <= dim && dim + removed <= static_cast<Index>(shape.size()));
     Shape result(shape.begin(), shape.begin() + dim);
     result.insert(result.end(), by.begin(), by.end());
     result.insert(result.end(), shape.begin() + dim + removed, shape.end());
@@ -70,7 +64,7 @@ template <class T> void take(const Axis &axis, const T *x, const Positions &inde
 }
 
 Elements take_rows(Elements x, Index dim, Positions index, bool from_end) {
-    Axis axis(x.shape(), dim);
+    Axis axis = around(x.shape(), dim);
     check(index, from_end ? -axis.length : 0, axis.length);
     const Elements out = x.empty(replaced(x.shape(), dim, 1, index.shape()));
     if (x.itemsize() == 4) take(axis, reinterpret_cast<uint32_t *>(x.data()), index, reinterpret_cast<uint32_t *>(out.data()));
@@ -134,7 +128,7 @@ template <class T> void check_values(const Array<T> &values, const Shape &shape)
 }
 
 template <class T> Array<T> with_rows_added(Array<T> x, Index dim, Positions index, Array<T> values) {
-    const Axis axis(x.shape(), dim);
+    const Axis axis = around(x.shape(), dim);
     check(index, 0, axis.length);
     check_values(values, replaced(x.shape(), dim, 1, index.shape()));
     const auto out = Array<T>::empty(x.shape());
@@ -148,7 +142,7 @@ template <class T> Array<T> sum_rows(Array<T> values, Index dim, Positions index
     const Shape shape = replaced(values.shape(), dim, index.ndim(), std::span(&length, 1));
     check_values(values, replaced(shape, dim, 1, index.shape()));
     const auto out = Array<T>::zeros(shape);
-    add(Axis(shape, dim), out.data(), index, values.data(), skipped);
+    add(around(shape, dim), out.data(), index, values.data(), skipped);
     return out;
 }
 
@@ -157,7 +151,7 @@ struct Lines {
     Axis index, x;
 
     Lines(std::span<const Index> index_shape, std::span<const Index> shape, Index dim)
-        : index(checked(index_shape, shape, dim), dim), x(shape, dim) {}
+        : index(around(checked(index_shape, shape, dim), dim)), x(around(shape, dim)) {}
 
     // Calls body(positions, elements, n, columns) with the offsets of `columns` adjacent lines of positions and of
     // what they are in.
@@ -175,9 +169,9 @@ struct Lines {
 
 private:
     static std::span<const Index> checked(std::span<const Index> index, std::span<const Index> shape, Index dim) {
-        if (index.size() != shape.size()) throw nb::next_overload();
+        require(index.size() == shape.size());
         for (size_t axis = 0; axis < shape.size(); ++axis)
-            if (index[axis] != shape[axis] && static_cast<Index>(axis) != dim) throw nb::next_overload();
+            require(index[axis] == shape[axis] || static_cast<Index>(axis) == dim);
         return index;
     }
 };
@@ -215,7 +209,7 @@ Elements gather(Elements x, Index dim, Positions index) {
 }
 
 template <class T> void add_elements(const Lines &lines, T *out, const Positions &index, const Array<T> &values) {
-    if (!std::ranges::equal(values.shape(), index.shape())) throw nb::next_overload();
+    require(same_shape(values, index));
     over_elements(lines, index, [=, from = values.data()](Index i, Index j) { out[j] += from[i]; });
 }
 
