@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..kernels import lines, order
+from ..kernels import reductions as kernels
 from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .axes import axes, axis, moved, numpy_names
@@ -17,7 +18,7 @@ from .define import op
 from .levels import Layered
 from .pick import pick, put_selected
 from .promotion import raw
-from .reduce import add, along, called, kept, maximum, minimum, require_real, to_out, unreduced, widened, written
+from .reduce import add, along, called, kept, require_real, to_out, unreduced, widened, written
 from .reduce import sum as add_up
 from .rounding import floor
 from .sorting import sort
@@ -67,18 +68,20 @@ def even_weights(value: Any, result: Any, dim: Any = None) -> Any:
 
 def _shared(g: Any, input: Any, result: Any, dim: Any = None, keepdim: bool = False) -> Any:
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
+    if type(input) is np.ndarray and input.dtype.kind == "f":
+        return kernels.extreme_back(np.asarray(g), input, np.asarray(result), along(dim, input.ndim))
     return g * even_weights(input, result, dim)
 
 
-def _extreme(ufunc: Any, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
+def _extreme(kernel: Any, name: str, x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
     if x.dtype.kind == "c":
         require_real(name, x)
     if not x.size:
         require_elements(name, x, dim)
-    return in_order(ufunc.reduce(x, along(dim, x.ndim), None, None, keepdim))
+    return in_order(kernel(x, along(dim, x.ndim), keepdim))
 
 
-def _extremes(ufunc: np.ufunc, name: str) -> tuple[Any, Any]:
+def _extremes(kernel: Any, name: str) -> tuple[Any, Any]:
     """The extreme element of all, as of ``max(input)``, and along axes, as of ``amax``."""
 
     @op(
@@ -87,7 +90,7 @@ def _extremes(ufunc: np.ufunc, name: str) -> tuple[Any, Any]:
         batch=lambda batch, input: of_axes(batch.flat(input), 1, False),
     )
     def of_all(input):
-        return _extreme(ufunc, name, input, None, False)
+        return _extreme(kernel, name, input, None, False)
 
     @op(
         f"A{name}Backward0",
@@ -95,13 +98,13 @@ def _extremes(ufunc: np.ufunc, name: str) -> tuple[Any, Any]:
         input=lambda g, input, result, dim, keepdim: _shared(g, input, result, dim, keepdim),
     )
     def of_axes(input, dim, keepdim):
-        return _extreme(ufunc, f"a{name}", input, dim, keepdim)
+        return _extreme(kernel, f"a{name}", input, dim, keepdim)
 
     return of_all, of_axes
 
 
-_max, _amax = _extremes(np.maximum, "max")
-_min, _amin = _extremes(np.minimum, "min")
+_max, _amax = _extremes(kernels.amax, "max")
+_min, _amin = _extremes(kernels.amin, "min")
 
 
 @numpy_names
@@ -142,7 +145,7 @@ def _aminmax(input, dim, keepdim):
         )
     require_elements("aminmax", input, dim)
     dims = along(dim, input.ndim)
-    return minimum.reduce(input, dims, None, None, keepdim), maximum.reduce(input, dims, None, None, keepdim)
+    return kernels.amin(input, dims, keepdim), kernels.amax(input, dims, keepdim)
 
 
 @numpy_names
@@ -155,7 +158,7 @@ def aminmax(input: Any, *, dim: int | None = None, keepdim: bool = False, out: A
 # The extreme element of each line, with its place: the first of equals, which alone gets the gradient
 
 
-def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
+def _line_end(name: str, kernel: Any, joined: str) -> Any:
     """``max`` or ``min`` in its three forms."""
 
     @op(
@@ -171,8 +174,8 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
         require_elements(name, input, line)
         if not input.ndim:
             return input.copy(), np.zeros((), np.int64)
-        values = in_order(ufunc.reduce(input, line, None, None, keepdim))
-        return values, position(widened(input), line, keepdims=keepdim)
+        values, places = kernel(widened(input), line, keepdim)
+        return in_order(values).astype(input.dtype, copy=False), places
 
     along_axis.op.returns.__name__ = name
     whole, pairwise = (_max, "maximum") if name == "max" else (_min, "minimum")
@@ -201,8 +204,8 @@ def _line_end(name: str, ufunc: np.ufunc, position: Any, joined: str) -> Any:
     return numpy_names(function)
 
 
-max = _line_end("max", np.maximum, np.argmax, "largest")
-min = _line_end("min", np.minimum, np.argmin, "smallest")
+max = _line_end("max", kernels.largest, "largest")
+min = _line_end("min", kernels.smallest, "smallest")
 
 
 def _place_batch(batch: Any, input: Any, dim: Any = None, keepdim: bool = False) -> Any:
@@ -213,7 +216,7 @@ def _place_batch(batch: Any, input: Any, dim: Any = None, keepdim: bool = False)
     return reshape(out, (batch.size, *(1,) * ndim)) if keepdim else out
 
 
-def _place(name: str, position: Any, joined: str) -> Any:
+def _place(name: str, kernel: Any, joined: str) -> Any:
     def compute(input, dim=None, keepdim=False):
         require_real(name, input)
         if dim is None and not input.size:
@@ -222,15 +225,18 @@ def _place(name: str, position: Any, joined: str) -> Any:
         require_elements(name, input, line)
         if not input.ndim:
             return np.zeros((), np.int64)
-        return position(widened(input), line, keepdims=keepdim)
+        if line is None:
+            place = kernel(widened(input).reshape(-1), 0, False)[1]
+            return place.reshape((1,) * input.ndim) if keepdim else place
+        return kernel(widened(input), line, keepdim)[1]
 
     compute.__name__ = compute.__qualname__ = name
     compute.__doc__ = f"The index of the {joined} element, of all or along the axis ``dim``; the first of equals."
     return numpy_names(op(batch=_place_batch)(compute))
 
 
-argmax = _place("argmax", np.argmax, "largest")
-argmin = _place("argmin", np.argmin, "smallest")
+argmax = _place("argmax", kernels.largest, "largest")
+argmin = _place("argmin", kernels.smallest, "smallest")
 
 
 # The element at a rank

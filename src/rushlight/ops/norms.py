@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import reductions as kernels
 from ..layouts import in_order
 from ..tensor import wrap
 from .along import index_add, index_select
@@ -28,7 +29,7 @@ __all__ = ["cdist", "cosine_similarity", "dist", "norm", "pairwise_distance", "p
 def norm_of(x: np.ndarray, ord: float, dims: Any, keepdims: bool) -> np.ndarray:
     """The vector norm of an array."""
     if ord == 2 and x.dtype.kind == "f":
-        return np.sqrt(add.reduce(x * x, dims, None, None, keepdims))
+        return kernels.norm2(x, dims, keepdims)
     size = np.abs(x)
     if ord == math.inf:
         return maximum.reduce(size, dims, None, None, keepdims, 0)
@@ -52,12 +53,12 @@ def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim
         return input * 0
     if ord == 1:
         return sgn(input) * g
-    size = abs(input)
     if abs(ord) == math.inf:
-        return sgn(input) * (g * even_weights(size, result, dim))
+        return sgn(input) * (g * even_weights(abs(input), result, dim))
     flat = result == 0
     if ord == 2:
         return input * where(flat, 0.0, g / where(flat, 1.0, result))
+    size = abs(input)
     scale = where(flat, 0.0, g / where(flat, 1.0, result) ** (ord - 1))
     if ord > 2:
         return input * size ** (ord - 2) * scale

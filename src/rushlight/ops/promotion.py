@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels import reductions
 from ..kernels.layout import arranged
 from ..tensor import Tensor, wrap
 
@@ -111,14 +112,14 @@ def fit(g: Any, shape: tuple, dtype: np.dtype) -> Any:
     if g.shape != shape:
         lead = g.ndim - len(shape)
         if not shape:
-            g = np.asarray(np.add.reduce(g, None))
+            g = np.asarray(reductions.sum(g, None, False))
         elif lead < 0:
             g = g.reshape(shape) if g.size == 1 else np.broadcast_to(g, shape)
         else:
             axes = tuple(range(lead)) + tuple(
                 i + lead for i, n in enumerate(shape) if n == 1 and g.shape[i + lead] != 1
             )
-            g = np.add.reduce(g, axes, keepdims=True).reshape(shape)
+            g = reductions.sum(g, axes, True).reshape(shape)
     return as_type(g, dtype)
 
 

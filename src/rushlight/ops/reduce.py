@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..kernels import factors
-from ..kernels import softmaxes as kernels
+from ..kernels import factors, softmaxes
+from ..kernels import reductions as kernels
 from ..layouts import in_order
 from ..tensor import Tensor
 from .axes import axes, axis, numpy_names
@@ -94,11 +94,11 @@ def added(x: np.ndarray, axis: Any, keepdims: bool = False) -> np.ndarray:
     """Sums, of integers as int64 and of half precision in float32."""
     dtype = x.dtype
     if dtype is float32 or dtype is float64:
-        total = add.reduce(x, axis, None, None, keepdims)
+        total = kernels.sum(x, axis, keepdims)
         return in_order(total) if x.ndim > 2 else total
     if dtype.kind in "biu":
         return add.reduce(x, axis, int64, None, keepdims)
-    total = add.reduce(widened(x), axis, None, None, keepdims)
+    total = kernels.sum(widened(x), axis, keepdims)
     return total.astype(dtype) if is_half(dtype) else total
 
 
@@ -230,8 +230,7 @@ def nansum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = N
 
 
 def _mean_of(x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
-    total = add.reduce(widened(x), along(dim, x.ndim), None, None, keepdim)
-    mean = np.true_divide(total, x.size if dim is None else counted(x.shape, dim), dtype=total.dtype, order="C")
+    mean = kernels.mean(widened(x), along(dim, x.ndim), keepdim)
     return mean if mean.dtype is x.dtype else mean.astype(x.dtype)
 
 
@@ -339,7 +338,7 @@ def _joined(parts: tuple) -> Any:
 def _multiplied(x: np.ndarray, axis: Any, keepdims: bool) -> np.ndarray:
     if x.dtype.kind in "biu":
         return multiply.reduce(x, axis, int64, None, keepdims)
-    total = multiply.reduce(widened(x), axis, None, None, keepdims)
+    total = kernels.prod(widened(x), axis, keepdims)
     return total.astype(x.dtype) if is_half(x.dtype) else total
 
 
@@ -389,17 +388,15 @@ def _variance(x: np.ndarray, dim: Any, correction: float, keepdim: bool, name: s
     """The variance in real numbers, and the mean, in the type to compute in."""
     if x.dtype.kind not in "fcV":
         raise RuntimeError(f"{name} only support floating point and complex dtypes")
-    wide = widened(x)
-    dims = along(dim, x.ndim)
-    mean = add.reduce(wide, dims, None, None, True) / counted(x.shape, dim)
-    off = wide - mean
-    squares = off * off if x.dtype.kind != "c" else off.real * off.real + off.imag * off.imag
-    var = in_order(add.reduce(squares, dims, None, None, keepdim) / _freedom(x.shape, dim, correction))
-    return var.astype(squares.dtype, copy=False), mean.astype(wide.dtype) if keepdim else mean.reshape(var.shape)
+    var, mean = kernels.var_mean(widened(x), along(dim, x.ndim), float(_freedom(x.shape, dim, correction)), keepdim)
+    return in_order(var), mean
 
 
 def _var_gradient(g: Any, input: Any, dim: Any, correction: float, keepdim: bool) -> Any:
     free = _freedom(input.shape, dim, correction)
+    if type(input) is np.ndarray and input.dtype.kind == "f":
+        g = np.asarray(unreduced(g, input.shape, dim, keepdim))
+        return fitted(kernels.var_back(g, input, along(dim, input.ndim), 2.0 / free if free else math.inf), input)
     mid = sum(input, dim, True) / counted(input.shape, dim) if input.ndim else input
     g = unreduced(g, input.shape, dim, keepdim) * (2.0 / free if free else math.inf)
     return fitted(g * (input - mid), input)
@@ -511,7 +508,7 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
 
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
     if type(g) is np.ndarray and type(dim) is int and g.ndim and g.dtype.kind == "f":
-        return kernels.logsumexp_back(g, input, result, dim)
+        return softmaxes.logsumexp_back(g, input, result, dim)
     if raw(result).dtype.kind != "c":
         result = where(abs(result) == math.inf, 0.0, result)
     return fitted(g * exp(input - result).conj(), input)
@@ -523,7 +520,7 @@ def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool
     input=lambda g, input, result, dim, keepdim: _logsumexp_gradient(g, input, result, dim, keepdim),
 )
 def _logsumexp(input, dim, keepdim):
-    result = kernels.logsumexp(widened(input), along(dim, input.ndim), keepdim)
+    result = softmaxes.logsumexp(widened(input), along(dim, input.ndim), keepdim)
     return in_order(result).astype(input.dtype, copy=False)
 
 

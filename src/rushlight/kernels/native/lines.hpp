@@ -121,6 +121,7 @@ template <class T> struct Columns {
 struct Axis {
     Index outer, length, inner;
 
+    Axis(Index outer, Index length, Index inner) : outer(outer), length(length), inner(inner) {}
     Axis(std::span<const Index> shape, Index dim)
         : outer(count(shape.first(dim))), length(shape[dim]), inner(count(shape.subspan(dim + 1))) {}
 };
@@ -132,17 +133,18 @@ inline Index axis_of(std::span<const Index> shape, Index dim) {
     return dim < 0 ? dim + ndim : dim;
 }
 
-// Calls body(lines, k) for all lines along an axis, some at a time; k is the number of the first. `work` is that of an element.
+// Calls body(lines, k) for all lines along an axis, some at a time; k is the number of the first. `work` is that of eight
+// elements.
 template <class T, class Body> void over_lines(const Axis &axis, Index work, Body &&body) {
     const auto [outer, length, inner] = axis;
     if (inner == 1) {
-        parallel(outer, work * length, [&](Index begin, Index end) {
+        parallel(outer, work * length / 8 + 1, [&](Index begin, Index end) {
             for (Index i = begin; i < end; ++i) body(Row<T>{i * length, length}, i);
         });
         return;
     }
     const Index blocks = (inner + width - 1) / width;
-    parallel(outer * blocks, work * length * std::min(inner, width), [&](Index begin, Index end) {
+    parallel(outer * blocks, work * length * std::min(inner, width) / 8 + 1, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) {
             const Index column = i % blocks * width, block = i / blocks;
             body(Columns<T>{block * length * inner + column, length, inner, std::min(width, inner - column)},

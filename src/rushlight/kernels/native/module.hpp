@@ -6,7 +6,8 @@
 namespace rushlight {
 
 // Adds an instance of a template for each type of floating-point numbers.
-#define RUSHLIGHT_FLOATING(module, name) module.def(#name, &name<float>).def(#name, &name<double>)
+#define RUSHLIGHT_FLOATING(module, name, ...) \
+    module.def(#name, &name<float> __VA_OPT__(, ) __VA_ARGS__).def(#name, &name<double> __VA_OPT__(, ) __VA_ARGS__)
 
 void add_convolution(nanobind::module_ &module);
 void add_arithmetic(nanobind::module_ &module);
@@ -19,6 +20,7 @@ void add_random(nanobind::module_ &module);
 void add_memory(nanobind::module_ &module);
 void add_products(nanobind::module_ &module);
 void add_scans(nanobind::module_ &module);
+void add_reduce(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
 void add_transposing(nanobind::module_ &module);

@@ -1,0 +1,141 @@
+// Axes of arrays that are reduced, and operands whose memory may be in any order of their axes.
+#pragma once
+
+#include <vector>
+
+#include "lines.hpp"
+
+namespace rushlight {
+
+// The axes that an argument names: None for all, a number or a tuple.
+struct Axes {
+    bool all = false;
+    int count = 0;
+    Index named[NPY_MAXDIMS];
+
+    // Which of the axes of an array are named.
+    uint64_t of(int ndim) const {
+        if (all) return ~uint64_t(0);
+        uint64_t set = 0;
+        for (int i = 0; i < count; ++i) {
+            require(-ndim <= named[i] && named[i] < ndim);
+            const uint64_t bit = uint64_t(1) << (named[i] < 0 ? named[i] + ndim : named[i]);
+            require(!(set & bit));
+            set |= bit;
+        }
+        return set;
+    }
+};
+
+// A borrowed array whose elements fill its memory in some order of its axes; of others a copy in C order.
+template <class T> struct Dense : Array<T> {
+    using Array<T>::Array;
+
+    // The axes from the outermost in memory.
+    void order(int *axes) const {
+        const int n = this->ndim();
+        const Index *strides = PyArray_STRIDES(this->numpy());
+        for (int i = 0; i < n; ++i) {
+            int at = i;
+            for (; at > 0 && strides[axes[at - 1]] < strides[i]; --at) axes[at] = axes[at - 1];
+            axes[at] = i;
+        }
+    }
+    bool dense() const {
+        int axes[NPY_MAXDIMS];
+        order(axes);
+        Index step = sizeof(T);
+        for (int i = this->ndim(); i--;) {
+            const int axis = axes[i];
+            if (this->shape(axis) == 1) continue;
+            if (PyArray_STRIDE(this->numpy(), axis) != step) return false;
+            step *= this->shape(axis);
+        }
+        return true;
+    }
+};
+
+// Adjacent axes in memory that are all reduced or all kept, as one.
+struct Group {
+    Index length;
+    bool reduced;
+};
+
+// An operand's axes in groups, from the outermost in memory. Where two axes that stay lie in memory in another order than
+// in the shape, and so the result would, the call is left to the definition.
+template <class T> std::vector<Group> groups_of(const Dense<T> &x, uint64_t reduced) {
+    int axes[NPY_MAXDIMS], last = -1;
+    x.order(axes);
+    std::vector<Group> groups;
+    for (int i = 0; i < x.ndim(); ++i) {
+        const Index length = x.shape(axes[i]);
+        const bool goes = reduced >> axes[i] & 1;
+        if (length == 1) continue;
+        if (!goes) {
+            require(axes[i] > last);
+            last = axes[i];
+        }
+        if (!groups.empty() && groups.back().reduced == goes) groups.back().length *= length;
+        else groups.push_back({length, goes});
+    }
+    return groups;
+}
+
+// The result of a reduction, yet to be filled.
+template <class T> Array<T> reduced_like(const Dense<T> &x, uint64_t reduced, bool keepdims) {
+    Index shape[NPY_MAXDIMS], *next = shape;
+    for (int i = 0; i < x.ndim(); ++i) {
+        if (!(reduced >> i & 1)) *next++ = x.shape(i);
+        else if (keepdims) *next++ = 1;
+    }
+    return Array<T>::empty(std::span<const Index>(shape, next));
+}
+
+}  // namespace rushlight
+
+namespace nanobind::detail {
+
+template <> struct type_caster<rushlight::Axes> {
+    NB_TYPE_CASTER(rushlight::Axes, const_name("int | tuple[int, ...] | None"))
+
+    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
+        if (source.is_none()) return value.all = true;
+        if (PyLong_CheckExact(source.ptr())) return add(source.ptr());
+        if (!PyTuple_CheckExact(source.ptr()) || PyTuple_GET_SIZE(source.ptr()) > NPY_MAXDIMS) return false;
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(source.ptr()); ++i)
+            if (!add(PyTuple_GET_ITEM(source.ptr(), i))) return false;
+        return true;
+    }
+
+private:
+    bool add(PyObject *number) noexcept {
+        if (!PyLong_CheckExact(number)) return false;
+        const Py_ssize_t axis = PyLong_AsSsize_t(number);
+        if (axis == -1 && PyErr_Occurred()) {
+            PyErr_Clear();
+            return false;
+        }
+        value.named[value.count++] = axis;
+        return true;
+    }
+};
+
+template <class T> struct type_caster<rushlight::Dense<T>> {
+    NB_TYPE_CASTER(rushlight::Dense<T>, const_name("ndarray"))
+
+    bool from_python(handle source, uint8_t flags, cleanup_list *cleanup) noexcept {
+        if (!PyArray_CheckExact(source.ptr())) return false;
+        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
+        if (PyArray_TYPE(array) != rushlight::type_number<T>) return false;
+        if (PyArray_ISBEHAVED_RO(array)) {
+            value = rushlight::Dense<T>(borrow(source));
+            if (PyArray_IS_C_CONTIGUOUS(array) || value.dense()) return true;
+        }
+        make_caster<rushlight::Array<T>> copy;
+        if (!copy.from_python(source, flags, cleanup)) return false;
+        value = rushlight::Dense<T>(copy.value.object());
+        return true;
+    }
+};
+
+}  // namespace nanobind::detail

@@ -1,0 +1,255 @@
+// Sums, products, extremes and variances over axes.
+#include <cmath>
+
+#include "axes.hpp"
+#include "maths.hpp"
+#include "module.hpp"
+
+namespace rushlight {
+namespace {
+
+// Terms of one piece of a long line, which threads share.
+constexpr Index piece = 1 << 17;
+
+// Reduces the middle axis of three.
+template <template <class> class Way, class T> void reduce_axis(const T *x, T *y, const Axis &axis) {
+    const auto [outer, length, inner] = axis;
+    const Index lines = outer * ((inner + width - 1) / width), longest = std::max(run, piece / std::min(inner, width));
+    if (length > longest && lines < 16) {  // too few lines to share: pieces of them
+        const Index parts = (length + longest - 1) / longest;
+        auto partial = Array<T>::empty({outer, parts, inner});
+        parallel(outer * parts, piece, [&, to = partial.data()](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) {
+                const Index first = i % parts * longest;
+                reduce_axis<Way>(x + (i / parts * length + first) * inner, to + i * inner,
+                                 Axis(1, std::min(longest, length - first), inner));
+            }
+        });
+        reduce_axis<Way>(partial.data(), y, Axis(outer, parts, inner));
+        return;
+    }
+    over_lines<T>(axis, 1, [=](auto lines, Index first) {
+        lines.template fold<Way>(y + first, [&](Index i, Index) { return x[i]; });
+    });
+}
+
+// Reduces the groups of axes one after the other, from the last.
+template <template <class> class Way, class T> void reduce_groups(const T *x, T *y, std::vector<Group> groups) {
+    Index inner = 1, outer = 1;
+    bool done = true;
+    for (const Group &group : groups) outer *= group.length;
+    size_t last = groups.size();
+    for (size_t i = groups.size(); i-- && done;) {
+        outer = outer ? outer / groups[i].length : 0;
+        if (groups[i].reduced) last = i, done = false;
+        else inner *= groups[i].length;
+    }
+    if (last == groups.size()) {  // nothing is reduced
+        std::copy_n(x, inner, y);
+        return;
+    }
+    const Axis axis(outer, groups[last].length, inner);
+    groups.erase(groups.begin() + last);
+    if (std::none_of(groups.begin(), groups.end(), [](const Group &group) { return group.reduced; })) {
+        reduce_axis<Way>(x, y, axis);
+        return;
+    }
+    const auto partial = Array<T>::empty({outer * inner});
+    reduce_axis<Way>(x, partial.data(), axis);
+    reduce_groups<Way>(static_cast<const T *>(partial.data()), y, std::move(groups));
+}
+
+template <template <class> class Way, class T> Array<T> reduce(const Dense<T> &x, const Axes &axes, bool keepdims) {
+    const uint64_t reduced = axes.of(x.ndim());
+    if (x.size() == 1 || x.size() == 0) {  // and the order in memory tells nothing
+        const auto result = reduced_like(x, reduced, keepdims);
+        std::fill_n(result.data(), result.size(), x.size() ? *x.data() : Way<T>::start);
+        return result;
+    }
+    auto groups = groups_of(x, reduced);
+    const auto result = reduced_like(x, reduced, keepdims);
+    reduce_groups<Way>(static_cast<const T *>(x.data()), result.data(), std::move(groups));
+    return result;
+}
+
+template <class T> Array<T> sum(Dense<T> x, Axes axes, bool keepdims) { return reduce<Sum>(x, axes, keepdims); }
+template <class T> Array<T> prod(Dense<T> x, Axes axes, bool keepdims) { return reduce<Product>(x, axes, keepdims); }
+
+template <class T> Array<T> amax(Dense<T> x, Axes axes, bool keepdims) {
+    require(x.size());
+    return reduce<Largest>(x, axes, keepdims);
+}
+
+template <class T> Array<T> amin(Dense<T> x, Axes axes, bool keepdims) {
+    require(x.size());
+    return reduce<Smallest>(x, axes, keepdims);
+}
+
+template <class T> Array<T> mean(Dense<T> x, Axes axes, bool keepdims) {
+    const auto result = reduce<Sum>(x, axes, keepdims);
+    require(x.size());
+    const T count = static_cast<T>(x.size() / result.size());
+    for (T *at = result.data(), *end = at + result.size(); at < end; ++at) *at /= count;
+    return result;
+}
+
+// The one group of axes that are reduced, as the middle one of three.
+template <class T> Axis one_group(const Dense<T> &x, uint64_t reduced) {
+    Index lengths[3] = {1, 1, 1};
+    int at = 0;
+    for (const Group &group : groups_of(x, reduced)) {
+        at = group.reduced ? (require(at == 0), 1) : at == 1 ? 2 : at;
+        lengths[at] *= group.length;
+    }
+    return Axis(lengths[0], lengths[1], lengths[2]);
+}
+
+// Calls body(lines, mean) with the means of lines.
+template <class T, class Body> void over_means(const T *x, const Axis &axis, Body &&body) {
+    over_lines<T>(axis, 4, [&](auto lines, Index first) {
+        T mean[width];
+        lines.template fold<Sum>(mean, [&](Index i, Index) { return x[i]; });
+        lines.each_line([&](Index j) { mean[j] /= static_cast<T>(axis.length); });
+        body(lines, first, mean);
+    });
+}
+
+template <class T> nb::tuple var_mean(Dense<T> input, Axes axes, double freedom, bool keepdims) {
+    require(input.size());
+    const uint64_t reduced = axes.of(input.ndim());
+    const Axis axis = one_group(input, reduced);
+    const auto var = reduced_like(input, reduced, keepdims), means = reduced_like(input, reduced, keepdims);
+    const T *x = input.data();
+    over_means(x, axis, [=, v = var.data(), m = means.data()](auto lines, Index first, const T *mean) {
+        lines.template fold<Sum>(v + first, [&](Index i, Index j) { return (x[i] - mean[j]) * (x[i] - mean[j]); });
+        lines.each_line([&](Index j) {
+            v[first + j] /= static_cast<T>(freedom);
+            m[first + j] = mean[j];
+        });
+    });
+    return nb::make_tuple(var, means);
+}
+
+template <class T> Array<T> var_back(Array<T> gradient, Array<T> input, Axes axes, double factor) {
+    require(input.size());
+    const uint64_t reduced = axes.of(input.ndim());
+    const Axis axis = one_group(Dense<T>(input.object()), reduced);
+    require(gradient.size() == axis.outer * axis.inner);
+    const auto result = Array<T>::empty(input.shape());
+    const T *x = input.data(), *g = gradient.data();
+    over_means(x, axis, [=, to = result.data()](auto lines, Index first, const T *mean) {
+        T scale[width];
+        lines.each_line([&](Index j) { scale[j] = g[first + j] * static_cast<T>(factor); });
+        lines.each([&](Index i, Index j) { to[i] = scale[j] * (x[i] - mean[j]); });
+    });
+    return result;
+}
+
+// The first place in a line where the largest or smallest element is, NaN counting as such.
+template <class T> Index place_in(const Row<T> &row, const T *x, T value) {
+    const bool missing = value != value;
+    const auto found = [&](Index i) { return x[i] == value || (missing && x[i] != x[i]); };
+    Index i = row.begin;
+    for (const Index end = row.begin + row.length; i + width <= end; i += width) {
+        int hits = 0;
+        for (Index j = 0; j < width; ++j) hits += x[i + j] == value || (missing && x[i + j] != x[i + j]);
+        if (hits) break;
+    }
+    while (!found(i)) ++i;
+    return i - row.begin;
+}
+
+template <template <class> class Way, class T>
+void extremes_in(const Row<T> &row, const T *x, T *value, int64_t *place) {
+    row.template fold<Way>(value, [&](Index i, Index) { return x[i]; });
+    *place = place_in(row, x, *value);
+}
+
+template <template <class> class Way, class T>
+void extremes_in(const Columns<T> &lines, const T *x, T *value, int64_t *place) {
+    using Place = typename Format<T>::Bits;
+    Place at[width] = {};
+    T best[width];
+    std::copy_n(x + lines.begin, lines.columns, best);
+    for (Index i = 1; i < lines.length; ++i) {
+        const T *row = x + lines.begin + i * lines.stride;
+#pragma omp simd
+        for (Index j = 0; j < lines.columns; ++j) {
+            const T next = row[j], joined = Way<T>::join(best[j], next);
+            at[j] = (joined == best[j]) | (best[j] != best[j]) ? at[j] : static_cast<Place>(i);
+            best[j] = joined;
+        }
+    }
+    std::copy_n(best, lines.columns, value);
+    std::copy_n(at, lines.columns, place);
+}
+
+template <template <class> class Way, class T> nb::tuple extremes(const Array<T> &input, Index dim, bool keepdims) {
+    dim = axis_of(input.shape(), dim);
+    const Axis axis(input.shape(), dim);
+    require(axis.length && axis.length < std::numeric_limits<int32_t>::max());
+    const auto values = Array<T>::reduced(input.shape(), dim, keepdims);
+    const auto places = Array<int64_t>::reduced(input.shape(), dim, keepdims);
+    over_lines<T>(axis, 2, [x = input.data(), v = values.data(), p = places.data()](auto lines, Index first) {
+        extremes_in<Way>(lines, x, v + first, p + first);
+    });
+    return nb::make_tuple(values, places);
+}
+
+template <class T> nb::tuple largest(Array<T> x, Index dim, bool keepdims) { return extremes<Largest>(x, dim, keepdims); }
+template <class T> nb::tuple smallest(Array<T> x, Index dim, bool keepdims) { return extremes<Smallest>(x, dim, keepdims); }
+
+// The gradient of an extreme value, shared evenly among the elements that have it.
+template <class T> Array<T> extreme_back(Array<T> gradient, Array<T> input, Array<T> value, Axes axes) {
+    const uint64_t reduced = axes.of(input.ndim());
+    require(input.size());
+    const Axis axis = one_group(Dense<T>(input.object()), reduced);
+    require(gradient.size() == axis.outer * axis.inner && value.size() == gradient.size());
+    const auto result = Array<T>::empty(input.shape());
+    const T *x = input.data(), *g = gradient.data(), *most = value.data();
+    over_lines<T>(axis, 2, [=, to = result.data()](auto lines, Index first) {
+        T count[width], share[width];
+        const auto here = [&](Index i, Index j) {
+            const T line = most[first + j];
+            return (x[i] == line) | ((x[i] != x[i]) & (line != line)) ? T(1) : T(0);
+        };
+        lines.template fold<Sum>(count, here);
+        lines.each_line([&](Index j) { share[j] = g[first + j] / count[j]; });
+        lines.each([&](Index i, Index j) { to[i] = here(i, j) * share[j]; });
+    });
+    return result;
+}
+
+// The root of the sum of squares.
+template <class T> Array<T> norm2(Array<T> input, Axes axes, bool keepdims) {
+    const uint64_t reduced = axes.of(input.ndim());
+    require(input.size());
+    const Dense<T> x(input.object());
+    const Axis axis = one_group(x, reduced);
+    const auto result = reduced_like(x, reduced, keepdims);
+    over_lines<T>(axis, 1, [x = input.data(), y = result.data()](auto lines, Index first) {
+        lines.template fold<Sum>(y + first, [&](Index i, Index) { return x[i] * x[i]; });
+        lines.each_line([&](Index j) { y[first + j] = std::sqrt(y[first + j]); });
+    });
+    return result;
+}
+
+}  // namespace
+
+void add_reduce(nb::module_ &module) {
+    const auto x = nb::arg("x"), g = nb::arg("g"), keepdims = nb::arg("keepdims");
+    const auto axes = nb::arg("axes").none();
+    RUSHLIGHT_FLOATING(module, sum, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, prod, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, mean, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, amax, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, amin, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, largest);
+    RUSHLIGHT_FLOATING(module, smallest);
+    RUSHLIGHT_FLOATING(module, extreme_back, g, x, nb::arg("value"), axes);
+    RUSHLIGHT_FLOATING(module, var_mean, x, axes, nb::arg("freedom"), keepdims);
+    RUSHLIGHT_FLOATING(module, var_back, g, x, axes, nb::arg("factor"));
+    RUSHLIGHT_FLOATING(module, norm2, x, axes, keepdims);
+}
+
+}  // namespace rushlight

@@ -1,0 +1,108 @@
+"""Native reductions equal their NumPy definitions, over any axes and whatever the number of threads."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushlight.kernels import native, reductions
+
+from .twins import arrays, assert_twins, needs_native, numbers
+
+pytestmark = needs_native
+
+axes_of = st.one_of(st.none(), st.integers(-1, 3), st.sets(st.integers(0, 3), max_size=3))
+
+
+def named(axes, ndim):
+    """Axes that an array has."""
+    if isinstance(axes, set):
+        return tuple(sorted({axis % ndim for axis in axes}))
+    return axes if axes is None or axes < 0 else axes % ndim
+
+
+def size(x, axes):
+    """The largest sum of sizes over axes, at which rounding errors are measured."""
+    with np.errstate(all="ignore"):
+        total = np.abs(np.where(np.isfinite(x), x, 0)).sum(axes)
+    return float(min(total.max(), 1e30)) if total.size else 0.0
+
+
+@given(arrays(special=False), axes_of, st.booleans())
+def test_sums(x, axes, keepdims):
+    # Sums of up to 40 000 terms in another order: NumPy's, term by term along the first axes, is the less accurate.
+    axes = named(axes, x.ndim)
+    for name in ("sum", "mean"):
+        if x.size or name == "sum":
+            assert_twins(name, x, axes, keepdims, ulps=32, floor=size(x, axes) / (x.size if name == "mean" else 1))
+
+
+@given(arrays(), axes_of, st.booleans())
+def test_special_values(x, axes, keepdims):
+    axes = named(axes, x.ndim)
+    x = np.where(np.abs(x) < 1e30, x, np.copysign(np.inf, x)).astype(
+        x.dtype
+    )  # the order decides whether those overflow
+    assert_twins("sum", x, axes, keepdims, ulps=64, floor=size(x, axes))
+
+
+@given(arrays(scale=1.0), axes_of, st.booleans())
+def test_extremes(x, axes, keepdims):
+    axes = named(axes, x.ndim)
+    if x.size:
+        assert_twins("amax", x, axes, keepdims, ulps=0)
+        assert_twins("amin", x, axes, keepdims, ulps=0)
+
+
+@given(arrays(max_dims=3, special=False, scale=0.5), axes_of)
+def test_products(x, axes):
+    assert_twins("prod", np.exp(x[..., :17] / 8), named(axes, x.ndim), True, ulps=400)  # of up to 40 000 terms
+
+
+@given(arrays(), st.integers(0, 3), st.booleans(), st.booleans())
+def test_places(x, dim, keepdims, equal):
+    x = np.trunc(x / 2) if equal else x
+    if x.size:
+        assert_twins("largest", x, dim % x.ndim, keepdims, ulps=0)
+        assert_twins("smallest", x, dim % x.ndim, keepdims, ulps=0)
+
+
+@given(arrays(), st.one_of(st.none(), st.integers(0, 3)), st.integers(0, 2**32))
+def test_gradient_of_extremes(x, axes, seed):
+    axes = named(axes, x.ndim)
+    x = np.trunc(x)
+    if x.size:
+        value = reductions.amax(x, axes, True)
+        assert_twins("extreme_back", numbers(seed, value.shape, x.dtype), x, value, axes, ulps=1)
+
+
+@given(arrays(special=False), st.one_of(st.none(), st.integers(0, 3)), st.booleans())
+def test_variances(x, axes, keepdims):
+    axes = named(axes, x.ndim)
+    if x.size:
+        assert_twins("var_mean", x, axes, 7.0, keepdims, ulps=32, floor=3)
+        assert_twins("norm2", x, axes, keepdims, ulps=16)
+        g = numbers(x.size, np.add.reduce(x, axes, keepdims=True).shape, x.dtype)
+        assert_twins("var_back", g, x, axes, 0.3, ulps=32, floor=10)
+
+
+@pytest.mark.parametrize("shape, axis", [((1_000_003,), 0), ((300_001, 3), 0), ((3, 300_001), 1), ((70, 70, 70), 1)])
+def test_long_lines(shape, axis):
+    x = numbers(0, shape, np.float32) + np.float32(3)
+    before = native.library.get_threads()
+    found = []
+    for threads in (1, 2, 3):
+        native.library.set_threads(threads)
+        found.append(reductions.sum(x, axis, False))
+    native.library.set_threads(before)
+    assert all(np.array_equal(found[0], other) for other in found)
+    exact = x.sum(axis, np.float64)
+    np.testing.assert_allclose(found[0], exact, rtol=1e-6)  # some roundings of the largest partial sum
+
+
+def test_wrong_axes():
+    for axes in (2, (0, 0), (0, 5), -3):
+        with pytest.raises(ValueError, match="axis"):
+            reductions.sum(np.ones((2, 3), np.float32), axes, False)
