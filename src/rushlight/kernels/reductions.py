@@ -9,25 +9,29 @@ import numpy as np
 from .native import kernel
 
 Array = np.ndarray
+add: Any = np.add  # NumPy's stubs know fewer forms of `reduce` than NumPy
+maximum: Any = np.maximum
+minimum: Any = np.minimum
+multiply: Any = np.multiply
 Pair = tuple[np.ndarray, np.ndarray]
 
 
 @kernel
 def sum(x: Array, axes: Any, keepdims: bool) -> Array:
     """The sum over axes."""
-    return np.add.reduce(x, axes, None, None, keepdims)
+    return add.reduce(x, axes, None, None, keepdims)
 
 
 @kernel
 def prod(x: Array, axes: Any, keepdims: bool) -> Array:
     """The product over axes."""
-    return np.multiply.reduce(x, axes, None, None, keepdims)
+    return multiply.reduce(x, axes, None, None, keepdims)
 
 
 @kernel
 def mean(x: Array, axes: Any, keepdims: bool) -> Array:
     """The mean over axes."""
-    total = np.asarray(np.add.reduce(x, axes, None, None, keepdims))
+    total = np.asarray(add.reduce(x, axes, None, None, keepdims))
     with np.errstate(invalid="ignore"):
         return np.true_divide(total, x.size // max(total.size, 1), dtype=total.dtype, order="C")
 
@@ -35,32 +39,32 @@ def mean(x: Array, axes: Any, keepdims: bool) -> Array:
 @kernel
 def amax(x: Array, axes: Any, keepdims: bool) -> Array:
     """The largest elements over axes; NaN where there is one."""
-    return np.maximum.reduce(x, axes, None, None, keepdims)
+    return maximum.reduce(x, axes, None, None, keepdims)
 
 
 @kernel
 def amin(x: Array, axes: Any, keepdims: bool) -> Array:
     """The smallest elements over axes; NaN where there is one."""
-    return np.minimum.reduce(x, axes, None, None, keepdims)
+    return minimum.reduce(x, axes, None, None, keepdims)
 
 
 @kernel
 def largest(x: Array, dim: int, keepdims: bool) -> Pair:
     """The largest element of each line and its place: the first of equals; NaN counts as the largest."""
-    return np.maximum.reduce(x, dim, None, None, keepdims), np.argmax(x, dim, keepdims=keepdims)
+    return maximum.reduce(x, dim, None, None, keepdims), np.argmax(x, dim, keepdims=keepdims)
 
 
 @kernel
 def smallest(x: Array, dim: int, keepdims: bool) -> Pair:
     """The smallest element of each line and its place: the first of equals; NaN counts as the smallest."""
-    return np.minimum.reduce(x, dim, None, None, keepdims), np.argmin(x, dim, keepdims=keepdims)
+    return minimum.reduce(x, dim, None, None, keepdims), np.argmin(x, dim, keepdims=keepdims)
 
 
 @kernel
 def extreme_back(g: Array, x: Array, value: Array, axes: Any) -> Array:
     """The gradient of x from that of its extreme value, shared evenly among equals; both with axes of length 1."""
     here = (x == value) | ((x != x) & (value != value))
-    return here * (g / np.add.reduce(here, axes, x.dtype, None, True))
+    return here * (g / add.reduce(here, axes, x.dtype, None, True))
 
 
 @kernel
@@ -69,7 +73,7 @@ def var_mean(x: Array, axes: Any, freedom: float, keepdims: bool) -> Pair:
     middle = mean(x, axes, True)
     off = x - middle
     squares = off * off if x.dtype.kind != "c" else off.real * off.real + off.imag * off.imag
-    var = np.add.reduce(squares, axes, None, None, keepdims) / freedom
+    var = add.reduce(squares, axes, None, None, keepdims) / freedom
     return var.astype(squares.dtype, copy=False), middle if keepdims else middle.reshape(var.shape)
 
 
@@ -82,4 +86,4 @@ def var_back(g: Array, x: Array, axes: Any, factor: float) -> Array:
 @kernel
 def norm2(x: Array, axes: Any, keepdims: bool) -> Array:
     """The root of the sum of squares."""
-    return np.sqrt(np.add.reduce(x * x, axes, None, None, keepdims))
+    return np.sqrt(add.reduce(x * x, axes, None, None, keepdims))

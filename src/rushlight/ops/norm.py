@@ -27,26 +27,15 @@ def _wide(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.itemsize == 2 else x
 
 
-def _summed_like(g: np.ndarray, like: tuple[int, ...]) -> np.ndarray:
-    """Summed over the axes that are of length 1 in the shape of the parameters."""
-    return np.add.reduce(g, tuple(axis for axis, n in enumerate(like) if n == 1 and g.shape[axis] != 1), keepdims=True)
-
-
-def _norm_back(g, input, weight, bias, view, axes, affine, normalized, scale, needs):
+def _norm_back(g, input, weight, bias, view, axes, affine, mean, scale, needs):
     """The gradients of input, weight and bias."""
-    dtype = g.dtype
-    g = _wide(g).reshape(view)
-    of_input = of_weight = of_bias = None
-    if needs[0]:
-        inner = g if weight is None else g * _wide(weight).reshape(affine)
-        of_input = (
-            kernels.normalized_back(inner, normalized, scale, axes).reshape(input.shape).astype(dtype, copy=False)
-        )
-    if needs[1]:
-        of_weight = _summed_like(g * normalized, affine).reshape(weight.shape).astype(weight.dtype, copy=False)
-    if needs[2]:
-        of_bias = _summed_like(g, affine).reshape(bias.shape).astype(bias.dtype, copy=False)
-    return of_input, of_weight, of_bias
+    wide = None if weight is None else _wide(weight)
+    x, g_wide = (_wide(array).reshape(view) for array in (input, g))
+    found = kernels.normalize_back(g_wide, x, wide, mean, scale, axes, affine, needs[0])
+    return tuple(
+        of.reshape(like.shape).astype(like.dtype, copy=False) if needed else None
+        for of, like, needed in zip(found, (input, weight, bias), needs)
+    )
 
 
 def _norm_composite(input, weight, bias, view, axes, affine, eps):
@@ -74,22 +63,15 @@ def _norm(name: str) -> Any:
         name,
         flat=name != "NativeGroupNormBackward0",
         **{"input, weight, bias": _norm_back},
-        outputs=("result", "normalized", "mean", "variance", "scale"),
-        nondifferentiable=("normalized", "mean", "variance", "scale"),
+        outputs=("result", "mean", "variance", "scale"),
+        nondifferentiable=("mean", "variance", "scale"),
         composite=_norm_composite,
         batch=_norm_of_all,
     )
     def norm(input, weight, bias, view, axes, affine, eps):
-        x = _wide(input).reshape(view)
-        y, mean, variance, scale = kernels.normalized(x, axes, eps)
-        result = y
-        if weight is not None:
-            result = y * weight.reshape(affine)
-        if bias is not None:
-            result = np.add(result, bias.reshape(affine), out=result if weight is not None else None)
-        if result is y:
-            result = y.copy()
-        return result.reshape(input.shape).astype(input.dtype, copy=False), y, mean, variance, scale
+        weight, bias = (None if x is None else _wide(x) for x in (weight, bias))
+        result, *rest = kernels.normalize(_wide(input).reshape(view), weight, bias, axes, affine, eps)
+        return result.reshape(input.shape).astype(input.dtype, copy=False), *rest
 
     return norm
 
@@ -191,7 +173,7 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
     if not training:
         return _with_statistics(input, running_mean, running_var, weight, bias, affine, eps)
     axes = (0, *range(2, len(shape)))
-    out, _, mean, variance, _ = _batch(input, weight, bias, shape, axes, affine, eps)
+    out, mean, variance, _ = _batch(input, weight, bias, shape, axes, affine, eps)
     if running_mean is not None:
         n = input.numel() // max(channels, 1)
         with no_grad():

@@ -60,12 +60,13 @@ public:
     }
 
     PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
-    T *data() const { return static_cast<T *>(PyArray_DATA(numpy())); }
+    T *data() const { return owner_.is_valid() ? static_cast<T *>(PyArray_DATA(numpy())) : nullptr; }
     int ndim() const { return PyArray_NDIM(numpy()); }
     Index size() const { return PyArray_SIZE(numpy()); }
     std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
     Index shape(int axis) const { return PyArray_DIM(numpy(), axis); }
     const nb::object &object() const { return owner_; }
+    explicit operator bool() const { return owner_.is_valid(); }  // of an optional argument
 
 private:
     nb::object owner_;
@@ -160,6 +161,7 @@ template <class T> struct type_caster<rushlight::Array<T>> {
     NB_TYPE_CASTER(rushlight::Array<T>, const_name("ndarray"))
 
     bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
+        if (source.is_none()) return true;  // of an argument that may be None
         if (!PyArray_CheckExact(source.ptr())) return false;
         auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
         if (PyArray_TYPE(array) != rushlight::type_number<T>) return false;
@@ -177,7 +179,7 @@ template <class T> struct type_caster<rushlight::Array<T>> {
     }
 
     static handle from_cpp(const rushlight::Array<T> &array, rv_policy, cleanup_list *) noexcept {
-        return array.object().inc_ref();
+        return array ? array.object().inc_ref() : none().release();
     }
 };
 

@@ -117,6 +117,31 @@ template <class T> struct Columns {
     }
 };
 
+// A line in several stretches of memory, each contiguous.
+template <class T> struct Segments {
+    Index begin, count, stride, length;
+
+    template <template <class> class Way, class Term> void fold(T *joined, Term &&term) const {
+        if (count > 64) {
+            T second;
+            Segments{begin, count / 2, stride, length}.template fold<Way>(joined, term);
+            Segments{begin + count / 2 * stride, count - count / 2, stride, length}.template fold<Way>(&second, term);
+            joined[0] = Way<T>::join(joined[0], second);
+            return;
+        }
+        joined[0] = Way<T>::start;
+        for (Index k = 0; k < count; ++k) {
+            T of_one;
+            Row<T>{begin + k * stride, length}.template fold<Way>(&of_one, term);
+            joined[0] = Way<T>::join(joined[0], of_one);
+        }
+    }
+    template <class Body> void each(Body &&body) const {
+        for (Index k = 0; k < count; ++k) Row<T>{begin + k * stride, length}.each(body);
+    }
+    template <class Body> void each_line(Body &&body) const { body(0); }
+};
+
 // An array around one of its axes: `outer` blocks of `length` rows of `inner` elements.
 struct Axis {
     Index outer, length, inner;

@@ -1,0 +1,71 @@
+"""Native normalisation equals its NumPy definition: layers, groups, channels."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rushlight.kernels import native
+
+from .twins import LAYOUTS, assert_close, needs_native, numbers
+
+pytestmark = needs_native
+
+SIZES = st.sampled_from([1, 2, 3, 5, 17, 33])
+
+
+@st.composite
+def plans(draw):
+    """Shapes with the axes that are reduced, and those along which parameters differ."""
+    a, b, c, d = (draw(SIZES) for _ in range(4))
+    few = tuple(min(n, 9) for n in (a, b, c, d))
+    kind = draw(st.sampled_from(["layer", "layer of two axes", "channels", "pixels", "group", "mapped group", "other"]))
+    return {
+        "layer": ((a, b, c), (2,), (1, 1, c)),
+        "layer of two axes": ((a, b, c), (1, 2), (1, b, c)),
+        "channels": ((a, b), (0,), (1, b)),
+        "pixels": (few, (0, 2, 3), (1, few[1], 1, 1)),
+        "group": ((a, b, 3, d), (2, 3), (1, b, 3, 1)),
+        "mapped group": ((2, few[0], b, 3, d), (3, 4), (1, 1, b, 3, 1)),
+        "other": ((a, b, c), (0, 2), (a, 1, 1)),
+    }[kind]
+
+
+@given(
+    plans(), st.sampled_from(sorted(LAYOUTS)), st.sampled_from([np.float32, np.float64]), st.booleans(), st.booleans()
+)
+def test_normalize(plan, layout, dtype, weighted, shifted):
+    shape, axes, affine = plan
+    count = int(np.prod(affine))
+    x, g = LAYOUTS[layout](numbers(0, shape, dtype)) + dtype(1), LAYOUTS[layout](numbers(1, shape, dtype))
+    weight = numbers(2, (count,), dtype) if weighted else None
+    bias = numbers(3, (count,), dtype) if shifted else None
+    got, want = (of(x, weight, bias, axes, affine, 1e-5) for of in (native.library.normalize, definition("normalize")))
+    # Deviations are differences of numbers of up to 10; a line of equal ones has no other scale than 1 / sqrt(eps).
+    amplified = 32 * max(1.0, float(want[3].max()))
+    for ours, theirs in zip(got[:3], want[:3], strict=True):
+        assert_close(ours, theirs, amplified, floor=10)
+    mean, scale = want[1], want[3]
+    args = g, x, weight, mean, scale, axes, affine
+    ours, theirs = (of(*args, True) for of in (native.library.normalize_back, definition("normalize_back")))
+    for mine, its in zip(ours, theirs, strict=True):
+        assert_close(mine, its, amplified, floor=max(float(np.abs(its).max()), 10 * float(scale.max())))
+    without = native.library.normalize_back(*args, False)
+    assert without[0] is None
+    np.testing.assert_array_equal(without[2], ours[2])
+
+
+def definition(name):
+    return native.DEFINITIONS[name]
+
+
+@given(plans(), st.sampled_from([np.nan, np.inf, -np.inf, 1e30]))
+def test_special_values(plan, special):
+    shape, axes, affine = plan
+    x = numbers(0, shape, np.float32)
+    x.flat[0] = special
+    with np.errstate(all="ignore"):
+        want = definition("normalize")(x, None, None, axes, affine, 1e-5)[0]
+    got = native.library.normalize(x, None, None, axes, affine, 1e-5)[0]
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
