@@ -20,40 +20,8 @@ from .sizes import shaped
 __all__: list[str] = []
 
 
-def _scale(g, target, weight, ignore_index, reduction, dtype):
-    """The gradient of each row's log-probability, without its sign."""
-    counts = kernels.row_weights(target, weight, ignore_index, dtype)
-    if reduction == "none":
-        g = g.reshape(-1)
-    if counts is None:
-        return np.broadcast_to(g / target.size if reduction == "mean" else g, target.shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scale = (g / counts.sum() if reduction == "mean" else g) * counts
-    return scale if ignore_index is None else np.where(target == ignore_index, 0, scale)
-
-
-def _total(losses: np.ndarray, counts: np.ndarray | None, reduction: str, shape: tuple, dtype: np.dtype) -> np.ndarray:
-    """Row losses reduced; ``shape`` is that of the target."""
-    if counts is not None:
-        losses = np.where(counts == 0, 0, losses * counts)
-    if reduction == "none":
-        return losses.reshape(shape).astype(dtype, copy=False)
-    total = losses.sum()
-    if reduction == "mean":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            total = total / (np.asarray(losses.size, losses.dtype) if counts is None else counts.sum())
-    return np.asarray(total).astype(dtype, copy=False)
-
-
-def _rows(input: np.ndarray) -> np.ndarray:
-    rows = kernels.rows_of(input)
-    return rows.astype(np.float32) if rows.dtype.itemsize == 2 else rows
-
-
-def _in_range(target: np.ndarray, ignore_index: int | None) -> np.ndarray:
-    """The classes flat, the ignored ones as class 0."""
-    flat = target.reshape(-1)
-    return flat if ignore_index is None else np.where(flat == ignore_index, 0, flat)
+def _wide(input: Any) -> Any:
+    return input.astype(np.float32) if input is not None and input.dtype.itemsize == 2 else input
 
 
 # vmap: the rows of all elements of the batch in one operation, and the reduction of each element afterwards.
@@ -99,9 +67,9 @@ def _likelihood_of_all(batch, input, target, weight, reduction, ignore_index):
 
 def _cross_entropy_of_all(batch, input, target, weight, reduction, ignore_index):
     x, _, rest = _rows_of_all(batch, input, target, ignore_index)
-    losses, softmax = batch.perform((x, *rest), {})
+    losses, normaliser = batch.perform((x, *rest), {})
     losses = _reduced_for_each(batch, losses, target, weight, reduction, ignore_index)
-    return losses, softmax.reshape(batch.size, -1, softmax.shape[1])
+    return losses, normaliser.reshape(batch.size, -1, 2)
 
 
 def _place_in_all(batch, g, target, weight, reduction, ignore_index, shape):
@@ -131,10 +99,8 @@ def _log_likelihood(name: str) -> Any:
         batch=_likelihood_of_all,
     )
     def nll_loss(input, target, weight, reduction, ignore_index):
-        rows = _rows(input)
-        counts = kernels.row_weights(target.reshape(-1), weight, ignore_index, rows.dtype)
-        losses = -kernels.picked(rows, _in_range(target, ignore_index))
-        return _total(losses, counts, reduction, target.shape, input.dtype)
+        loss = kernels.nll_loss(_wide(input), target, _wide(weight), ignore_index, reduction)
+        return loss.astype(input.dtype, copy=False)
 
     @op(
         f"{name}BackwardBackward0",
@@ -142,10 +108,8 @@ def _log_likelihood(name: str) -> Any:
         batch=_place_in_all,
     )
     def place(input, target, weight, reduction, ignore_index, shape):
-        flat = target.reshape(-1)
-        scale = -_scale(input, flat, weight, ignore_index, reduction, input.dtype)
-        rows = kernels.placed(scale, _in_range(target, ignore_index), shape[1] if len(shape) > 1 else shape[0])
-        return kernels.unrowed(rows, shape).astype(input.dtype, copy=False)
+        placed = kernels.nll_loss_back(_wide(input), target, _wide(weight), ignore_index, reduction, tuple(shape))
+        return placed.astype(input.dtype, copy=False)
 
     nll_loss.transpose = place
     return nll_loss
@@ -154,14 +118,12 @@ def _log_likelihood(name: str) -> Any:
 _nll, _nll_2d, _nll_nd = (_log_likelihood(name) for name in ("NllLoss", "NllLoss2D", "View"))
 
 
-def _softmax_minus_target(g, input, target, weight, reduction, ignore_index, softmax):
+def _softmax_minus_target(g, input, target, weight, reduction, ignore_index, normaliser):
     if isinstance(g, Tensor):
         return _in_two_steps(g, input, target, weight, reduction, ignore_index)
-    flat = target.reshape(-1)
-    scale = _scale(g, flat, weight, ignore_index, reduction, softmax.dtype)
-    rows = softmax * scale[:, None]
-    rows[np.arange(len(rows)), _in_range(target, ignore_index)] -= scale
-    return kernels.unrowed(rows, input.shape).astype(input.dtype, copy=False)
+    g = _wide(np.asarray(g))
+    found = kernels.cross_entropy_back(g, _wide(input), target, _wide(weight), ignore_index, reduction, normaliser)
+    return found.astype(input.dtype, copy=False)
 
 
 def _in_two_steps(g, input, target, weight, reduction, ignore_index):
@@ -178,15 +140,13 @@ def _fused(name: str) -> Any:
     @op(
         f"{name}Backward0",
         input=_softmax_minus_target,
-        outputs=("result", "softmax"),
-        nondifferentiable=("softmax",),
+        outputs=("result", "normaliser"),
+        nondifferentiable=("normaliser",),
         batch=_cross_entropy_of_all,
     )
     def cross_entropy(input, target, weight, reduction, ignore_index):
-        log_softmax, softmax = kernels.log_normalised(_rows(input))
-        counts = kernels.row_weights(target.reshape(-1), weight, ignore_index, softmax.dtype)
-        losses = -kernels.picked(log_softmax, _in_range(target, ignore_index))
-        return _total(losses, counts, reduction, target.shape, input.dtype), softmax
+        loss, normaliser = kernels.cross_entropy(_wide(input), target, _wide(weight), ignore_index, reduction)
+        return loss.astype(input.dtype, copy=False), normaliser
 
     return cross_entropy
 
@@ -233,15 +193,13 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
             f"of shape: {list(raw(weight).shape)}"
         )
     t = everything(target)
-    low, high = (np.minimum.reduce(t, None), np.maximum.reduce(t, None)) if t.size else (0, 0)
-    if low < 0 or high >= classes:
+    right, ignored = kernels.are_classes(t, classes, ignore_index)
+    if not right:
         wrong = t[(t != ignore_index) & ((t >= classes) | (t < 0))]
-        if wrong.size:
-            raise IndexError(
-                f"Target {wrong.flat[0]} is out of bounds. There are {classes} classes, from 0 to {classes - 1}."
-            )
-        return ignore_index
-    return ignore_index if 0 <= ignore_index < classes and (t == ignore_index).any() else None
+        raise IndexError(
+            f"Target {wrong.flat[0]} is out of bounds. There are {classes} classes, from 0 to {classes - 1}."
+        )
+    return ignore_index if ignored else None
 
 
 def nll_loss(input, target, weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean"):

@@ -83,6 +83,7 @@ template <class T> struct Row {
         for (Index i = begin; i < begin + length; ++i) body(i, 0);
     }
     template <class Body> void each_line(Body &&body) const { body(0); }
+    Index at(Index place, Index) const { return begin + place; }  // the index of an element of a line
 };
 
 // Lines that are worked on together.
@@ -115,6 +116,7 @@ template <class T> struct Columns {
 #pragma omp simd
         for (Index j = 0; j < columns; ++j) body(j);
     }
+    Index at(Index place, Index j) const { return begin + place * stride + j; }
 };
 
 // A line in several stretches of memory, each contiguous.

@@ -36,6 +36,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_memory(module);
     add_products(module);
     add_scans(module);
+    add_crossentropy(module);
     add_normalize(module);
     add_reduce(module);
     add_softmax(module);

@@ -20,6 +20,7 @@ void add_random(nanobind::module_ &module);
 void add_memory(nanobind::module_ &module);
 void add_products(nanobind::module_ &module);
 void add_scans(nanobind::module_ &module);
+void add_crossentropy(nanobind::module_ &module);
 void add_normalize(nanobind::module_ &module);
 void add_reduce(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
