@@ -465,43 +465,50 @@ def tensorwise(operation: Callable) -> Callable:
     Fast.__name__ = Fast.__qualname__ = spec.node.__name__
     spec.node, spec.fast = Fast, True
 
+    def keeps(wanted: int) -> tuple[bool, ...]:
+        """Which operands are needed for the gradients of those whose bits are set."""
+        return tuple(any(wanted >> order[end] & 1 for end in found) for found in users)
+
+    kept_for = [keeps(wanted) for wanted in range(1 << count)]
+    in_order = order == tuple(range(count))
+
     def call(*inputs: Any, **options: Any) -> Any:
+        mode = recording.get()
+        if options or len(inputs) != count or (mode is not True and mode):
+            return operation(*inputs, **options)
         arrays = []
+        edges: Any = []
         dtype = None
+        wanted, bit = 0, 1
         for x in inputs:
             if type(x) is not Tensor and type(x) is not Parameter:
-                break
+                return operation(*inputs)
             array = x.array
             if array.dtype is not dtype:
                 if dtype is not None or (array.dtype is not float32 and array.dtype is not float64):
-                    break
+                    return operation(*inputs)
                 dtype = array.dtype
             arrays.append(array)
-        mode = recording.get()
-        if len(arrays) != count or options or (mode is not True and mode):
-            return operation(*inputs, **options)
-        edges: list = []
-        if mode:
-            for i in order:
-                x = inputs[i]
-                edges.append(view_edge(x) if x._view is not None else x if x.leaf else x.node)
-        if Nowhere in map(type, edges):
-            return operation(*inputs)
-        result = wrap(asarray(value(*arrays)))
-        for wanted in edges:
-            if wanted is not None:
-                saved: list = []
-                for x, array, ends in zip(inputs, arrays, users):
-                    cell = x.version
-                    for end in ends:
-                        if edges[end] is not None:
-                            saved.append((array, cell, cell[0]))
-                            break
-                    else:
-                        saved.append(NOTHING)
-                node = result.node = make_node(Fast, tuple(edges), tuple(saved), current_frame(1))
-                node.fit = [array.shape for array in arrays]
-                return result
+            if x._view is None:
+                edge = x if x.leaf else x.node
+            else:
+                edge = view_edge(x)
+                if type(edge) is Nowhere:
+                    return operation(*inputs)
+            edges.append(edge)
+            if edge is not None:
+                wanted += bit
+            bit += bit
+        y = value(*arrays)
+        result = wrap(y if type(y) is ndarray else asarray(y))
+        if mode and wanted:
+            saved = []
+            for x, array, keep in zip(inputs, arrays, kept_for[wanted]):
+                saved.append((array, x.version, x.version[0]) if keep else NOTHING)
+            edges = tuple(edges) if in_order else tuple([edges[i] for i in order])
+            node = result.node = make_node(Fast, edges, saved, current_frame(1))
+            node.fit = [array.shape for array in arrays]
+            return result
         remember(result, spec.name, mode, current_frame(1), *(inputs if count == 2 else (inputs,)))
         return result
 
