@@ -8,7 +8,8 @@ from ..kernels.matrix import linear as affine
 from . import batched_products as batched
 from .define import op
 from .fast import tensorwise
-from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, summed_to, times
+from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, times
+from .promotion import fit, raw
 
 __all__: list[str] = []
 
@@ -23,7 +24,7 @@ _PRODUCT = {
     ),
     "weight": lambda g, input: times(flat(g).mT, conj(flat(input))),
 }
-_BIAS = {"bias": lambda g, bias_shape: summed_to(flat(g).sum(0), bias_shape)}
+_BIAS = {"bias": lambda g, bias_shape: fit(g, bias_shape, raw(g).dtype)}
 
 
 def _linear(name: str, rules: dict):
