@@ -12,6 +12,7 @@ import numpy as np
 
 from .convolution import Geometry, inside, padded
 from .matrix import product
+from .native import kernel
 
 
 class Windows(NamedTuple):
@@ -56,6 +57,7 @@ def _prepared(x: np.ndarray, by: Windows, value: float) -> np.ndarray:
     return out
 
 
+@kernel
 def largest(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
     """The largest element of each window, the first among equals, NaN above all; and its flat place in the input."""
     size = x.shape[-len(by.kernel) :]
@@ -144,7 +146,8 @@ def largest_at(x: np.ndarray, windows: tuple[tuple[np.ndarray, int], ...]) -> tu
     return np.take_along_axis(elements, which, -1).reshape(out), np.take_along_axis(places, which, -1).reshape(out)
 
 
-def scatter(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...], unique: bool) -> np.ndarray:
+@kernel
+def add_at_places(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...], unique: bool) -> np.ndarray:
     """Zeros of the given last axes with each value added at its flat place; ``unique`` if no place occurs twice."""
     rank = len(size)
     lead, total = values.shape[: values.ndim - rank], math.prod(size)
@@ -165,18 +168,21 @@ def gather(values: np.ndarray, indices: np.ndarray, rank: int) -> np.ndarray:
     return np.take_along_axis(flat, places, -1).reshape(indices.shape)
 
 
-def summed(x: np.ndarray, by: Windows) -> np.ndarray:
-    """The sum of each window."""
+@kernel
+def averaged(x: np.ndarray, by: Windows, divisor: float | np.ndarray) -> np.ndarray:
+    """The sum of each window over a number, or over one for each window."""
     source = _prepared(x, by, 0)
     places = by.places()
     total = source[places[0]].copy()
     for place in places[1:]:
         total += source[place]
-    return total
+    return (total / divisor).astype(x.dtype, copy=False)
 
 
-def summed_back(y: np.ndarray, by: Windows, size: tuple[int, ...]) -> np.ndarray:
-    """Each value added to every element of its window: the transpose of `summed`."""
+@kernel
+def averaged_back(y: np.ndarray, by: Windows, divisor: float | np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Each value over its divisor added to every element of its window: the transpose of `averaged`."""
+    y = (y / divisor).astype(y.dtype, copy=False)
     lead = y.shape[: y.ndim - len(size)]
     whole = [n + 2 * p + b for n, p, b in zip(size, by.padding, by.overhang(size))]
     x = np.zeros((*lead, *whole), y.dtype)
@@ -231,6 +237,14 @@ def bytes_along_axes(x: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np
     return x
 
 
+def even_windows(size: Sequence[int], out: tuple[int, ...]) -> Windows | None:
+    """Windows for parts that are all of one length, or None."""
+    if any(o == 0 or n % o for n, o in zip(size, out)):
+        return None
+    kernel = tuple(n // o for n, o in zip(size, out))
+    return Windows(kernel, kernel, (0,) * len(out), (1,) * len(out), out)
+
+
 def part_bounds(n: int, out: int) -> list[tuple[int, int]]:
     """An axis of length n in `out` parts of nearly equal length that cover it, as (start, end)."""
     return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
@@ -248,6 +262,9 @@ def averaging(n: int, out: int) -> np.ndarray:
 def largest_of_parts(x: np.ndarray, out: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """The largest element of each part, and its flat place."""
     size = x.shape[x.ndim - len(out) :]
+    even = even_windows(size, out)
+    if even is not None:
+        return largest(x, even)
     lead = x.shape[: x.ndim - len(out)]
     values, indices = np.empty((*lead, *out), x.dtype), np.empty((*lead, *out), np.int64)
     places = np.arange(math.prod(size)).reshape(size)

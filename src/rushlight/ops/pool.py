@@ -31,7 +31,7 @@ def _gather(input, indices, rank):
 
 @op("ScatterBackward0", input=lambda g, indices, size: _gather(g, indices, len(size)), batch="leading")
 def _scatter(input, indices, size, unique):
-    return kernels.scatter(input, indices, size, unique)
+    return kernels.add_at_places(input, indices, size, unique)
 
 
 def _named(kind: str, rank: int, more: str = "") -> str:
@@ -76,15 +76,11 @@ def _averages(name: str) -> Any:
         batch="leading",
     )
     def average(input, by, divisor):
-        wide = _wide(input)
-        return (kernels.summed(wide, by) / divisor).astype(input.dtype, copy=False)
+        return kernels.averaged(_wide(input), by, divisor).astype(input.dtype, copy=False)
 
     @op(f"{name[:-1]}Backward0", input=lambda g, by, divisor: average(g, by, divisor), batch="leading")
     def back(input, by, divisor, size):
-        wide = _wide(input)
-        return kernels.summed_back((wide / divisor).astype(wide.dtype, copy=False), by, size).astype(
-            input.dtype, copy=False
-        )
+        return kernels.averaged_back(_wide(input), by, divisor, size).astype(input.dtype, copy=False)
 
     return average
 
@@ -264,15 +260,6 @@ def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...
     return out
 
 
-def _even(input: Any, out: tuple[int, ...]) -> Windows | None:
-    """Windows for parts that are all of one length, or None."""
-    size = tuple(input.shape[-len(out) :])
-    if any(o == 0 or n % o for n, o in zip(size, out)):
-        return None
-    kernel = tuple(n // o for n, o in zip(size, out))
-    return Windows(kernel, kernel, (0,) * len(out), (1,) * len(out), out)
-
-
 def _adaptive_max_pool(rank: int) -> Any:
     name = f"adaptive_max_pool{rank}d"
 
@@ -407,7 +394,7 @@ def _adaptive_avg_pool(rank: int) -> Any:
         _refuse(input, name, "fV")
         if set(parts) == {1} and rank > 1:
             return input.mean(tuple(range(-rank, 0)), keepdim=True)
-        even = _even(input, parts)
+        even = kernels.even_windows(input.shape[-rank:], parts)
         if even is not None:
             return _even_average[rank](input, even, kernels.divisors(even, tuple(input.shape[-rank:]), True))
         matrices = tuple(kernels.averaging(n, o) for n, o in zip(input.shape[-rank:], parts))

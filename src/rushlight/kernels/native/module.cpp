@@ -39,6 +39,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_crossentropy(module);
     add_normalize(module);
     add_reduce(module);
+    add_pooling(module);
     add_softmax(module);
     add_steps(module);
     add_transposing(module);

@@ -23,6 +23,7 @@ void add_scans(nanobind::module_ &module);
 void add_crossentropy(nanobind::module_ &module);
 void add_normalize(nanobind::module_ &module);
 void add_reduce(nanobind::module_ &module);
+void add_pooling(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
 void add_transposing(nanobind::module_ &module);
