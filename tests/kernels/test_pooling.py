@@ -70,3 +70,10 @@ def test_places_outside_are_refused(place):
     values = np.ones((2, 1), np.float32)
     with pytest.raises(IndexError):
         native.library.add_at_places(values, np.array([[0], [place]]), (2, 3), False)
+
+
+@settings(max_examples=100, deadline=None)
+@given(windows(), st.tuples(*(st.integers(1, 7) for _ in range(3))))
+def test_largest_of_parts(case, parts):
+    x, by = case
+    assert_twins("largest_of_parts", x, parts[: len(by.out)], ulps=0)

@@ -237,14 +237,6 @@ def bytes_along_axes(x: np.ndarray, matrices: Sequence[np.ndarray | None]) -> np
     return x
 
 
-def even_windows(size: Sequence[int], out: tuple[int, ...]) -> Windows | None:
-    """Windows for parts that are all of one length, or None."""
-    if any(o == 0 or n % o for n, o in zip(size, out)):
-        return None
-    kernel = tuple(n // o for n, o in zip(size, out))
-    return Windows(kernel, kernel, (0,) * len(out), (1,) * len(out), out)
-
-
 def part_bounds(n: int, out: int) -> list[tuple[int, int]]:
     """An axis of length n in `out` parts of nearly equal length that cover it, as (start, end)."""
     return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
@@ -259,20 +251,23 @@ def averaging(n: int, out: int) -> np.ndarray:
     return matrix
 
 
+@kernel
 def largest_of_parts(x: np.ndarray, out: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The largest element of each part, and its flat place."""
+    """The largest element of each part, the first among equals, NaN above all; and its flat place."""
     size = x.shape[x.ndim - len(out) :]
-    even = even_windows(size, out)
-    if even is not None:
-        return largest(x, even)
     lead = x.shape[: x.ndim - len(out)]
     values, indices = np.empty((*lead, *out), x.dtype), np.empty((*lead, *out), np.int64)
     places = np.arange(math.prod(size)).reshape(size)
     bounds = [part_bounds(n, o) for n, o in zip(size, out)]
     for cell in combinations(*map(range, out)):
         part: tuple[Any, ...] = (..., *(slice(*bounds[axis][i]) for axis, i in enumerate(cell)))
-        elements = x[part].reshape(*lead, -1)
+        elements = x[part]
+        elements = elements.reshape(*lead, math.prod(elements.shape[len(lead) :]))
         which = elements.argmax(-1)
+        missing = elements != elements
+        if missing.any():  # the last NaN
+            last = elements.shape[-1] - 1 - missing[..., ::-1].argmax(-1)
+            which = np.where(missing.any(-1), last, which)
         at: tuple[Any, ...] = (..., *cell)
         values[at] = np.take_along_axis(elements, which[..., None], -1)[..., 0]
         indices[at] = places[part].reshape(-1)[which]

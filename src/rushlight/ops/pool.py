@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from ..kernels import pooling as kernels
 from ..kernels.pooling import Windows
 from .define import op
+from .fast import parametric
 from .products import cased
 
 __all__ = [
@@ -69,12 +71,10 @@ _largest_of_parts = {rank: maximal(_named("AdaptiveMaxPool", rank), kernels.larg
 
 
 def _averages(name: str) -> Any:
-    @op(
-        name,
-        flat=True,
-        input=lambda g, by, divisor, input: back(g, by, divisor, tuple(input.shape[-len(by.out) :])),
-        batch="leading",
-    )
+    def gradient(g, input, by, divisor):
+        return back(g, by, divisor, tuple(input.shape[-len(by.out) :]))
+
+    @op(name, flat=True, input=gradient, batch="leading")
     def average(input, by, divisor):
         return kernels.averaged(_wide(input), by, divisor).astype(input.dtype, copy=False)
 
@@ -82,6 +82,7 @@ def _averages(name: str) -> Any:
     def back(input, by, divisor, size):
         return kernels.averaged_back(_wide(input), by, divisor, size).astype(input.dtype, copy=False)
 
+    average = parametric(average, average.op.compute, gradient)
     return average
 
 
@@ -135,7 +136,16 @@ def _windows(
     input: Any, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str
 ) -> Windows:
     """The windows that the parameters describe, checked."""
-    ndim, shape = input.ndim, tuple(input.shape)
+    given = (kernel_size, stride, padding, dilation)
+    parameters = (value if isinstance(value, int) or value is None else tuple(value) for value in given)
+    return _windows_over(tuple(input.shape), rank, *parameters, bool(ceil_mode), name)
+
+
+@lru_cache(256)
+def _windows_over(
+    shape: tuple, rank: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, name: str
+) -> Windows:
+    ndim = len(shape)
     if min(numbers(padding, rank, f"{name}: padding")) < 0:
         raise RuntimeError(f"pad must be non-negative, but got pad: {min(numbers(padding, rank, name))}")
     if ndim not in (rank + 1, rank + 2):
@@ -148,7 +158,7 @@ def _windows(
             f"non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, got {list(shape)}"
         )
     kernel = numbers(kernel_size, rank, f"{name}: kernel_size")
-    empty = stride is None or (isinstance(stride, (tuple, list)) and not stride)
+    empty = stride is None or stride == ()
     stride = kernel if empty else numbers(stride, rank, f"{name}: stride")
     padding, dilation = numbers(padding, rank, f"{name}: padding"), numbers(dilation, rank, f"{name}: dilation")
     if min(kernel) < 1:
@@ -258,6 +268,15 @@ def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...
             f"{list(input.shape)}"
         )
     return out
+
+
+def _even(input: Any, out: tuple[int, ...]) -> Windows | None:
+    """Windows for parts that are all of one length, or None."""
+    size = tuple(input.shape[-len(out) :])
+    if any(o == 0 or n % o for n, o in zip(size, out)):
+        return None
+    kernel = tuple(n // o for n, o in zip(size, out))
+    return Windows(kernel, kernel, (0,) * len(out), (1,) * len(out), out)
 
 
 def _adaptive_max_pool(rank: int) -> Any:
@@ -394,7 +413,7 @@ def _adaptive_avg_pool(rank: int) -> Any:
         _refuse(input, name, "fV")
         if set(parts) == {1} and rank > 1:
             return input.mean(tuple(range(-rank, 0)), keepdim=True)
-        even = kernels.even_windows(input.shape[-rank:], parts)
+        even = _even(input, parts)
         if even is not None:
             return _even_average[rank](input, even, kernels.divisors(even, tuple(input.shape[-rank:]), True))
         matrices = tuple(kernels.averaging(n, o) for n, o in zip(input.shape[-rank:], parts))

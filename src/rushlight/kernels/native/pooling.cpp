@@ -165,6 +165,49 @@ template <class T> nb::tuple largest(Array<T> x, nb::tuple windows) {
     return nb::make_tuple(values, places);
 }
 
+// The largest element of each of so many parts of nearly equal length along each axis, which cover it, and its place.
+template <class T> nb::tuple largest_of_parts(Array<T> x, nb::tuple parts) {
+    const int rank = static_cast<int>(nb::len(parts));
+    std::vector<Index> shape(x.shape().begin(), x.shape().end());
+    if (rank < 1 || rank > axes || rank > x.ndim() || !x.size()) throw nb::next_overload();
+    std::array<Index, axes> n = {1, 1, 1}, out = {1, 1, 1};
+    for (int i = 0; i < rank; ++i) {
+        n[axes - rank + i] = shape[x.ndim() - rank + i];
+        shape[x.ndim() - rank + i] = out[axes - rank + i] = nb::cast<Index>(parts[i]);
+        if (out[axes - rank + i] < 1) throw nb::next_overload();
+    }
+    const auto values = Array<T>::empty(shape);
+    const auto places = Array<int64_t>::empty(shape);
+    std::array<std::vector<Index>, axes> first, last;
+    for (int axis = 0; axis < axes; ++axis)
+        for (Index i = 0; i < out[axis]; ++i) {
+            first[axis].push_back(i * n[axis] / out[axis]);
+            last[axis].push_back(((i + 1) * n[axis] + out[axis] - 1) / out[axis]);
+        }
+    const Index size = n[0] * n[1] * n[2], lines = out[0] * out[1];
+    parallel(x.size() / size * lines, 2 * size / lines, [&](Index begin, Index end) {
+        for (Index line = begin; line < end; ++line) {
+            const T *const image = x.data() + line / lines * size;
+            const Index a = line % lines / out[1], b = line % out[1];
+            for (Index c = 0; c < out[2]; ++c) {
+                T best = -std::numeric_limits<T>::infinity();
+                int64_t place = (first[0][a] * n[1] + first[1][b]) * n[2] + first[2][c];
+                for (Index i = first[0][a]; i < last[0][a]; ++i)
+                    for (Index j = first[1][b]; j < last[1][b]; ++j)
+                        for (Index k = first[2][c], row = (i * n[1] + j) * n[2]; k < last[2][c]; ++k) {
+                            const T candidate = image[row + k];
+                            const bool better = (candidate > best) | (candidate != candidate);
+                            best = better ? candidate : best;
+                            place = better ? row + k : place;
+                        }
+                values.data()[line * out[2] + c] = best;
+                places.data()[line * out[2] + c] = place;
+            }
+        }
+    });
+    return nb::make_tuple(values, places);
+}
+
 // Sums of windows, which have no dilation, divided.
 template <class T, class Divide> Array<T> averaged_by(const Array<T> &x, const Pooling &by, Divide divide) {
     const auto &[planes, rows, columns] = by.along;
@@ -285,6 +328,7 @@ template <class T> Array<T> add_at_places(Array<T> values, Array<int64_t> places
 
 void add_pooling(nb::module_ &module) {
     RUSHLIGHT_FLOATING(module, largest);
+    RUSHLIGHT_FLOATING(module, largest_of_parts);
     RUSHLIGHT_FLOATING(module, averaged);
     RUSHLIGHT_FLOATING(module, averaged_back);
     module.def("averaged", &averaged_variously<float>).def("averaged", &averaged_variously<double>);
