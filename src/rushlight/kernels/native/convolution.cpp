@@ -585,29 +585,34 @@ void weigh_tile(const Pass &pass, const T *y, Index pitch, const T *x, const Ind
     for (int r = 0; r < rows; ++r) add_sums<columns, T>(sums[r], w + r * w_pitch);
 }
 
+// Room that no source has: with few positions images are computed together, which they are not in place.
+constexpr Index no_place = std::numeric_limits<Index>::max() / 2;
+
 // The weights of the groups, summed over all positions of all images.
 template <class T> struct Weighing {
-    const T *x, *y;
+    const T *x, *y, *y_end;
     Index images, groups, inner, outer, out_size;
     Raster raster;
     Index block, channel_size;
     Pass pass;
     std::vector<Index> places;
-    std::vector<T> masks;  // of the lanes of each spot
+    std::vector<T> masks, run_masks;  // of the lanes of each spot and of each run
 
     Weighing(const Array<T> &x, const Array<T> &y, const std::array<Axis, axes> &along, const Lengths &kernel, Index groups)
-        : x(x.data()), y(y.data()), images(x.shape(0)), groups(groups), inner(x.shape(1) / groups), outer(y.shape(1) / groups),
-          out_size(volume(image(y))), raster(along, lanes<T>),
-          block(raster.in_place ? 1 : together(images, image(y), 64 * lanes<T>)), channel_size(block * raster.size),
+        : x(x.data()), y(y.data()), y_end(y.data() + y.size()), images(x.shape(0)), groups(groups), inner(x.shape(1) / groups), outer(y.shape(1) / groups),
+          out_size(volume(image(y))), raster(along, out_size < 32 * lanes<T> ? no_place : lanes<T>),
+          block(raster.in_place ? 1 : std::min(together(images, image(y), 64 * lanes<T>), std::max<Index>(1, (1 << 18) / (inner * raster.size)))), channel_size(block * raster.size),
           pass(make_pass<T>({&along[0].passes[0], &along[1].passes[0], &along[2].passes[0]}, raster, kernel, image(y), block,
                             groups * outer * out_size)),
-          masks(pass.spots.size() * lanes<T>) {
+          masks(pass.spots.size() * lanes<T>), run_masks(pass.runs.size() * lanes<T>) {
         for (Index channel = 0; channel < inner; ++channel)
             for (const Index place : pass.places) places.push_back(channel * channel_size + place);
         for (size_t s = 0; s < pass.spots.size(); ++s)
             for (Index r = 0; r < pass.spots[s].runs; ++r) {
-                const Run &run = pass.runs[pass.spots[s].first_run + r];
+                const Index at = pass.spots[s].first_run + r;
+                const Run &run = pass.runs[at];
                 std::fill_n(&masks[s * lanes<T> + run.lane], run.length, all_bits<T>());
+                std::fill_n(&run_masks[at * lanes<T> + run.lane], run.length, all_bits<T>());
             }
     }
 
@@ -657,13 +662,19 @@ private:
     // The outputs of a channel, from the image that `from` is in, in the lanes of the spots.
     void arrange(const T *from, Index end, T *to) const {
         for (const Spot &spot : pass.spots) {
-            T lane[lanes<T>] = {};
+            Vector<T> line = {};
             for (Index r = spot.first_run; r < spot.first_run + spot.runs; ++r) {
                 const Run &run = pass.runs[r];
                 if (run.out >= end) break;
-                for (int i = 0; i < run.length; ++i) lane[run.lane + i] = from[run.out + i];
+                const T *at = from + run.out - run.lane;
+                T part[lanes<T>] = {};
+                if (at < y || at + lanes<T> > y_end) {
+                    std::copy_n(from + run.out, run.length, part + run.lane);
+                    at = part;
+                }
+                line += masked<T>(load(at), load(&run_masks[r * lanes<T>]));
             }
-            std::memcpy(to, lane, sizeof lane);
+            store(to, line);
             to += lanes<T>;
         }
     }
