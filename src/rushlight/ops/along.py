@@ -333,6 +333,13 @@ def _check_shapes(name: str, input: np.ndarray, dim: int, index: np.ndarray, src
     dim = axis(dim, input.ndim)
     if not index.size:
         return dim, None
+    if (
+        index.shape == input.shape
+        and index.ndim
+        and index.dtype == np.int64
+        and (src is None or src.shape == index.shape)
+    ):
+        return dim, index
     if index.dtype.kind not in "iu" or index.dtype.itemsize < 4:
         raise RuntimeError(f"{name}(): Expected dtype int32/int64 for index")
     if max(index.ndim, 1) != max(input.ndim, 1):
