@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushlight.kernels import arithmetic, functions, native  # noqa: F401
+from rushlight.kernels import arithmetic, choice, functions, native  # noqa: F401
 
 from .twins import arrays, assert_close, assert_twins, needs_native, numbers
 
@@ -87,6 +87,13 @@ def test_into_an_overlapping_array():
 
 @few
 @given(pairs(3))
+def test_choice(operands):
+    condition, x, y = operands
+    assert_twins("select", condition > 0, x, y, ulps=0)
+
+
+@few
+@given(pairs(3))
 def test_the_divisor(operands):
     # Products and quotients may underflow on the way.
     assert_twins("divisor_back", *operands, ulps=2)
@@ -143,6 +150,13 @@ def test_error_functions_of_many_numbers(dtype):
     x = np.linspace(-6, 6, 5001).astype(dtype)
     assert_close(native.library.erf(x), np.array([math.erf(v) for v in x.tolist()], dtype), 5)
     assert_close(native.library.erfc(x), np.array([math.erfc(v) for v in x.tolist()], dtype), 8)
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (2, 3, 1), (1, 1), (0, 1)])
+def test_the_gradient_of_a_factor_is_summed_over_its_last_axis(shape):
+    g, x = (numbers(seed, (*shape[:-1], 700), np.float64) for seed in (0, 1))
+    assert_close(arithmetic.factor_back(g, x, shape), (g * x).sum(-1, keepdims=True), 64, floor=10.0)
+    np.testing.assert_array_equal(arithmetic.factor_back(g, x, g.shape), g * x)
 
 
 def test_large_arrays_in_pieces():

@@ -41,3 +41,10 @@ def reciprocal_back(g: np.ndarray, y: np.ndarray) -> np.ndarray:
 def divisor_back(g: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient of y from that of ``x / y``."""
     return -g * ((x / y) / y)
+
+
+def factor_back(g: np.ndarray, other: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The gradient of a factor of this shape, at most the product's; summed if it was repeated along the last axis."""
+    if shape and other.shape == g.shape and shape[-1] == 1 and shape[:-1] == g.shape[:-1]:
+        return np.vecdot(g, other)[..., None]
+    return multiply(g, other)

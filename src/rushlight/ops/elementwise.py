@@ -138,7 +138,8 @@ subtract = sub
 
 mul = binary(
     "MulBackward0", kernels.multiply, lambda g, _a, b: g * b, lambda g, a, _b: g * a,
-    (lambda g, _a, b: kernels.multiply(g, b), lambda g, a, _b: kernels.multiply(g, a)), doc="``input * other``.",
+    (lambda g, _a, b: kernels.multiply(g, b), lambda g, a, _b: kernels.multiply(g, a)),
+    kernels.factor_back, doc="``input * other``.",
 )  # fmt: skip
 multiply = mul
 plain_div = binary(

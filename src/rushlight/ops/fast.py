@@ -157,6 +157,7 @@ def binary(
     input: Callable,
     other: Callable,
     arrays: tuple[Callable, Callable] | None = None,
+    spread: Callable | None = None,
     *,
     promote: str = "common",
     doc: str | None = "",
@@ -165,6 +166,7 @@ def binary(
 
     Args:
         arrays: the same rules for arrays only.
+        spread: both rules for arrays that were broadcast, ``(g, the other operand, shape)``; it may sum to the shape.
     """
     by_input = positional(input, ("g", "input", "other"))
     by_other = positional(other, ("g", "input", "other"))
@@ -220,13 +222,17 @@ def binary(
                 a = a if a is None else a[()]
                 b = b if b is None else b[()]
                 of_a, of_b = d_input, d_other
-            part_a = None if edge_a is None else of_a(g, a, b)
-            part_b = None if edge_b is None else of_b(g, a, b)
-            if self.fit is not None:
-                (shape_a, dtype), (shape_b, _) = self.fit
-                if part_a is not None and part_a.shape != shape_a:
+            if self.fit is None:
+                return None if edge_a is None else of_a(g, a, b), None if edge_b is None else of_b(g, a, b)
+            (shape_a, dtype), (shape_b, _) = self.fit
+            part_a = part_b = None
+            if edge_a is not None:
+                part_a = of_a(g, a, b) if spread is None else spread(g, b, shape_a)
+                if part_a.shape != shape_a:
                     part_a = fit(part_a, shape_a, dtype)
-                if part_b is not None and part_b.shape != shape_b:
+            if edge_b is not None:
+                part_b = of_b(g, a, b) if spread is None else spread(g, a, shape_b)
+                if part_b.shape != shape_b:
                     part_b = fit(part_b, shape_b, dtype)
             return part_a, part_b
 

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "elementwise.hpp"
+#include "maths.hpp"
 #include "module.hpp"
 
 namespace rushlight {
@@ -14,6 +15,11 @@ void add_arithmetic(nb::module_ &module) {
     define<3>(module, "divisor_back", 1, []<class T>(T g, T x, T y) { return -g * (x / y / y); });
     define<2>(module, "maximum", 1, []<class T>(T x, T y) { return x > y || x != x ? x : y; });
     define<2>(module, "minimum", 1, []<class T>(T x, T y) { return x < y || x != x ? x : y; });
+    define<3, 0, true>(module, "select", 1, []<class T>(uint8_t first, T x, T y) {
+        using Bits = typename Format<T>::Bits;
+        const Bits mask = -static_cast<Bits>(first);  // a choice by a truth value would be a branch
+        return std::bit_cast<T>((std::bit_cast<Bits>(x) & mask) | (std::bit_cast<Bits>(y) & ~mask));
+    });
     define<1>(module, "negative", 1, []<class T>(T x) { return -x; });
     define<1>(module, "absolute", 1, []<class T>(T x) { return std::abs(x); });
     define<2>(module, "absolute_back", 1, []<class T>(T g, T x) { return x > 0 ? g : x < 0 ? -g : g * 0; });

@@ -31,7 +31,7 @@ void loop(const void *const *operands, void *result, Index n, const double *numb
           std::index_sequence<number...>) {
     const F function{};
     const auto at = [operands]<size_t place>(std::integral_constant<size_t, place>) {
-        return static_cast<const std::conditional_t<masked && place == 0, bool, T> *>(operands[place]);
+        return static_cast<const std::conditional_t<masked && place == 0, uint8_t, T> *>(operands[place]);
     };
     [&](const auto *...from) {
         const T given[] = {static_cast<T>(numbers[number])..., T(0)};
@@ -52,7 +52,7 @@ template <int operands, int numbers = 0, bool masked = false, class F>
 void define(nb::module_ &module, const char *name, Index work, F) {
     constexpr bool compares = [] {
         return []<size_t... i>(std::index_sequence<i...>) {
-            using First = std::conditional_t<masked, bool, float>;
+            using First = std::conditional_t<masked, uint8_t, float>;
             return std::is_same_v<decltype(F{}(First(), ((void)i, 0.0f)...)), bool>;
         }(std::make_index_sequence<operands + numbers - 1>());
     }();
