@@ -24,8 +24,6 @@ __all__ = [
     "subtract", "true_divide",
 ]  # fmt: skip
 
-_abs = abs  # the name becomes an operation below
-
 
 # Sums and differences
 

@@ -505,7 +505,10 @@ def tensorwise(operation: Callable) -> Callable:
             if edge is not None:
                 wanted += bit
             bit += bit
-        y = value(*arrays)
+        try:
+            y = value(*arrays)
+        except KINDS:
+            return operation(*inputs)  # refused there too, with the shapes in the message
         result = wrap(y if type(y) is ndarray else asarray(y))
         if mode and wanted:
             saved = []
