@@ -9,13 +9,14 @@ import numpy as np
 
 from .. import dtypes, ops
 from ..autograd.modes import no_grad
-from ..kernels.layout import arranged
+from ..kernels import losses as kernels
 from ..tensor import Tensor
 from .activation import logsigmoid
 from .define import op
 from .levels import everything
 from .products import cased
 from .promotion import as_type, float32, is_half, raw
+from .reduce import widened
 
 __all__: list[str] = []
 
@@ -104,23 +105,31 @@ def _promoted_pair(input: Any, target: Any) -> tuple[Any, Any]:
     return input.to(common), target.to(common)
 
 
+def _value(kernel: Any, input: np.ndarray, target: np.ndarray, reduction: str, number: float = 0.0) -> np.ndarray:
+    """A loss of arrays, of half precision by float32."""
+    return kernel(widened(input), widened(target), reduction, number).astype(input.dtype, copy=False)
+
+
+def _slope(kernel: Any, composite: Any, g: Any, input: Any, target: Any, reduction: str, number: float = 0.0) -> Any:
+    """The gradient of the input of a loss: by its kernel, or of tensors by operations."""
+    if type(input) is np.ndarray and input.dtype.kind == "f" and input.itemsize > 2:
+        return kernel(np.asarray(g), input, target, reduction, number)
+    return composite(input, target, number) * (g * share(input, reduction))
+
+
+def _mse_slope(g, input, target, reduction):
+    return _slope(kernels.mse_loss_back, lambda x, t, _: (x - t) * 2, g, input, target, reduction)
+
+
 @op(
     "MseLossBackward0",
-    input=lambda g, input, target, reduction: (input - target) * (g * (2 * share(input, reduction))),
-    target=lambda g, input, target, reduction: (target - input) * (g * (2 * share(input, reduction))),
+    input=_mse_slope,
+    target=lambda g, input, target, reduction: _mse_slope(g, target, input, reduction),
     batch=for_each,
 )
 def _mse(input, target, reduction):
     _floating("mse_cpu", input)
-    difference = input - target
-    if reduction == "none":
-        return arranged(difference * difference, (input, target))
-    total = (
-        np.vdot(difference, difference) if difference.itemsize > 2 else np.square(difference, dtype=np.float32).sum()
-    )
-    if reduction == "mean":
-        total = total / max(input.size, 1) if input.size else np.nan
-    return np.asarray(total).astype(input.dtype)
+    return _value(kernels.mse_loss, input, target, reduction)
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
@@ -156,36 +165,36 @@ def l1_loss(input, target, size_average=None, reduce=None, reduction="mean", wei
     return reduced(losses, reduction) if weight is None else _weighted(losses, weight, reduction)
 
 
-def _near_and_far(name: str, near, far, slope, kernel: str):
+def _near_and_far(name: str, value: Any, back: Any, slope: Any, called: str) -> Any:
     """A loss that is quadratic near zero and linear further out; ``slope`` is its derivative."""
+
+    def gradient(g, input, target, reduction, width):
+        return _slope(back, lambda x, t, width: slope(x - t, width), g, input, target, reduction, width)
 
     @op(
         name,
-        input=lambda g, input, target, reduction, width: slope(input - target, width) * (g * share(input, reduction)),
-        target=lambda g, input, target, reduction, width: slope(target - input, width) * (g * share(input, reduction)),
+        input=gradient,
+        target=lambda g, input, target, reduction, width: gradient(g, target, input, reduction, width),
         batch=for_each,
     )
     def loss(input, target, reduction, width):
-        _floating(kernel, input)
-        difference = np.abs(input - target)
-        losses = np.where(difference < width, near(difference, width), far(difference, width))
-        losses = arranged(losses, (input, target))
-        return np.asarray(reduced(losses, reduction)).astype(input.dtype, copy=False)
+        _floating(called, input)
+        return _value(value, input, target, reduction, width)
 
     return loss
 
 
 _smooth_l1 = _near_and_far(
     "SmoothL1LossBackward0",
-    lambda d, beta: 0.5 * d * d / beta,
-    lambda d, beta: d - 0.5 * beta,
+    kernels.smooth_l1_loss,
+    kernels.smooth_l1_loss_back,
     lambda d, beta: ops.clamp(d / beta, -1.0, 1.0),
     "smooth_l1_cpu",
 )
 _huber = _near_and_far(
     "HuberLossBackward0",
-    lambda d, delta: 0.5 * d * d,
-    lambda d, delta: delta * (d - 0.5 * delta),
+    kernels.huber_loss,
+    kernels.huber_loss_back,
     lambda d, delta: ops.clamp(d, -delta, delta),
     "huber_cpu",
 )
@@ -225,11 +234,16 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 # Losses of probabilities
 
 
+def _bce_slope(g, input, target, weight, reduction):
+    if weight is None:
+        slope = lambda x, t, _: (x - t) / ops.clamp(x * (1 - x), min=1e-12)  # noqa: E731
+        return _slope(kernels.bce_loss_back, slope, g, input, target, reduction)
+    return _scaled((input - target) / ops.clamp(input * (1 - input), min=1e-12), g, weight, input, reduction)
+
+
 @op(
     "BinaryCrossEntropyBackward0",
-    input=lambda g, input, target, weight, reduction: _scaled(
-        (input - target) / ops.clamp(input * (1 - input), min=1e-12), g, weight, input, reduction
-    ),
+    input=_bce_slope,
     target=lambda g, input, weight, reduction: _scaled(
         ops.clamp(ops.log(1 - input), min=-100.0) - ops.clamp(ops.log(input), min=-100.0), g, weight, input, reduction
     ),
@@ -238,13 +252,11 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 def _bce(input, target, weight, reduction):
     _floating("binary_cross_entropy", input)
     for name, x in (("input", input), ("target", target)):
-        if not ((x >= 0) & (x <= 1)).all():
+        if not kernels.within_unit_interval(x):
             raise RuntimeError(f"all elements of {name} should be between 0 and 1")
-    # The logarithm of zero counts as -100, so that a loss stays finite.
-    with np.errstate(divide="ignore"):
-        losses = (target - 1) * np.maximum(np.log1p(-input), -100) - target * np.maximum(np.log(input), -100)
-    if weight is not None:
-        losses = losses * weight
+    if weight is None:
+        return _value(kernels.bce_loss, input, target, reduction)
+    losses = kernels.bce_loss(input, target, "none", 0.0) * weight
     return np.asarray(reduced(losses, reduction)).astype(input.dtype, copy=False)
 
 
@@ -275,15 +287,20 @@ def _logit_slope(input, target, pos_weight):
     return p - target if pos_weight is None else (1 - target) - (1 + (pos_weight - 1) * target) * (1 - p)
 
 
+def _logits_gradient(g, input, target, weight, pos_weight, reduction):
+    if weight is None and pos_weight is None:
+        slope = lambda x, t, _: _logit_slope(x, t, None)  # noqa: E731
+        return _slope(kernels.bce_with_logits_back, slope, g, input, target, reduction)
+    return _scaled(_logit_slope(input, target, pos_weight), g, weight, input, reduction)
+
+
 def _logit_target_slope(input, pos_weight):
     return -input if pos_weight is None else -input + (pos_weight - 1) * (-logsigmoid(input))
 
 
 @op(
     "BinaryCrossEntropyWithLogitsBackward0",
-    input=lambda g, input, target, weight, pos_weight, reduction: _scaled(
-        _logit_slope(input, target, pos_weight), g, weight, input, reduction
-    ),
+    input=_logits_gradient,
     target=lambda g, input, weight, pos_weight, reduction: _scaled(
         _logit_target_slope(input, pos_weight), g, weight, input, reduction
     ),
@@ -291,6 +308,8 @@ def _logit_target_slope(input, pos_weight):
 )
 def _bce_with_logits(input, target, weight, pos_weight, reduction):
     dtype = input.dtype
+    if weight is None and pos_weight is None:
+        return _value(kernels.bce_with_logits, input, target, reduction)
     if is_half(dtype):
         input, target, weight, pos_weight = (as_type(x, float32) for x in (input, target, weight, pos_weight))
     lost = np.logaddexp(0, -input)  # -log of the probability

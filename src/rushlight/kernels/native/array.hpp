@@ -119,6 +119,11 @@ private:
     nb::object owner_;
 };
 
+// An array in C order, which is not copied: others are not taken, where results lie in memory as their operands do.
+template <class T> struct Contiguous : Array<T> {
+    using Array<T>::Array;
+};
+
 // The product of lengths.
 inline Index count(std::span<const Index> lengths) {
     Index product = 1;
@@ -203,6 +208,18 @@ template <> struct type_caster<rushlight::Elements> {
 
     static handle from_cpp(const rushlight::Elements &array, rv_policy, cleanup_list *) noexcept {
         return array.object().inc_ref();
+    }
+};
+
+template <class T> struct type_caster<rushlight::Contiguous<T>> {
+    NB_TYPE_CASTER(rushlight::Contiguous<T>, const_name("ndarray"))
+
+    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
+        if (!PyArray_CheckExact(source.ptr())) return false;
+        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
+        if (PyArray_TYPE(array) != rushlight::type_number<T> || !PyArray_ISCARRAY_RO(array)) return false;
+        value = rushlight::Contiguous<T>(borrow(source));
+        return true;
     }
 };
 

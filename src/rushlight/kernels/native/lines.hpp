@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <span>
+#include <vector>
 
 #include "threads.hpp"
 
@@ -67,6 +68,18 @@ template <class Way, class T, class Term> T fold(Index begin, Index end, Term &&
     const Index middle = begin + (end - begin) / 2 / lanes * lanes;
     const T first = fold<Way, T>(begin, middle, term);
     return Way::join(first, fold<Way, T>(middle, end, term));
+}
+
+// The sum of many terms, in pieces that threads share; `work` is that of a term.
+template <class T, class Term> T sum_of(Index count, Index work, Term &&term) {
+    const Index length = std::max(run, piece_work / work);
+    if (count <= length) return fold<Sum<T>, T>(0, count, term);
+    std::vector<T> partial((count + length - 1) / length);
+    parallel(static_cast<Index>(partial.size()), length * work, [&](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i)
+            partial[i] = fold<Sum<T>, T>(i * length, std::min(count, (i + 1) * length), term);
+    });
+    return fold<Sum<T>, T>(0, static_cast<Index>(partial.size()), [&](Index i) { return partial[i]; });
 }
 
 // Lines are the elements along one axis of an array in C order. What is done with each can be written once for the last

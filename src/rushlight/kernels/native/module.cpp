@@ -37,6 +37,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_products(module);
     add_scans(module);
     add_crossentropy(module);
+    add_losses(module);
     add_normalize(module);
     add_reduce(module);
     add_pooling(module);

@@ -21,6 +21,7 @@ void add_memory(nanobind::module_ &module);
 void add_products(nanobind::module_ &module);
 void add_scans(nanobind::module_ &module);
 void add_crossentropy(nanobind::module_ &module);
+void add_losses(nanobind::module_ &module);
 void add_normalize(nanobind::module_ &module);
 void add_reduce(nanobind::module_ &module);
 void add_pooling(nanobind::module_ &module);
