@@ -6,15 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .layout import arranged
 from .native import kernel
 
 Array = np.ndarray
 
 
 def reduced(losses: Array, reduction: str) -> Array:
-    """The losses, or their mean or sum."""
-    if reduction == "none":
-        return losses
+    """The mean or sum of losses."""
     with np.errstate(invalid="ignore", divide="ignore"):
         total = np.add.reduce(losses, None)
         return np.asarray(total / losses.dtype.type(losses.size) if reduction == "mean" else total)
@@ -29,7 +28,8 @@ def _pair(name: str, value: Callable, slope: Callable) -> tuple[Callable, Callab
     """The two functions of a loss: of input, target, the reduction, and a number."""
 
     def loss(x: Array, t: Array, reduction: str, parameter: float) -> Array:
-        return reduced(value(x, t, x.dtype.type(parameter)), reduction)
+        losses = value(x, t, x.dtype.type(parameter))
+        return arranged(losses, (x, t)) if reduction == "none" else reduced(losses, reduction)
 
     def back(g: Array, x: Array, t: Array, reduction: str, parameter: float) -> Array:
         return scaled(slope(x, t, x.dtype.type(parameter)), g, reduction)

@@ -10,6 +10,7 @@ from .. import ops
 from ..kernels import crossentropy as kernels
 from ..tensor import Tensor
 from .affine import linear
+from .aside import first_of
 from .define import op
 from .levels import everything
 from .loss import _floating, reduced, reduction_of
@@ -151,7 +152,9 @@ def _fused(name: str) -> Any:
     return cross_entropy
 
 
-_cross_entropy, _cross_entropy_2d, _cross_entropy_nd = (_fused(name) for name in ("NllLoss", "NllLoss2D", "View"))
+_cross_entropy, _cross_entropy_2d, _cross_entropy_nd = (
+    first_of(_fused(name)) for name in ("NllLoss", "NllLoss2D", "View")
+)
 
 
 def _by_shape(plain: Any, two: Any, many: Any, input: Any, reduction: str) -> Any:
@@ -248,7 +251,7 @@ def cross_entropy(
     if label_smoothing:
         return _smoothed(input, target, weight, reduction, ignore_index, label_smoothing)
     chosen = _by_shape(_cross_entropy, _cross_entropy_2d, _cross_entropy_nd, input, reduction)
-    return chosen(input, target, weight, reduction, ignore_index)[0]
+    return chosen(input, target, weight, reduction, ignore_index)
 
 
 def _across_classes(weight: Any, input: Any) -> Any:

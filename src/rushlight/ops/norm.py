@@ -10,6 +10,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
+from .aside import first_of
 from .batching import BatchLevel
 from .define import op
 from .levels import mapped, open_levels, top_level
@@ -77,6 +78,7 @@ def _norm(name: str) -> Any:
 
 
 _layer, _batch, _group = (_norm(f"Native{kind}NormBackward0") for kind in ("Layer", "Batch", "Group"))
+_layer_only, _group_only = first_of(_layer), first_of(_group)
 
 
 def _floating(input: Any, kernel: str) -> None:
@@ -125,7 +127,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     _floating(input, "LayerNormKernelImpl")
     whole = tuple(input.shape)
     axes = tuple(range(len(whole) - len(shape), len(whole)))
-    return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)[0]
+    return _layer_only(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)
 
 
 def _check_statistic(name: str, x: Any, channels: int, input: Any) -> None:
@@ -280,7 +282,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     _floating(input, "GroupNormKernelImpl")
     each = channels // num_groups
     view = (n, num_groups, each, math.prod(input.shape[2:]))
-    return _group(input, weight, bias, view, (2, 3), (1, num_groups, each, 1), eps)[0]
+    return _group_only(input, weight, bias, view, (2, 3), (1, num_groups, each, 1), eps)
 
 
 def instance_norm(
