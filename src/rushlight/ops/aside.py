@@ -26,12 +26,12 @@ class Aside:
         self.array, self.version = array, [0]
 
 
-def first_of(operation: Callable) -> Callable:
-    """The first result of an operation, without making Tensors of the others where all operands are plain ones."""
+def with_arrays(operation: Callable) -> Callable:
+    """An operation whose results after the first are bare arrays where all operands are plain tensors."""
     spec: Op = operation.op  # type: ignore[attr-defined]
     compute = spec.compute
 
-    def call(*args: Any) -> Tensor:
+    def call(*args: Any) -> tuple:
         arrays = []
         mode = recording.get()
         for value in args:
@@ -39,24 +39,24 @@ def first_of(operation: Callable) -> Callable:
             if kind is Tensor or kind is Parameter:
                 array = value.array
                 if array.dtype not in TYPES:
-                    return operation(*args)[0]
+                    return operation(*args)
                 arrays.append(array)
             elif isinstance(value, Tensor):
-                return operation(*args)[0]
+                return operation(*args)
             else:
                 arrays.append(value)
         if mode is not True and mode:
-            return operation(*args)[0]
+            return operation(*args)
         try:
             result, *others = compute(*arrays)
         except KINDS:
-            return operation(*args)[0]  # which words the error
+            return operation(*args)  # which words the error
         out = wrap(result)
         edges = spec.edges(args) if mode else None
         if edges is None:
             spec._remember(out, edges, args, current_frame(1))
         else:
             out.node = spec.record(args, edges, (out, *map(Aside, others)), current_frame(1))
-        return out
+        return out, *others
 
     return call

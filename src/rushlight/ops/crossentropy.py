@@ -10,7 +10,7 @@ from .. import ops
 from ..kernels import crossentropy as kernels
 from ..tensor import Tensor
 from .affine import linear
-from .aside import first_of
+from .aside import with_arrays
 from .define import op
 from .levels import everything
 from .loss import _floating, reduced, reduction_of
@@ -153,7 +153,7 @@ def _fused(name: str) -> Any:
 
 
 _cross_entropy, _cross_entropy_2d, _cross_entropy_nd = (
-    first_of(_fused(name)) for name in ("NllLoss", "NllLoss2D", "View")
+    with_arrays(_fused(name)) for name in ("NllLoss", "NllLoss2D", "View")
 )
 
 
@@ -251,7 +251,7 @@ def cross_entropy(
     if label_smoothing:
         return _smoothed(input, target, weight, reduction, ignore_index, label_smoothing)
     chosen = _by_shape(_cross_entropy, _cross_entropy_2d, _cross_entropy_nd, input, reduction)
-    return chosen(input, target, weight, reduction, ignore_index)
+    return chosen(input, target, weight, reduction, ignore_index)[0]
 
 
 def _across_classes(weight: Any, input: Any) -> Any:

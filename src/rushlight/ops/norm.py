@@ -10,7 +10,8 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
-from .aside import first_of
+from ..tensor import wrap
+from .aside import with_arrays
 from .batching import BatchLevel
 from .define import op
 from .levels import mapped, open_levels, top_level
@@ -77,8 +78,7 @@ def _norm(name: str) -> Any:
     return norm
 
 
-_layer, _batch, _group = (_norm(f"Native{kind}NormBackward0") for kind in ("Layer", "Batch", "Group"))
-_layer_only, _group_only = first_of(_layer), first_of(_group)
+_layer, _batch, _group = (with_arrays(_norm(f"Native{kind}NormBackward0")) for kind in ("Layer", "Batch", "Group"))
 
 
 def _floating(input: Any, kernel: str) -> None:
@@ -127,7 +127,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     _floating(input, "LayerNormKernelImpl")
     whole = tuple(input.shape)
     axes = tuple(range(len(whole) - len(shape), len(whole)))
-    return _layer_only(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)
+    return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)[0]
 
 
 def _check_statistic(name: str, x: Any, channels: int, input: Any) -> None:
@@ -205,18 +205,25 @@ def _of_nothing(input, weight, bias):
 
 def _move(running: Any, towards: Any, momentum: float) -> None:
     """Move running statistics towards those of a batch, in place."""
-    running.mul_(1 - momentum).add_((towards * momentum).to(running.dtype))
+    step = towards * momentum
+    step = wrap(step.astype(raw(running).dtype, copy=False)) if type(step) is np.ndarray else step.to(running.dtype)
+    running.mul_(1 - momentum).add_(step)
 
 
 def _statistics_back(g, input, mean, variance, weight, bias, affine, eps, needs):
     rest = tuple(axis for axis in range(len(affine)) if axis != 1)
     scale = ((variance + eps) ** -0.5).reshape(affine)
-    of_input = of_weight = None
+    of_input = of_weight = of_bias = None
     if needs[0]:
         of_input = g * (scale if weight is None else scale * weight.reshape(affine))
-    if needs[3]:
-        of_weight = (g * (input - mean.reshape(affine)) * scale).sum(rest)
-    return of_input, None, None, of_weight, g.sum(rest) if needs[4] else None
+    if type(g) is np.ndarray and (needs[3] or needs[4]):
+        x, mid = (array.astype(g.dtype, copy=False) for array in (input, mean))
+        found = kernels.normalize_back(g, x, None, mid.reshape(affine), scale, rest, affine, False)
+        of_weight, of_bias = (of if needed else None for of, needed in zip(found[1:], needs[3:]))
+    elif needs[3] or needs[4]:
+        of_weight = (g * (input - mean.reshape(affine)) * scale).sum(rest) if needs[3] else None
+        of_bias = g.sum(rest) if needs[4] else None
+    return of_input, None, None, of_weight, of_bias
 
 
 def _with_statistics_of_all(batch, input, mean, variance, weight, bias, affine, eps):
@@ -282,7 +289,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     _floating(input, "GroupNormKernelImpl")
     each = channels // num_groups
     view = (n, num_groups, each, math.prod(input.shape[2:]))
-    return _group_only(input, weight, bias, view, (2, 3), (1, num_groups, each, 1), eps)
+    return _group(input, weight, bias, view, (2, 3), (1, num_groups, each, 1), eps)[0]
 
 
 def instance_norm(
