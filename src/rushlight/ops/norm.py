@@ -93,12 +93,12 @@ def _check_normalized_shape(input: Any, shape: tuple, weight: Any, bias: Any, ho
             "normalized_shape = []"
         )
     for name, x in (("weight", weight), ("bias", bias)):
-        if x is not None and tuple(x.shape) != shape:
+        if x is not None and raw(x).shape != shape:
             raise RuntimeError(
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape {list(x.shape)} and "
                 f"normalized_shape = {list(shape)}"
             )
-    if tuple(input.shape[-len(shape) :]) != shape:
+    if raw(input).shape[-len(shape) :] != shape:
         raise RuntimeError(
             f"Given normalized_shape={list(shape)}, expected input with shape "
             f"{how.format(', '.join(map(str, shape)))}, but "
@@ -125,7 +125,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     shape = _as_shape("layer_norm", normalized_shape)
     _check_normalized_shape(input, shape, weight, bias)
     _floating(input, "LayerNormKernelImpl")
-    whole = tuple(input.shape)
+    whole = raw(input).shape
     axes = tuple(range(len(whole) - len(shape), len(whole)))
     return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)[0]
 
