@@ -62,3 +62,10 @@ def test_targets_out_of_range(wrong):
     for kernel in (native.library.cross_entropy, native.library.nll_loss):
         with pytest.raises(IndexError):
             kernel(x, target, None, None, "mean")
+
+
+def test_no_classes():
+    x, target = np.zeros((2, 0), np.float32), np.array([5, 5])
+    for kernel in (kernels.cross_entropy, kernels.nll_loss):
+        with pytest.raises((IndexError, ValueError)):
+            kernel(x, target, None, 5, "sum")

@@ -31,7 +31,7 @@ template <class T> struct Counts {
     Counts(const Axis &axis, const Classes &classes, const Array<T> &weights, nb::handle ignore)
         : target(classes.data()), weight(weights.data()),
           ignored(ignore.is_none() ? std::numeric_limits<int64_t>::min() : nb::cast<int64_t>(ignore)) {
-        require(classes.size() == axis.outer * axis.inner && (!weight || weights.size() == axis.length));
+        require(classes.size() == axis.outer * axis.inner && (axis.length || !classes.size()) && (!weight || weights.size() == axis.length));
         for (Index k = 0; k < classes.size(); ++k)
             if (target[k] != ignored && (target[k] < 0 || target[k] >= axis.length))
                 throw nb::index_error("a target is not a class");

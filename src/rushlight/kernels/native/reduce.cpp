@@ -155,7 +155,7 @@ template <class T> Index place_in(const Row<T> &row, const T *x, T value) {
         for (Index j = 0; j < width; ++j) hits += x[i + j] == value || (missing && x[i + j] != x[i + j]);
         if (hits) break;
     }
-    while (!found(i)) ++i;
+    while (i < row.begin + row.length - 1 && !found(i)) ++i;
     return i - row.begin;
 }
 
