@@ -38,7 +38,7 @@ def windows(draw, dilated=True):
 @given(windows())
 def test_largest(case):
     x, by = case
-    assert_twins("largest", x, by, ulps=0)
+    assert_twins("largest_of_windows", x, by, ulps=0)
 
 
 @settings(max_examples=200, deadline=None)
@@ -59,7 +59,7 @@ def test_averages(case, number, count_padding):
 def test_gradients_go_where_maxima_came_from(case):
     x, by = case
     size = x.shape[-len(by.out) :]
-    y, places = native.library.largest(x, by)
+    y, places = native.library.largest_of_windows(x, by)
     g = numbers(8, y.shape, x.dtype)
     # NumPy's sum is one of float64.
     assert_twins("add_at_places", g, places, size, by.apart(), ulps=4, floor=64)

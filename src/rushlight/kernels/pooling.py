@@ -58,7 +58,7 @@ def _prepared(x: np.ndarray, by: Windows, value: float) -> np.ndarray:
 
 
 @kernel
-def largest(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
+def largest_of_windows(x: np.ndarray, by: Windows) -> tuple[np.ndarray, np.ndarray]:
     """The largest element of each window, the first among equals, NaN above all; and its flat place in the input."""
     size = x.shape[-len(by.kernel) :]
     lowest = -np.inf if x.dtype.kind in "fV" else np.iinfo(x.dtype).min

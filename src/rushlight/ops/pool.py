@@ -64,7 +64,7 @@ def _rank(by: Any) -> int:
     return len(by.out if isinstance(by, Windows) else by)
 
 
-_largest = {rank: maximal(_named("MaxPool", rank, "WithIndices"), kernels.largest) for rank in (1, 2, 3)}
+_largest = {rank: maximal(_named("MaxPool", rank, "WithIndices"), kernels.largest_of_windows) for rank in (1, 2, 3)}
 _largest_of_parts = {rank: maximal(_named("AdaptiveMaxPool", rank), kernels.largest_of_parts) for rank in (1, 2, 3)}
 
 # Averages

@@ -53,6 +53,7 @@ def kernel(definition: Definition) -> Definition:
     name = definition.__name__
     if library is None or not hasattr(library, name):
         return definition
-    DEFINITIONS[name] = definition
+    if DEFINITIONS.setdefault(name, definition).__module__ != definition.__module__:
+        raise RuntimeError(f"two native kernels are called {name}: their calls would go to each other")
     library.otherwise(name, definition)
     return getattr(library, name)

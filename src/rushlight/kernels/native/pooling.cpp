@@ -117,7 +117,7 @@ inline std::array<T, width<T>> element_of(std::span<const T> x, Index from, Stri
 
 template <class T> std::span<const T> all_of(const Array<T> &x) { return {x.data(), static_cast<size_t>(x.size())}; }
 
-template <class T> nb::tuple largest(Array<T> x, nb::tuple windows) {
+template <class T> nb::tuple largest_of_windows(Array<T> x, nb::tuple windows) {
     using Bits = typename Format<T>::Bits;
     const Pooling by(x.shape(), windows);
     if (by.size > std::numeric_limits<int32_t>::max()) throw nb::next_overload();
@@ -327,7 +327,7 @@ template <class T> Array<T> add_at_places(Array<T> values, Array<int64_t> places
 }  // namespace
 
 void add_pooling(nb::module_ &module) {
-    RUSHLIGHT_FLOATING(module, largest);
+    RUSHLIGHT_FLOATING(module, largest_of_windows);
     RUSHLIGHT_FLOATING(module, largest_of_parts);
     RUSHLIGHT_FLOATING(module, averaged);
     RUSHLIGHT_FLOATING(module, averaged_back);
