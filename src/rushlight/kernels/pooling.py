@@ -148,11 +148,18 @@ def largest_at(x: np.ndarray, windows: tuple[tuple[np.ndarray, int], ...]) -> tu
 
 @kernel
 def add_at_places(values: np.ndarray, indices: np.ndarray, size: tuple[int, ...], unique: bool) -> np.ndarray:
-    """Zeros of the given last axes with each value added at its flat place; ``unique`` if no place occurs twice."""
+    """Zeros of the given last axes with each value added at its flat place; ``unique`` if no place occurs twice.
+
+    A place outside of them is that of a window of padding alone, whose value goes nowhere.
+    """
     rank = len(size)
     lead, total = values.shape[: values.ndim - rank], math.prod(size)
     rows = math.prod(lead)
-    places = indices.reshape(rows, math.prod(indices.shape[len(lead) :])) + (np.arange(rows) * total)[:, None]
+    indices = indices.reshape(rows, math.prod(indices.shape[len(lead) :]))
+    places = indices + (np.arange(rows) * total)[:, None]
+    inside = (indices >= 0) & (indices < total)
+    if not inside.all():
+        places, values = places[inside], values.reshape(places.shape)[inside]
     if unique:
         sums = np.zeros(rows * total, values.dtype)
         sums[places.reshape(-1)] = values.reshape(-1)
