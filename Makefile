@@ -1,5 +1,5 @@
 # Every target sets up what it needs by itself: a .venv, then the extras of pyproject.toml, each once.
-.PHONY: demo test parity bench lint clean
+.PHONY: demo test levels sanitize parity bench lint clean
 # Two targets may ask for the same installation.
 .NOTPARALLEL:
 
@@ -16,6 +16,20 @@ demo: $(call needs,examples)
 
 test: $(call needs,examples test parity)
 	$(PY) -m pytest -n auto
+
+# The kernels for each instruction set that there is a module for, then everything without native kernels.
+levels: $(call needs,examples test parity)
+	for level in baseline avx2 avx512; do \
+	    RUSHLIGHT_NATIVE_LEVEL=$$level $(PY) -m pytest -q -n auto tests/kernels || exit 1; \
+	done
+	RUSHLIGHT_NATIVE=0 $(PY) -m pytest -q -n auto
+
+# Python itself is built without sanitizers, so that their libraries must be there before it; the leaks are its own.
+sanitize: build/address/.installed build/thread/.installed
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
+	    UBSAN_OPTIONS=print_stacktrace=1 build/address/bin/python -m pytest -q tests/kernels
+	LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1 \
+	    build/thread/bin/python -m pytest -q tests/kernels
 
 parity: $(call needs,test parity)
 	$(PY) -m tests.parity --optimizers
@@ -35,6 +49,19 @@ lint: $(call needs,lint)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A venv with a sanitized package; all else it finds in the ordinary one.
+build/address/.installed: SANITIZE = address,undefined
+build/thread/.installed: SANITIZE = thread
+build/address/.installed build/thread/.installed: $(call needs,test)
+	$(PY) -m venv --without-pip $(@D)
+	$(PY) -c 'import site; print(*site.getsitepackages())' > $(@D)/path.txt
+	mv $(@D)/path.txt "$$($(@D)/bin/python -c 'import site; print(*site.getsitepackages())')/ordinary.pth"
+	$(PY) -m pip --python $(@D)/bin/python install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+	    --config-settings build-dir=$(@D)/cmake --config-settings install.strip=false \
+	    --config-settings cmake.define.RUSHLIGHT_SANITIZE=$(SANITIZE) .
+	$(@D)/bin/python -c 'from importlib.util import find_spec; assert find_spec("rushlight.kernels.native.baseline")'
+	@touch $@
 
 # Without isolation, so that the native kernels are built once and not again for every extra.
 $(VENV)/.installed-%: pyproject.toml $(NATIVE) | $(VENV)/.build-tools
