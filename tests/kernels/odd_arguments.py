@@ -26,9 +26,19 @@ except ImportError:  # Windows
 CALLS = 200
 DTYPES = ["f4", "f8", "f4", "f8", "i8", "?", "f2", "c8", "u1", "O", "S3", "V0"]
 LENGTHS = [0, 1, 2, 3, 3, 4, 8, 12]
-# Shapes and tuples of functions whose arguments must go together in a way that chance does not find.
+# What chance does not find: shapes (of positions in lists) and tuples of arguments that must go together.
 MOVES = ((1, 2), (1, 0), (2, 1), 2)  # stride, padding, dilation, groups
-TOGETHER: dict[str, list[tuple]] = {
+TOGETHER: dict[str, list[tuple | list]] = {
+    "cross_entropy": [(3, 2), [3], (2,)],
+    "cross_entropy_back": [(), (3, 2), [3], (2,), (3,)],
+    "nll_loss": [(3, 2), [3], (2,)],
+    "gather": [(2, 3, 4), [2, 3, 4]],
+    "scatter_add": [(2, 3, 4), [2, 3, 4], (2, 3, 4)],
+    "sum_gathered": [(2, 3, 4), [2, 3, 4], (2, 3, 4)],
+    "sum_rows": [(3, 3, 3), [3]],
+    "with_rows_added": [(3, 3, 3), [3], (3, 3, 3)],
+    "normalize": [(2, 3, 4), (4,), (4,), (2,), (2,)],
+    "normalize_back": [(2, 3, 4), (2, 3, 4), (4,), (2, 3), (2, 3), (2,), (2,)],
     "correlate": [(2, 4, 8, 7), (6, 2, 3, 3), (6,), MOVES, (6, 3)],
     "spread": [(2, 4, 8, 7), (4, 3, 3, 3), (6,), MOVES, (10, 15)],
     "weigh": [(2, 4, 8, 7), (2, 6, 6, 3), MOVES, (3, 3)],
@@ -71,7 +81,7 @@ GUISES: list[Callable[[np.ndarray], np.ndarray]] = [
 class Arguments:
     """Makes arguments by the types in a signature; arrays of a call have shapes and types that go together, mostly."""
 
-    def __init__(self, chance: random.Random, together: list[tuple]) -> None:
+    def __init__(self, chance: random.Random, together: list[tuple | list]) -> None:
         self.chance = chance
         self.together = list(together)
         self.dtype = chance.choice(DTYPES[:4] * 3 + DTYPES)
@@ -111,9 +121,10 @@ class Arguments:
         """Integers within small lengths, mostly."""
         x = self.array()
         if isinstance(x, np.ndarray) and x.size < 10_000:
+            if self.chance.random() < 0.1:
+                return np.zeros(x.shape, "f4")
             values = [0, 1] if self.chance.random() < 0.7 else [0, 1, 2, -1, -(2**63), 2**62, 5]
-            x = np.array(self.chance.choices(values, k=x.size)).reshape(x.shape)
-            return x.astype("i8") if self.chance.random() < 0.9 else x.astype("f4")
+            return np.array(self.chance.choices(values, k=x.size), "i8").reshape(x.shape)
         return x
 
     def changed(self, value: Any) -> Any:
@@ -125,17 +136,21 @@ class Arguments:
     def of(self, kind: str) -> Any:
         """An argument of a type as a signature names it."""
         if "None" in kind and self.chance.random() < 0.5:
+            self.together = self.together[1:] if "ndarray" in kind or "tuple" in kind else self.together
             return None
+        if "tuple" in kind and self.together:
+            return self.changed(self.together.pop(0))
         if "ndarray" in kind:
-            return self.positions() if not self.together and self.chance.random() < 0.25 else self.array()
+            wanted = type(self.together[0]) is list if self.together else self.chance.random() < 0.25
+            return self.positions() if wanted else self.array()
         if "bool" in kind:
             return self.chance.random() < 0.5
         if "int" in kind:
             return self.chance.choice(INTEGERS if self.chance.random() < 0.2 else INTEGERS[:5])
+        if "str" in kind:
+            return self.chance.choice(["mean", "sum", "none", "other"])
         if "float" in kind:
             return self.chance.choice(NUMBERS)
-        if "tuple" in kind and self.together:
-            return self.changed(self.together.pop(0))
         if "tuple" in kind:
             return self.chance.choice(
                 [self.shape, self._related(), tuple(self.chance.choices(INTEGERS, k=2)), (1.5, None)]

@@ -97,7 +97,9 @@ except KeyboardInterrupt:
         process.send_signal(signal.SIGINT)
         start = time.monotonic()
         assert process.stdout.read() == "interrupted [1.0]\n"
-        assert time.monotonic() - start < 5  # a second on a machine that is not busy; the call takes minutes
+        assert time.monotonic() - start < (
+            60 if SANITIZED else 5
+        )  # a second on a machine that is not busy; else minutes
 
 
 def test_many_threads_of_python() -> None:

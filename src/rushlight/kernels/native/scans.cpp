@@ -48,8 +48,9 @@ template <class T> auto ordered(T x) {
 }
 
 Array<uint64_t> sorting_keys(Array<float> x, bool descending) {
+    require(x.ndim() > 0);
     const Index n = x.shape(x.ndim() - 1);
-    if (n > Index(1) << 32) throw nb::next_overload();
+    require(n <= Index(1) << 32);
     const auto keys = Array<uint64_t>::empty(x.shape());
     const uint32_t flip = descending ? ~uint32_t(0) : 0;
     parallel(n ? x.size() / n : 0, 2 * n, [&](Index begin, Index end) {
