@@ -37,7 +37,10 @@ struct Pooling {
     std::vector<Index> shape;
     std::vector<Index> first, last;  // for each element of a window along the last axis, the windows that have it inside
 
+    static constexpr Index most = 1 << 24;  // so that sums and products of a few stay within an Index
+
     Pooling(std::span<const Index> x, nb::tuple by, nb::object size_of = nb::none()) {
+        require(by.size() == 5);
         const nb::object kernel(by[0]), stride(by[1]), padding(by[2]), dilation(by[3]), windows(by[4]);
         rank = static_cast<int>(nb::len(kernel));
         if (rank < 1 || rank > axes || static_cast<int>(x.size()) < rank) throw nb::next_overload();
@@ -49,6 +52,7 @@ struct Pooling {
             const auto number = [i](const nb::object &values) { return nb::cast<Index>(values[i]); };
             const Index n = size_of.is_none() ? x[x.size() - rank + i] : number(size_of);
             const Windows w = {n, number(kernel), number(stride), number(padding), number(dilation), number(windows)};
+            require(std::max({w.kernel, w.stride, w.padding, w.dilation}) <= most && w.out <= Index(1) << 32);
             if (w.kernel < 1 || w.stride < 1 || w.dilation < 1 || w.padding < 0 || w.out < 0) throw nb::next_overload();
             along[axes - rank + i] = w;
             size *= w.n;
