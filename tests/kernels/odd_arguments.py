@@ -30,7 +30,7 @@ LENGTHS = [0, 1, 2, 3, 3, 4, 8, 12]
 MOVES = ((1, 2), (1, 0), (2, 1), 2)  # stride, padding, dilation, groups
 WINDOWS = ((2, 3), (1, 2), (0, 1), (1, 1), (5, 4))  # kernel, stride, padding, dilation, windows
 TOGETHER: dict[str, list[tuple | list]] = {
-    "largest": [(2, 6, 8), WINDOWS],
+    "largest_of_windows": [(2, 6, 8), WINDOWS],
     "largest_of_parts": [(2, 6, 8), (3, 3)],
     "averaged": [(2, 6, 8), WINDOWS],
     "averaged_back": [(2, 5, 4), WINDOWS, (6, 8)],
