@@ -175,3 +175,13 @@ def test_what_native_functions_do_not_take_goes_to_numpy():
         add(np.ones(2), np.ones(3))
     with pytest.raises(TypeError):
         add(np.ones(2))
+
+
+@needs_native
+@pytest.mark.parametrize("name", ["silu", "mish", "gelu", "gelu_tanh"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_factors_vanish_far_out(name, dtype):
+    """Times a huge number what is too small to be one is 0, and times an infinite one NaN."""
+    x = np.array([-np.inf, -1e30, -1e3, 1e3, 1e30, np.inf], dtype)
+    assert_twins(name, x, ulps=0)
+    assert_twins(f"{name}_back", np.ones_like(x), x, ulps=0)

@@ -69,10 +69,10 @@ def silu(x: ndarray) -> ndarray:
 
 @kernel
 def silu_back(g: ndarray, x: ndarray) -> ndarray:
-    """The slope is ``s + y - y * s`` for the sigmoid s and the result y."""
+    """The slope is ``s + y * (1 - s)`` for the sigmoid s and the result y."""
     s = sigmoid(x)
     y = x * s
-    return g * (s + y - y * s)
+    return g * (s + y * (1 - s))
 
 
 def _softplus(x: ndarray) -> ndarray:

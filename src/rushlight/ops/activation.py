@@ -312,7 +312,7 @@ def selu(input: Tensor) -> Tensor:
 def _swish(g: Any, x: Any, _y: Any) -> Any:
     s = sigmoid(x)
     y = x * s
-    return g * (s + y - y * s)
+    return g * (s + y * (1 - s))
 
 
 silu = unary("SiluBackward0", kernels.silu, _swish, kernels.silu_back, doc="``x * sigmoid(x)``.")

@@ -66,7 +66,7 @@ void add_functions(nb::module_ &module) {
     define<1>(module, "silu", 10, []<class T>(T x) { return x / (1 + quick_exp(-x)); });
     define<2>(module, "silu_back", 10, []<class T>(T g, T x) {
         const T s = sigmoid(x), y = x * s;
-        return g * (s + y - y * s);
+        return g * (s + y * (1 - s));
     });
     define<1>(module, "mish", 10, []<class T>(T x) { return x * tanh_softplus(quick_exp(capped(x))); });
     define<2>(module, "mish_back", 10, []<class T>(T g, T x) {

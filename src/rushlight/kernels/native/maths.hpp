@@ -17,7 +17,7 @@ template <> struct Format<float> {
     using Bits = int32_t;
     static constexpr int mantissa = 23, bias = 127;
     static constexpr float rounder = 0x1.8p23f;  // adding it leaves an integer in the last bits
-    static constexpr float exp_lowest = -105.0f, exp_lowest_normal = -87.6f;
+    static constexpr float exp_lowest = -105.0f, exp_lowest_normal = -88.0f;
     static constexpr float log2e = 0x1.715476p0f, ln2_upper = 0x1.62ep-1f, ln2_lower = 0x1.0bfbe8p-15f;
     static constexpr int exp_degree = 7, log_terms = 5, erf_terms = 7, softplus_terms = 8;
     static constexpr float rounder_of_half = 0x1.8p15f;
@@ -30,7 +30,7 @@ template <> struct Format<double> {
     using Bits = int64_t;
     static constexpr int mantissa = 52, bias = 1023;
     static constexpr double rounder = 0x1.8p52;
-    static constexpr double exp_lowest = -746.0, exp_lowest_normal = -708.7;
+    static constexpr double exp_lowest = -746.0, exp_lowest_normal = -709.0;
     static constexpr double log2e = 0x1.71547652b82fep0, ln2_upper = 0x1.62e42fefa3800p-1, ln2_lower = 0x1.ef35793c76730p-45;
     static constexpr int exp_degree = 13, log_terms = 11, erf_terms = 13, softplus_terms = 16;
     static constexpr double rounder_of_half = 0x1.8p32;
@@ -102,7 +102,7 @@ template <class T> inline T exp(T x, T rest = 0) {
 }
 
 // e^x, within 1.5 ulp where that is a normal number: below it is 0, and the last half of the largest binade is infinite.
-// It is for what is added to a number.
+// It is for what is added to a number, or is as good as 0 where it is so small.
 template <class T> inline T quick_exp(T x) {
     const Reduced<T> parts(x, Format<T>::exp_lowest_normal);
     return (parts.r * mean_slope(parts.r) + 1) * power_of_two<T>(parts.n);
