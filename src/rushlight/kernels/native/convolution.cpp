@@ -255,7 +255,7 @@ struct Pass {
 template <class T>
 Pass make_pass(const std::array<const Outputs *, axes> &along, const Raster &raster, const Lengths &kernel, const Lengths &out,
                Index images, Index pitch) {
-    const auto &[planes, rows, columns] = along;
+    const Outputs *const planes = along[0], *const rows = along[1], *const columns = along[2];
     Pass pass = {{}, {}, {}, {}, columns->step};
     Index reach = 0;
     for (const auto &a : planes->taps)

@@ -176,7 +176,7 @@ inline Index axis_of(std::span<const Index> shape, Index dim) {
 // Calls body(lines, k) for all lines along an axis, some at a time; k is the number of the first. `work` is that of eight
 // elements.
 template <class T, class Body> void over_lines(const Axis &axis, Index work, Body &&body) {
-    const auto [outer, length, inner] = axis;
+    const Index outer = axis.outer, length = axis.length, inner = axis.inner;
     if (inner == 1) {
         parallel(outer, work * length / 8 + 1, [&](Index begin, Index end) {
             for (Index i = begin; i < end; ++i) body(Row<T>{i * length, length}, i);

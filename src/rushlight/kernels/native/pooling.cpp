@@ -75,7 +75,7 @@ struct Pooling {
 
     // Calls body(from, offset) for each row that windows have inside, which begins at `from`: `offset` from their first row.
     template <class Body> void rows_of(Index i, Index j, Body &&body) const {
-        const auto &[planes, rows, columns] = along;
+        const Windows &planes = along[0], &rows = along[1];
         for (Index a = 0; a < planes.kernel; ++a)
             for (Index b = 0; b < rows.kernel; ++b)
                 if (planes.inside(i, a) && rows.inside(j, b))
@@ -124,7 +124,7 @@ template <class T> nb::tuple largest_of_windows(Array<T> x, nb::tuple windows) {
     using Bits = typename Format<T>::Bits;
     const Pooling by(x.shape(), windows);
     if (by.size > std::numeric_limits<int32_t>::max()) throw nb::next_overload();
-    const auto &[planes, rows, columns] = by.along;
+    const Windows &planes = by.along[0], &rows = by.along[1], &columns = by.along[2];
     const auto values = Array<T>::empty(by.with(&Windows::out));
     const auto places = Array<int64_t>::empty(by.with(&Windows::out));
     const Index lines = planes.out * rows.out;
@@ -213,7 +213,7 @@ template <class T> nb::tuple largest_of_parts(Array<T> x, nb::tuple parts) {
 
 // Sums of windows, which have no dilation, divided.
 template <class T, class Divide> Array<T> averaged_by(const Array<T> &x, const Pooling &by, Divide divide) {
-    const auto &[planes, rows, columns] = by.along;
+    const Windows &planes = by.along[0], &rows = by.along[1], &columns = by.along[2];
     if (columns.dilation != 1) throw nb::next_overload();
     const auto y = Array<T>::empty(by.with(&Windows::out));
     const Index lines = planes.out * rows.out, n = columns.n, padding = columns.padding;
@@ -261,7 +261,7 @@ template <class T> Array<T> averaged_variously(Array<T> x, nb::tuple windows, Ar
 
 // The transpose: each value of a window over its divisor is added to all elements of the window.
 template <class T, class Divided> Array<T> averaged_back_by(const Array<T> &y, const Pooling &by, Divided divided) {
-    const auto &[planes, rows, columns] = by.along;
+    const Windows &planes = by.along[0], &rows = by.along[1], &columns = by.along[2];
     if (count(y.shape()) != by.lead * by.out) throw nb::next_overload();
     const auto x = Array<T>::empty(by.with(&Windows::n));
     const Index lines = planes.out * rows.out;

@@ -13,7 +13,7 @@ constexpr Index piece = 1 << 17;
 
 // Reduces the middle axis of three.
 template <template <class> class Way, class T> void reduce_axis(const T *x, T *y, const Axis &axis) {
-    const auto [outer, length, inner] = axis;
+    const Index outer = axis.outer, length = axis.length, inner = axis.inner;
     const Index lines = outer * ((inner + width - 1) / width), longest = std::max(run, piece / std::min(inner, width));
     if (length > longest && lines < 16) {  // too few lines to share: pieces of them
         const Index parts = (length + longest - 1) / longest;

@@ -144,7 +144,7 @@ template <class T> T larger(T a, T b) { return a > b || a != a ? a : b; }
 
 template <bool amsgrad, class T>
 void adam(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T shrink, T rate, T take1, T keep2, T take2, T eps) {
-    const auto [p, gs, m, v, largest] = x;
+    T *const p = x[0], *const gs = x[1], *const m = x[2], *const v = x[3], *const largest = x[4];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
         const T g = gradient(gs[i], p[i]);
@@ -168,7 +168,7 @@ void adam_step(nb::list params, nb::list grads, nb::list means, nb::list squares
 
 template <bool accumulates, class T>
 void sgd(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T lr, T momentum, T take, bool nesterov) {
-    const auto [p, gs, b, _, __] = x;
+    T *const p = x[0], *const gs = x[1], *const b = x[2];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
         T g = gradient(gs[i], p[i]);
@@ -190,7 +190,7 @@ void sgd_step(nb::list params, nb::list grads, nb::list buffers, double lr, doub
 
 template <bool accumulates, bool centered, class T>
 void rmsprop(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T lr, T alpha, T take, T eps, T momentum) {
-    const auto [p, gs, v, velocity, mean] = x;
+    T *const p = x[0], *const gs = x[1], *const v = x[2], *const velocity = x[3], *const mean = x[4];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
         const T g = gradient(gs[i], p[i]);
@@ -217,7 +217,7 @@ void rmsprop_step(nb::list params, nb::list grads, nb::list squares, nb::list ve
 }
 
 template <class T> void adagrad(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T rate, T eps) {
-    const auto [p, gs, sum, _, __] = x;
+    T *const p = x[0], *const gs = x[1], *const sum = x[2];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
         const T g = gradient(gs[i], p[i]);
