@@ -83,7 +83,7 @@ class FixedPoint(nn.Module):
         self.W = nn.Linear(n, n, bias=False)
         self.W.weight.data *= 0.4
 
-    def forward(self, x, tol=1e-6):
+    def forward(self, x, tol=1e-5):
         with torch.no_grad():
             z = torch.zeros_like(x)
             for self.steps in range(100):
