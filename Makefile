@@ -28,7 +28,8 @@ levels: $(call needs,examples test parity)
 sanitize: build/address/.installed build/thread/.installed
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 build/address/bin/python -m pytest -q tests/kernels
-	LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so)" TSAN_OPTIONS=halt_on_error=1:die_after_fork=0:suppressions=tests/kernels/tsan.supp \
+	LD_PRELOAD="$$($(CXX) -print-file-name=libtsan.so)" \
+	    TSAN_OPTIONS=halt_on_error=1:die_after_fork=0:allocator_may_return_null=1:suppressions=tests/kernels/tsan.supp \
 	    build/thread/bin/python -m pytest -q tests/kernels
 
 parity: $(call needs,test parity)

@@ -125,6 +125,7 @@ print(wrong)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.skipif("tsan" in os.environ.get("LD_PRELOAD", ""), reason="ThreadSanitizer knows no forks among threads")
 def test_forks_while_threads_compute() -> None:
     program = """
 import os, threading

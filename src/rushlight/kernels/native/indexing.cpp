@@ -20,7 +20,7 @@ Axis around(std::span<const Index> shape, Index dim) {
 
 // The shape with its axes [dim, dim + removed) replaced by others.
 Shape replaced(std::span<const Index> shape, Index dim, Index removed, std::span<const Index> by) {
-    require(0 <= dim && dim + removed <= static_cast<Index>(shape.size()));
+    require(0 <= dim && dim <= static_cast<Index>(shape.size()) - removed);
     Shape result(shape.begin(), shape.begin() + dim);
     result.insert(result.end(), by.begin(), by.end());
     result.insert(result.end(), shape.begin() + dim + removed, shape.end());
