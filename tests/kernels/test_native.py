@@ -33,7 +33,8 @@ def test_the_level_can_be_chosen(name: str, needs: tuple[str, ...]) -> None:
         pytest.skip(f"the native module was not built for {name}")
     if not all(native.__cpu_features__.get(need) for need in needs):
         pytest.skip(f"this processor does not run {name}")
-    assert run("from rushlight.kernels import native; print(native.level)", RUSHLIGHT_NATIVE_LEVEL=name) == name
+    program = "from rushlight.kernels import native; print(native.level)"
+    assert run(program, RUSHLIGHT_NATIVE="1", RUSHLIGHT_NATIVE_LEVEL=name) == name
 
 
 @pytest.mark.skipif(native.library is None, reason="the package was installed without a compiler")
