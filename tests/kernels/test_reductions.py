@@ -108,3 +108,16 @@ def test_wrong_axes():
     for axes in (2, (0, 0), (0, 5), -3):
         with pytest.raises(ValueError, match="axis"):
             reductions.sum(np.ones((2, 3), np.float32), axes, False)
+
+
+@pytest.mark.parametrize("shape, axes", [((16_000, 256), (0,)), ((4, 300_000, 2), (1,)), ((2, 300_000, 4), (0, 1))])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_loops_within_pieces_of_loops(shape, axes, threads):
+    """Long lines, whose sums are loops in pieces themselves."""
+    x = np.ones(shape, np.float32)
+    before = native.library.get_threads()
+    native.library.set_threads(threads)
+    try:
+        assert reductions.sum(x, axes, False).sum() == x.size
+    finally:
+        native.library.set_threads(before)

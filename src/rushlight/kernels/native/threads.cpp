@@ -16,8 +16,9 @@ namespace rushlight {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-// How long a worker looks for more before it goes to sleep: waking it costs as much.
-constexpr auto patience = std::chrono::microseconds(50);
+// How long a worker looks for more before it goes to sleep. Between the operations of a training step pass some 50 µs of
+// Python; a sleeping worker takes as long to wake on a virtual machine.
+constexpr auto patience = std::chrono::milliseconds(1);
 constexpr auto interrupt_interval = std::chrono::milliseconds(50);
 
 struct Job {
@@ -121,6 +122,10 @@ int get_threads() {
 void set_threads(int count) { threads = count; }
 
 void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
+    if (!PyGILState_Check()) {  // a loop within a piece of another: its thread does it all
+        for (Index i = 0; i < pieces; ++i) piece(i);
+        return;
+    }
     Job job{&piece, pieces};
     {
         nb::gil_scoped_release release;
