@@ -65,7 +65,7 @@ class Declaration:
         real_rules: rules are written as for real numbers, and for complex ones conjugations are added.
         flat: gradients that depend on the inputs in steps only have a second derivative all the same, of zero.
         overlap: where an operand may lie that is in the memory of a target: in the very same place ("same"), anywhere,
-            or nowhere.
+            or nowhere. "anywhere, target first" looks for places that the target has twice before all other checks.
     """
 
     def __init__(

@@ -281,6 +281,8 @@ class Op(Declaration):
         if self.overlap == "same":
             self._check_single(target, others, args, kwargs)
             check_apart(target, others)
+        elif self.overlap == "anywhere, target first":
+            self._check_single(target, others, args, kwargs)
         if level is None:
             value: Any = self._value_inplace(args, kwargs)
         else:

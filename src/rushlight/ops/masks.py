@@ -184,7 +184,7 @@ def _scatter_batch(batch: Any, input: Any, mask: Any, source: Any) -> Any:
 
 @op(
     "MaskedScatterBackward0",
-    overlap="anywhere",
+    overlap="anywhere, target first",
     batch=_scatter_batch,
     input=lambda g, input_shape, mask: _sum_to(_fill_with(g, mask, 0), input_shape),
     source=lambda g, mask, source_shape: _masked_scatter_backward(g, mask, source_shape),
