@@ -534,6 +534,31 @@ def inputs_do_not_run_what_does_not_lead_there(torch):
 
 
 @programs
+def gradients_nobody_asks_for_are_not_computed(torch):
+    a, x = leaf(torch, 2.5), leaf(torch, 1.5)
+    y = torch.igamma(a, x)  # of its derivatives, that by a is missing
+    yield torch.autograd.grad(y, x, retain_graph=True)
+    (slope,) = torch.autograd.grad(y, x, create_graph=True)
+    yield torch.autograd.grad(slope, x, retain_graph=True)
+    y.backward(inputs=[x], retain_graph=True)
+    yield x.grad
+    try:
+        torch.autograd.grad(y, a)
+    except RuntimeError as error:
+        yield "not implemented" in str(error)
+
+
+@programs
+def hooks_see_only_the_gradients_asked_for(torch):
+    x, y = leaf(torch, 2.0), leaf(torch, 3.0)
+    z = x * y
+    z.grad_fn.register_hook(lambda parts, gs: print([part is None for part in parts]))
+    torch.autograd.grad(z, x, retain_graph=True)
+    torch.autograd.grad(z, y, retain_graph=True, create_graph=True)
+    z.backward()
+
+
+@programs
 def inputs_given_twice(torch):
     x = leaf(torch, 2.0)
     (x * x).backward(inputs=[x, x])

@@ -129,8 +129,11 @@ def run(
                 raise RuntimeError(explained(FREED, *freed_by(node)))
             if g is None:
                 parts = node.run_undefined(on_tensors)
-            else:
+            elif wanted is None or not node.narrows:
                 parts = node.run_recorded(g) if on_tensors else node.run(g)
+            else:
+                asked = tuple([edge if edge in wanted else None for edge in node.edges])
+                parts = node.run_recorded(g, asked) if on_tensors else node.run(g, asked)
             if node.hooks is not None:
                 parts = nested(node.hooks.call_after, parts, g, on_tensors, make)
             if not keep_graph and node.saved:

@@ -31,6 +31,7 @@ class Node:
 
     __slots__ = ("__weakref__", "code", "edges", "fit", "hooks", "instruction", "number", "saved")
 
+    narrows: Any = False  # `run` also takes the edges again, with None for those whose gradients nobody asks for
     several: Any = False  # it hands its gradients over by the number of the output, see `Slot`
     requires_grad = True
     unpacks = True  # it looks at what it saved also where no gradient has arrived

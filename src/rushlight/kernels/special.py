@@ -399,7 +399,7 @@ def _gamma_parts(a: ndarray, x: ndarray) -> tuple[ndarray, ndarray]:
     lower = np.where(valid, np.where((a == 0) | (x == np.inf), 1.0, 0.0), np.nan)
     lower[valid & np.isinf(a) & np.isinf(x)] = np.nan
     lower[np.isposinf(a) & np.isnan(x)], lower[np.isnan(a) & np.isposinf(x)] = 0.0, 1.0  # whatever the other is
-    upper = 1 - lower
+    upper = np.subtract(1, lower, out=...)
     large = plain & (a > _LARGE)
     if large.any():
         lower[large], upper[large] = _uniform(a[large], x[large])

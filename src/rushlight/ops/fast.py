@@ -68,10 +68,10 @@ def unary(
                 array = restore(array, cell, place)
             return {keeps: array}
 
-        def run(self, g: Any) -> tuple:
+        def run(self, g: Any, asked: tuple | None = None) -> tuple:
             saved = self.saved
             if type(saved) is dict:
-                return self.apply(g, self.kept(False))
+                return self.apply(g, self.kept(False), self.edges)
             if not keeps:
                 return (derivative(g, None, None),)
             array, cell, version = saved
@@ -204,18 +204,18 @@ def binary(
                 b = None if b is None else restore(b, cell_b, edge_b)
             return {"input": a, "other": b}
 
-        def run(self, g: Any) -> tuple:
+        def run(self, g: Any, asked: tuple | None = None) -> tuple:
             saved = self.saved
             if type(saved) is dict:
-                return self.apply(g, self.kept(False))
-            edge_a, edge_b = self.edges
+                return self.apply(g, self.kept(False), asked or self.edges)
+            edge_a, edge_b = asked or self.edges
             of_a, of_b = backs
             if saved:
                 a, cell_a, version_a, b, cell_b, version_b = saved
                 if cell_b[0] != version_b:
-                    b = needed(self, "other", b, cell_b, version_b, edge_b)
+                    b = needed(self, "other", b, cell_b, version_b, self.edges[1])
                 if cell_a[0] != version_a:
-                    a = needed(self, "input", a, cell_a, version_a, edge_a)
+                    a = needed(self, "input", a, cell_a, version_a, self.edges[0])
             else:
                 a = b = None
             if type(g) is not ndarray:  # a 0-dim gradient is a NumPy scalar, whose arithmetic is far cheaper
@@ -383,7 +383,7 @@ def parametric(
 
         def run(self, g: Any) -> tuple:
             if type(self.saved) is dict:
-                return self.apply(g, self.kept(False))
+                return self.apply(g, self.kept(False), self.edges)
             array, cell, version, numbers = self.saved
             if cell[0] != version:
                 array = current(self, array, cell, version, OUTPUT if keeps == "result" else self.edges[0])
@@ -455,10 +455,10 @@ def tensorwise(operation: Callable) -> Callable:
                 kept[name] = restore(array, cell, edge) if recorded and array is not None else array
             return kept
 
-        def run(self, g: Any) -> tuple:
+        def run(self, g: Any, asked: tuple | None = None) -> tuple:
             saved, edges = self.saved, self.edges
             if type(saved) is dict:
-                return self.apply(g, self.kept(False))
+                return self.apply(g, self.kept(False), asked or edges)
             values = [g]
             for array, cell, version in saved:
                 if array is not None and cell[0] != version:
@@ -466,7 +466,8 @@ def tensorwise(operation: Callable) -> Callable:
                     array = needed(self, names[i], array, cell, version, edges[ends[i]])
                 values.append(array)
             values += self.fit
-            return tuple([None if edge is None else rule(*pick(values)) for edge, (rule, pick) in zip(edges, ways)])
+            pairs = zip(asked or edges, ways)
+            return tuple([None if edge is None else rule(*pick(values)) for edge, (rule, pick) in pairs])
 
     Fast.__name__ = Fast.__qualname__ = spec.node.__name__
     spec.node, spec.fast = Fast, True

@@ -257,6 +257,7 @@ class Backward(Node):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls.narrows = cls.joint or len(cls.rules) > 1
         needed = frozenset(cls.parameters).union(*(rule.needs for rule in cls.rules))
         for name in needed:
             public = public_name(name)
@@ -278,14 +279,14 @@ class Backward(Node):
             kept[name] = value
         return kept
 
-    def run(self, g: Any) -> tuple:
-        return self.apply(g, self.kept(False))
+    def run(self, g: Any, asked: tuple | None = None) -> tuple:
+        return self.apply(g, self.kept(False), asked or self.edges)
 
-    def run_recorded(self, g: Any) -> tuple:
+    def run_recorded(self, g: Any, asked: tuple | None = None) -> tuple:
         if self.composite is not None:
-            parts = through_composite(self, g)
+            parts = through_composite(self, g, asked or self.edges)
         else:
-            parts = self.apply(g, self.kept(True))
+            parts = self.apply(g, self.kept(True), asked or self.edges)
         return hung(parts, self) if self.flat and recording.get() else parts
 
     def run_undefined(self, recorded: bool) -> tuple:
@@ -315,16 +316,16 @@ class Backward(Node):
             if type(value) is Saved and type(value.place) is int:
                 self.saved[name] = SavedView(value, target)
 
-    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
-        """Run the rule of each input whose gradient is wanted."""
+    def apply(self, g: Any, kept: dict[str | None, Any], asked: tuple) -> tuple:
+        """Run the rule of each input whose gradient is asked for: those that have an edge."""
         kept["g"] = g
         if self.joint:
             (rule,) = self.rules
-            kept["needs"] = tuple(edge is not None for edge in self.edges)
+            kept["needs"] = tuple(edge is not None for edge in asked)
             return tuple(rule.function(*[kept[name] for name in rule.names]))
         kept[None] = None
         parts = []
-        for edge, rule in zip(self.edges, self.rules):
+        for edge, rule in zip(asked, self.rules):
             parts.append(None if edge is None else rule.function(*[kept[name] for name in rule.names]))
         return tuple(parts)
 
@@ -359,9 +360,9 @@ class Cut(Backward):
 
     __slots__ = ()
 
-    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+    def apply(self, g: Any, kept: dict[str | None, Any], asked: tuple) -> tuple:
         recorded, metas = isinstance(g, Tensor), kept["metas"]
-        return tuple(None if edge is None else zeros(meta, recorded) for edge, meta in zip(self.edges, metas))
+        return tuple(None if edge is None else zeros(meta, recorded) for edge, meta in zip(asked, metas))
 
 
 @functools.cache
@@ -375,11 +376,11 @@ class ElementwiseBackward(Backward):
 
     __slots__ = ()
 
-    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+    def apply(self, g: Any, kept: dict[str | None, Any], asked: tuple) -> tuple:
         if self.fit is None:
-            return super().apply(g, kept)
+            return super().apply(g, kept, asked)
         holomorphic = is_complex(g)  # rules are written as for real numbers: conjugate on the way in and out
-        parts: Any = super().apply(conj(g) if holomorphic else g, kept)
+        parts: Any = super().apply(conj(g) if holomorphic else g, kept, asked)
         parts = [conj(part) if holomorphic else part for part in parts]
         return tuple(None if part is None else fit(part, *meta) for part, meta in zip(parts, self.fit))
 
@@ -391,12 +392,12 @@ class MultiBackward(Backward):
     several = True
     outputs: list[tuple[tuple, np.dtype]]
 
-    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+    def apply(self, g: Any, kept: dict[str | None, Any], asked: tuple) -> tuple:
         if all(part is None for part in g.values()):
             return self.run_undefined(False)
         recorded = any(isinstance(part, Tensor) for part in g.values())
         g = [zeros(meta, recorded) if g.get(i) is None else g[i] for i, meta in enumerate(self.outputs)]
-        return super().apply(g, kept)
+        return super().apply(g, kept, asked)
 
 
 class WideBackward(Backward):
@@ -404,10 +405,10 @@ class WideBackward(Backward):
 
     __slots__ = ()
 
-    def apply(self, g: Any, kept: dict[str | None, Any]) -> tuple:
+    def apply(self, g: Any, kept: dict[str | None, Any], asked: tuple) -> tuple:
         kept = {name: widened(value) for name, value in kept.items()}
         g = {index: widened(part) for index, part in g.items()} if type(g) is dict else widened(g)
-        parts = super().apply(g, kept)
+        parts = super().apply(g, kept, asked)
         return tuple(None if part is None else fit(part, *meta) for part, meta in zip(parts, self.fit))
 
 
@@ -518,7 +519,7 @@ def zeros(meta: tuple[tuple, np.dtype], recorded: bool) -> Any:
     return wrap(np.zeros(*meta)) if recorded else np.zeros(*meta)
 
 
-def through_composite(node: Backward, g: Any) -> tuple:
+def through_composite(node: Backward, g: Any, asked: tuple) -> tuple:
     """The recorded derivative of a fused operation: that of its definition in simpler ones."""
     from ..autograd import engine
     from ..autograd.gradients import wrap_grad
@@ -527,7 +528,7 @@ def through_composite(node: Backward, g: Any) -> tuple:
     proxies = {}
     create_graph = bool(recording.get())
     with recorded():
-        for name, edge in zip(node.arguments, node.edges):
+        for name, edge in zip(node.arguments, asked):
             if edge is not None:
                 proxies[name] = kept[name] = fresh(kept[name])
         result = node.composite(**{n: value for n, value in kept.items() if n in node.parameters})  # type: ignore
