@@ -121,3 +121,31 @@ def test_loops_within_pieces_of_loops(shape, axes, threads):
         assert reductions.sum(x, axes, False).sum() == x.size
     finally:
         native.library.set_threads(before)
+
+
+@given(arrays(), st.one_of(axes_of, st.just({0})), st.booleans(), st.booleans(), st.booleans())
+def test_repetition(x, axes, keepdims, shared, large):
+    # Exact: copies, and the same division.
+    axes = named(axes, x.ndim)
+    shape = (*x.shape[:-1], x.shape[-1] * 8) if large else x.shape
+    reduced = range(x.ndim) if axes is None else {axis % x.ndim for axis in np.atleast_1d(np.array(axes, int)).tolist()}
+    key = tuple(slice(0, 1) if axis in reduced else slice(None) for axis in range(x.ndim))
+    if x.size:
+        g = np.resize(x[key], [1 if axis in reduced else n for axis, n in enumerate(shape)])
+        g = g if keepdims else g.reshape([n for axis, n in enumerate(shape) if axis not in reduced])
+        assert_twins("repeated", g, shape, axes, keepdims, shared, ulps=0)
+        got, want = (f(g, shape, axes, keepdims, shared) for f in (reductions.repeated, native.DEFINITIONS["repeated"]))
+        assert got.flags.writeable == want.flags.writeable
+
+
+@given(arrays(), st.integers(0, 3), st.integers(0, 2**32))
+def test_gradient_of_what_was_picked(x, dim, seed):
+    dim %= x.ndim
+    if x.size:
+        places = np.random.default_rng(seed).integers(0, x.shape[dim], x.max(dim).shape)
+        assert_twins("picked_back", np.take(x, 0, dim), places, x.shape, dim - x.ndim * (seed % 2), ulps=0)
+
+
+def test_places_that_lines_do_not_have():
+    with pytest.raises(IndexError):
+        reductions.picked_back(np.ones(3, np.float32), np.array([0, 1, 2]), (3, 2), 1)

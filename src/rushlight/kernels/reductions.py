@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ maximum: Any = np.maximum
 minimum: Any = np.minimum
 multiply: Any = np.multiply
 Pair = tuple[np.ndarray, np.ndarray]
+SMALL = 1 << 14  # elements up to which filling an array costs less than working with a view of one number later on
 
 
 @kernel
@@ -87,3 +89,28 @@ def var_back(g: Array, x: Array, axes: Any, factor: float) -> Array:
 def norm2(x: Array, axes: Any, keepdims: bool) -> Array:
     """The root of the sum of squares."""
     return np.sqrt(add.reduce(x * x, axes, None, None, keepdims))
+
+
+@kernel
+def repeated(g: Array, shape: tuple[int, ...], axes: Any, keepdims: bool, shared: bool) -> Array:
+    """What was reduced over axes repeated along them, or ``shared`` among them; what is large as a view."""
+    every = range(len(shape))
+    reduced = {*every} if axes is None else {axis % len(shape) for axis in (axes if type(axes) is tuple else (axes,))}
+    if shared:
+        g = g / max(math.prod(shape[axis] for axis in reduced), 1)
+    if not keepdims:
+        g = g.reshape([1 if axis in reduced else shape[axis] for axis in every])
+    if math.prod(shape) > SMALL:
+        return np.broadcast_to(g, shape)
+    out = np.empty(shape, g.dtype)
+    out[...] = g
+    return out
+
+
+@kernel
+def picked_back(g: Array, places: Array, shape: tuple[int, ...], dim: int) -> Array:
+    """The gradient of elements picked one from each line, by its place: zero for all others."""
+    out = np.zeros(shape, g.dtype)
+    kept = [1 if axis == dim % len(shape) else length for axis, length in enumerate(shape)]
+    np.put_along_axis(out, places.reshape(kept), g.reshape(kept), dim)
+    return out

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import lines
+from ..kernels import lines, reductions
 from ..tensor import Tensor, wrap
 from .axes import moved
 from .convert import clone
@@ -55,4 +55,6 @@ def put(g: Any, indices: Any, dim: int, shape: tuple, distinct: bool = True) -> 
 
 def put_selected(g: Any, indices: Any, shape: tuple, dim: int, keepdim: bool) -> Any:
     """The gradient of a reduction that selects the element at ``indices`` of each line."""
+    if type(g) is np.ndarray and shape:
+        return reductions.picked_back(g, indices, shape, dim)
     return put(unreduced(g, shape, dim, keepdim), unreduced(indices, shape, dim, keepdim), dim, shape)

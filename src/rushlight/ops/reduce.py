@@ -27,12 +27,12 @@ __all__ = [
     "var_mean",
 ]  # fmt: skip
 
+asarray = np.asarray
 int64 = np.dtype("int64")
 add: Any = np.add  # NumPy's stubs know fewer forms of `reduce` than NumPy
 maximum: Any = np.maximum
 minimum: Any = np.minimum
 multiply: Any = np.multiply
-SMALL = 1 << 14  # elements up to which filling an array takes less time than making a view of one number
 
 
 def along(dim: Any, ndim: int) -> Any:
@@ -57,16 +57,12 @@ def unreduced(value: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
     return value if keepdim or dim is None or not shape else value.reshape(kept(shape, dim))
 
 
-def spread(g: Any, shape: tuple, dim: Any = None, keepdim: bool = False) -> Any:
-    """The gradient of a sum: the same number for everything that was added."""
-    g = unreduced(g, shape, dim, keepdim)
+def spread(g: Any, shape: tuple, dim: Any = None, keepdim: bool = False, shared: bool = False) -> Any:
+    """The gradient of a sum, or ``shared`` of a mean: the same number for everything that was added."""
     if isinstance(g, Tensor):
-        return expand(g, shape)
-    if math.prod(shape) > SMALL:
-        return np.broadcast_to(g, shape)
-    out = np.empty(shape, g.dtype)
-    out[...] = g
-    return out
+        g = g / builtins.max(counted(shape, dim), 1) if shared else g
+        return expand(unreduced(g, shape, dim, keepdim), shape)
+    return kernels.repeated(asarray(g), shape, along(dim, len(shape)), keepdim, shared)
 
 
 def fitted(g: Any, like: Any) -> Any:
@@ -235,7 +231,7 @@ def _mean_of(x: np.ndarray, dim: Any, keepdim: bool) -> np.ndarray:
 
 
 def _share(g: Any, shape: tuple) -> Any:
-    return spread(g / math.prod(shape), shape)
+    return spread(g, shape, shared=True)
 
 
 @op(
@@ -251,14 +247,10 @@ def _mean(input):
 _mean = whole(_mean, _share)
 
 
-def _mean_gradient(g: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
-    return spread(g / builtins.max(counted(shape, dim), 1), shape, dim, keepdim)
-
-
 @op(
     "MeanBackward1",
     batch="dim",
-    input=lambda g, input_shape, dim, keepdim: _mean_gradient(g, input_shape, dim, keepdim),
+    input=lambda g, input_shape, dim, keepdim: spread(g, input_shape, dim, keepdim, True),
 )
 def _mean_along(input, dim, keepdim):
     require_inexact("mean", input)
@@ -437,16 +429,12 @@ def _with_mean(input, dim, correction, keepdim, name, root):
     return (spread.astype(input.dtype), mean.astype(input.dtype)) if half else (spread, mean)
 
 
-def _mean_part(g: Any, shape: tuple, dim: Any, keepdim: bool) -> Any:
-    return spread(g / counted(shape, dim), shape, dim, keepdim)
-
-
 @op(
     "VarMeanBackward0",
     batch="dim",
     outputs=("var", "mean"),
     input=lambda g, input, dim, correction, keepdim: (
-        _var_gradient(g[0], input, dim, correction, keepdim) + _mean_part(g[1], input.shape, dim, keepdim)
+        _var_gradient(g[0], input, dim, correction, keepdim) + spread(g[1], input.shape, dim, keepdim, True)
     ),
 )
 def _var_mean(input, dim, correction, keepdim):
@@ -458,7 +446,7 @@ def _var_mean(input, dim, correction, keepdim):
     batch="dim",
     outputs=("std", "mean"),
     input=lambda g, input, std, dim, correction, keepdim: (
-        _std_gradient(g[0], input, std, dim, correction, keepdim) + _mean_part(g[1], input.shape, dim, keepdim)
+        _std_gradient(g[0], input, std, dim, correction, keepdim) + spread(g[1], input.shape, dim, keepdim, True)
     ),
 )
 def _std_mean(input, dim, correction, keepdim):

@@ -7,11 +7,35 @@
 
 namespace rushlight {
 
-// The axes that an argument names: None for all, a number or a tuple.
-struct Axes {
-    bool all = false;
+// Whole numbers that a tuple names, such as the lengths of axes.
+struct Lengths {
     int count = 0;
     Index named[NPY_MAXDIMS];
+
+    operator std::span<const Index>() const { return {named, static_cast<size_t>(count)}; }
+
+    // Adds a number; false if it is none.
+    bool add(PyObject *number) noexcept {
+        if (!PyLong_CheckExact(number) || count == NPY_MAXDIMS) return false;
+        const Py_ssize_t value = PyLong_AsSsize_t(number);
+        if (value == -1 && PyErr_Occurred()) {
+            PyErr_Clear();
+            return false;
+        }
+        named[count++] = value;
+        return true;
+    }
+    bool add_all(PyObject *numbers) noexcept {
+        if (!PyTuple_CheckExact(numbers)) return false;
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(numbers); ++i)
+            if (!add(PyTuple_GET_ITEM(numbers, i))) return false;
+        return true;
+    }
+};
+
+// The axes that an argument names: None for all, a number or a tuple.
+struct Axes : Lengths {
+    bool all = false;
 
     // Which of the axes of an array are named.
     uint64_t of(int ndim) const {
@@ -81,6 +105,18 @@ template <class T> std::vector<Group> groups_of(const Dense<T> &x, uint64_t redu
     return groups;
 }
 
+// Those of an array of this shape in C order.
+inline std::vector<Group> groups_of(std::span<const Index> shape, uint64_t reduced) {
+    std::vector<Group> groups;
+    for (size_t axis = 0; axis < shape.size(); ++axis) {
+        const bool goes = reduced >> axis & 1;
+        if (shape[axis] == 1) continue;
+        if (!groups.empty() && groups.back().reduced == goes) groups.back().length *= shape[axis];
+        else groups.push_back({shape[axis], goes});
+    }
+    return groups;
+}
+
 // The result of a reduction, yet to be filled.
 template <class T> Array<T> reduced_like(const Dense<T> &x, uint64_t reduced, bool keepdims) {
     Index shape[NPY_MAXDIMS], *next = shape;
@@ -95,28 +131,18 @@ template <class T> Array<T> reduced_like(const Dense<T> &x, uint64_t reduced, bo
 
 namespace nanobind::detail {
 
+template <> struct type_caster<rushlight::Lengths> {
+    NB_TYPE_CASTER(rushlight::Lengths, const_name("tuple[int, ...]"))
+
+    bool from_python(handle source, uint8_t, cleanup_list *) noexcept { return value.add_all(source.ptr()); }
+};
+
 template <> struct type_caster<rushlight::Axes> {
     NB_TYPE_CASTER(rushlight::Axes, const_name("int | tuple[int, ...] | None"))
 
     bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
         if (source.is_none()) return value.all = true;
-        if (PyLong_CheckExact(source.ptr())) return add(source.ptr());
-        if (!PyTuple_CheckExact(source.ptr()) || PyTuple_GET_SIZE(source.ptr()) > NPY_MAXDIMS) return false;
-        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(source.ptr()); ++i)
-            if (!add(PyTuple_GET_ITEM(source.ptr(), i))) return false;
-        return true;
-    }
-
-private:
-    bool add(PyObject *number) noexcept {
-        if (!PyLong_CheckExact(number)) return false;
-        const Py_ssize_t axis = PyLong_AsSsize_t(number);
-        if (axis == -1 && PyErr_Occurred()) {
-            PyErr_Clear();
-            return false;
-        }
-        value.named[value.count++] = axis;
-        return true;
+        return PyLong_CheckExact(source.ptr()) ? value.add(source.ptr()) : value.add_all(source.ptr());
     }
 };
 

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <vector>
 
-#include "lines.hpp"
+#include "axes.hpp"
 #include "module.hpp"
 
 namespace rushlight {
@@ -221,11 +221,9 @@ template <class T> Array<T> scatter_add(Array<T> x, Index dim, Positions index, 
     return out;
 }
 
-template <class T> Array<T> sum_gathered(Array<T> values, Index dim, Positions index, nb::tuple shape) {
-    Shape lengths;
-    for (nb::handle length : shape) lengths.push_back(nb::cast<Index>(length));
-    const Lines lines(index.shape(), lengths, dim);
-    const auto out = Array<T>::zeros(lengths);
+template <class T> Array<T> sum_gathered(Array<T> values, Index dim, Positions index, Lengths shape) {
+    const Lines lines(index.shape(), shape, dim);
+    const auto out = Array<T>::zeros(shape);
     add_elements(lines, out.data(), index, values);
     return out;
 }

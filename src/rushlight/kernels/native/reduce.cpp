@@ -220,6 +220,82 @@ template <class T> Array<T> extreme_back(Array<T> gradient, Array<T> input, Arra
     return result;
 }
 
+// Repeats numbers along the groups of axes that are reduced; both pointers move behind what was read and written.
+template <class T> void repeat(const T *&from, T *&to, std::span<const Group> groups) {
+    const bool last = groups.size() == 1;
+    const auto [length, reduced] = groups[0];
+    if (last && reduced) {
+        to = std::fill_n(to, length, *from++);
+    } else if (last) {
+        to = std::copy_n(from, length, to);
+        from += length;
+    } else {
+        const T *start = to;
+        for (Index i = 0; i < (reduced ? 1 : length); ++i) repeat(from, to, groups.subspan(1));
+        const Index made = to - start;
+        for (Index i = 1; i < (reduced ? length : 1); ++i) to = std::copy_n(start, made, to);
+    }
+}
+
+// A view of an array with more axes, along which it is repeated.
+template <class T> nb::object repeated_view(const Array<T> &x, std::span<const Index> shape, uint64_t repeated) {
+    Index strides[NPY_MAXDIMS], step = sizeof(T);
+    for (size_t axis = shape.size(); axis--;) {
+        strides[axis] = repeated >> axis & 1 ? 0 : step;
+        if (!(repeated >> axis & 1)) step *= shape[axis];
+    }
+    PyObject *view = PyArray_NewFromDescr(&PyArray_Type, PyArray_DescrFromType(type_number<T>), static_cast<int>(shape.size()),
+                                          shape.data(), strides, x.data(), 0, nullptr);
+    if (!view) throw nb::python_error();
+    nb::object owner = nb::steal(view);
+    if (PyArray_SetBaseObject(reinterpret_cast<PyArrayObject *>(view), x.object().inc_ref().ptr())) throw nb::python_error();
+    return owner;
+}
+
+// What was reduced over axes repeated along them: a view of it where that is large.
+template <class T> nb::object repeated(Array<T> g, Lengths shape, Axes axes, bool keepdims, bool shared) {
+    constexpr Index small = 1 << 14;
+    const uint64_t reduced = axes.of(shape.count);
+    Index kept = 1, repeats = 1;
+    int ndim = keepdims ? shape.count : 0;
+    for (int axis = 0; axis < shape.count; ++axis) {
+        const bool goes = reduced >> axis & 1;
+        (goes ? repeats : kept) *= shape.named[axis];
+        ndim += !goes && !keepdims;
+    }
+    require(g.size() == kept && g.ndim() == ndim);
+    if (shared) {
+        const auto share = Array<T>::empty(g.shape());
+        for (Index i = 0; i < kept; ++i) share.data()[i] = g.data()[i] / static_cast<T>(std::max<Index>(repeats, 1));
+        g = share;
+    }
+    if (kept * repeats > small) return repeated_view(g, shape, reduced);
+    const auto result = Array<T>::empty(shape);
+    const auto groups = groups_of(std::span<const Index>(shape), reduced);
+    const T *from = g.data();
+    T *to = result.data();
+    if (groups.empty()) *to = *from;
+    else if (kept * repeats > 0) repeat(from, to, groups);
+    return result.object();
+}
+
+// The gradient of elements picked one from each line: zero for all others.
+template <class T> Array<T> picked_back(Array<T> gradient, Array<int64_t> places, Lengths shape, Index dim) {
+    const Axis axis(shape, axis_of(shape, dim));
+    const Index length = axis.length, inner = axis.inner;
+    require(gradient.size() == axis.outer * inner && places.size() == gradient.size());
+    const int64_t *place = places.data();
+    for (Index i = 0; i < places.size(); ++i)
+        if (place[i] < 0 || place[i] >= length) throw nb::index_error("index out of range in self");
+    const auto result = Array<T>::zeros(shape);
+    parallel(axis.outer, 4 * inner, [=, g = gradient.data(), to = result.data()](Index begin, Index end) {
+        for (Index k = begin; k < end; ++k)
+            for (Index i = k * inner; i < (k + 1) * inner; ++i)
+                to[(k * length + place[i]) * inner + i - k * inner] = g[i];
+    });
+    return result;
+}
+
 // The root of the sum of squares.
 template <class T> Array<T> norm2(Array<T> input, Axes axes, bool keepdims) {
     const uint64_t reduced = axes.of(input.ndim());
@@ -250,6 +326,8 @@ void add_reduce(nb::module_ &module) {
     RUSHLIGHT_FLOATING(module, var_mean, x, axes, nb::arg("freedom"), keepdims);
     RUSHLIGHT_FLOATING(module, var_back, g, x, axes, nb::arg("factor"));
     RUSHLIGHT_FLOATING(module, norm2, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, repeated, g, nb::arg("shape"), axes, keepdims, nb::arg("shared"));
+    RUSHLIGHT_FLOATING(module, picked_back);
 }
 
 }  // namespace rushlight
