@@ -20,6 +20,8 @@ from .sizes import shaped
 
 __all__: list[str] = []
 
+CLASS_TYPES = (np.dtype("int64"), np.dtype("uint8"))
+
 
 def _wide(input: Any) -> Any:
     return input.astype(np.float32) if input is not None and input.dtype.itemsize == 2 else input
@@ -174,12 +176,10 @@ def _unequal_batches(x: np.ndarray, t: np.ndarray) -> ValueError:
     return ValueError(shaped(words, "nll_loss", input=x, target=t))
 
 
-def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | None:
-    """Refuse a target that names no class of the input; give ``ignore_index`` back if it occurs, else None."""
-    x, t = raw(input), raw(target)
+def _check_shapes(x: np.ndarray, t: np.ndarray) -> None:
+    """Refuse a target that has not one class for each row of the input."""
     if x.ndim == 0 or (x.ndim == 1 and t.ndim > 0 and t.shape[:1] != (1,)):
         raise _unequal_batches(x, t)
-    classes = x.shape[0] if x.ndim == 1 else x.shape[1]
     if x.ndim > 1:
         if t.ndim == 0 or x.shape[0] != t.shape[0]:
             raise _unequal_batches(x, t)
@@ -188,7 +188,15 @@ def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | Non
         if x.shape[2:] != t.shape[1:]:
             words = f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(t.shape)}"
             raise RuntimeError(shaped(words, "nll_loss", input=x, target=t))
-    if t.dtype.name not in ("int64", "uint8"):
+
+
+def _check(input: Any, target: Any, weight: Any, ignore_index: int) -> int | None:
+    """Refuse a target that names no class of the input; give ``ignore_index`` back if it occurs, else None."""
+    x, t = raw(input), raw(target)
+    if x.ndim < 2 or t.shape != x.shape[:1] + x.shape[2:]:
+        _check_shapes(x, t)
+    classes = x.shape[0] if x.ndim == 1 else x.shape[1]
+    if t.dtype not in CLASS_TYPES:
         raise RuntimeError(f"expected target dtype to be Long or Byte, but got {cased(t)}: convert it with .long()")
     if weight is not None and raw(weight).shape != (classes,):
         raise RuntimeError(

@@ -14,7 +14,7 @@ from ..tensor import wrap
 from .aside import with_arrays
 from .batching import BatchLevel
 from .define import op
-from .levels import mapped, open_levels, top_level
+from .levels import Layered, mapped, open_levels, top_level
 from .padding import pad
 from .pool import avg_pool2d
 from .products import cased
@@ -23,62 +23,79 @@ from .sizes import shaped
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
 
+SMALLEST_STEPS = {np.dtype(name): float(np.finfo(name).eps) for name in ("float32", "float64")}
 
-def _wide(x: np.ndarray) -> np.ndarray:
+
+def _wide(x: np.ndarray | None) -> np.ndarray | None:
     """Types of 16 bits as float32, to compute in."""
-    return x.astype(np.float32) if x.dtype.itemsize == 2 else x
+    return x if x is None or x.dtype.itemsize > 2 else x.astype(np.float32)
 
 
-def _norm_back(g, input, weight, bias, view, axes, affine, mean, scale, needs):
+def _like(g: np.ndarray | None, x: np.ndarray) -> np.ndarray | None:
+    """A gradient in the shape and type of what it belongs to."""
+    if g is None:
+        return None
+    g = g if g.ndim == x.ndim else g.reshape(x.shape)
+    return g if g.dtype is x.dtype else g.astype(x.dtype)
+
+
+def _norm_back(g, input, weight, bias, layout, centred, mean, scale, needs):
     """The gradients of input, weight and bias."""
-    wide = None if weight is None else _wide(weight)
-    x, g_wide = (_wide(array).reshape(view) for array in (input, g))
-    found = kernels.normalize_back(g_wide, x, wide, mean, scale, axes, affine, needs[0])
-    return tuple(
-        of.reshape(like.shape).astype(like.dtype, copy=False) if needed else None
-        for of, like, needed in zip(found, (input, weight, bias), needs)
+    of_input, of_weight, of_bias = kernels.normalize_back(
+        _wide(g), _wide(input), _wide(weight), mean, scale, *layout, centred, needs[0]
+    )
+    return (
+        of_input if of_input is None else _like(of_input, input),
+        _like(of_weight, weight) if needs[1] else None,
+        _like(of_bias, bias) if needs[2] else None,
     )
 
 
-def _norm_composite(input, weight, bias, view, axes, affine, eps):
+def _norm_composite(input, weight, bias, layout, eps, centred):
+    view, axes, affine = layout
     x = input.reshape(view)
-    centred = x - x.mean(axes, keepdim=True)
-    y = centred * ((centred * centred).mean(axes, keepdim=True) + eps).rsqrt()
+    x = x - x.mean(axes, keepdim=True) if centred else x
+    y = x * ((x * x).mean(axes, keepdim=True) + eps).rsqrt()
     y = y if weight is None else y * weight.reshape(affine)
     y = y if bias is None else y + bias.reshape(affine)
     return y.reshape(input.shape)
 
 
-def _norm_of_all(batch, input, weight, bias, view, axes, affine, eps):
+def _norm_of_all(batch, input, weight, bias, layout, eps, centred):
     """vmap: the batch is one more axis of the input, and of weight and bias if they differ along it."""
+    view, axes, affine = layout
     differs = batch.is_mapped(weight) or batch.is_mapped(bias)
     place = batch.front if differs else batch.level.lowered
     parameters = [None if x is None else place(x) for x in (weight, bias)]
     axes, affine = tuple(axis + 1 for axis in axes), (batch.size if differs else 1, *affine)
-    return batch.perform((batch.front(input), *parameters, (batch.size, *view), axes, affine, eps), {})
+    return batch.perform((batch.front(input), *parameters, ((batch.size, *view), axes, affine), eps, centred), {})
 
 
-def _norm(name: str) -> Any:
-    """Normalisation over ``axes`` of the input seen as ``view``, times weight plus bias in the shape ``affine``."""
+def _norm(name: str, flat: bool = True) -> Any:
+    """Normalisation over axes of a view of the input, times weight plus bias.
+
+    The ``layout`` is the shape of the view, those axes, and the shape in which weight and bias meet the view. Where it
+    is not ``centred``, the mean is taken for 0.
+    """
 
     @op(
         name,
-        flat=name != "NativeGroupNormBackward0",
+        flat=flat,
         **{"input, weight, bias": _norm_back},
         outputs=("result", "mean", "variance", "scale"),
         nondifferentiable=("mean", "variance", "scale"),
         composite=_norm_composite,
         batch=_norm_of_all,
     )
-    def norm(input, weight, bias, view, axes, affine, eps):
-        weight, bias = (None if x is None else _wide(x) for x in (weight, bias))
-        result, *rest = kernels.normalize(_wide(input).reshape(view), weight, bias, axes, affine, eps)
-        return result.reshape(input.shape).astype(input.dtype, copy=False), *rest
+    def norm(input, weight, bias, layout, eps, centred):
+        result, *rest = kernels.normalize(_wide(input), _wide(weight), _wide(bias), *layout, eps, centred)
+        return result if result.dtype is input.dtype else result.astype(input.dtype), *rest
 
-    return norm
+    return with_arrays(norm)
 
 
-_layer, _batch, _group = (with_arrays(_norm(f"Native{kind}NormBackward0")) for kind in ("Layer", "Batch", "Group"))
+_layer, _batch = _norm("NativeLayerNormBackward0"), _norm("NativeBatchNormBackward0")
+_group, _root_mean_square = _norm("NativeGroupNormBackward0", False), _norm("MulBackward0", False)
 
 
 def _floating(input: Any, kernel: str) -> None:
@@ -122,18 +139,16 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     >>> torch.nn.functional.layer_norm(torch.tensor([1.0, 3.0]), (2,), eps=0.0)
     tensor([-1.,  1.])
     """
-    shape = _as_shape("layer_norm", normalized_shape)
+    shape = normalized_shape if type(normalized_shape) is tuple else _as_shape("layer_norm", normalized_shape)
     _check_normalized_shape(input, shape, weight, bias)
     _floating(input, "LayerNormKernelImpl")
-    whole = raw(input).shape
-    axes = tuple(range(len(whole) - len(shape), len(whole)))
-    return _layer(input, weight, bias, whole, axes, (1,) * (len(whole) - len(shape)) + shape, eps)[0]
+    return _layer(input, weight, bias, _last_axes(raw(input).shape, shape), eps, True)[0]
 
 
-def _check_statistic(name: str, x: Any, channels: int, input: Any) -> None:
-    if x is not None and x.numel() != channels:
-        words = f"{name} should contain {channels} elements not {x.numel()}"
-        raise RuntimeError(shaped(words, "normalization", input=input, **{name: x}))
+def _last_axes(whole: tuple, shape: tuple) -> tuple:
+    """The layout of a normalisation over the last axes, for which weight and bias have a shape."""
+    lead = len(whole) - len(shape)
+    return whole, tuple(range(lead, len(whole))), (1,) * lead + shape
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -147,40 +162,46 @@ def batch_norm(input, running_mean, running_var, weight=None, bias=None, trainin
         ValueError: in training each channel has one value only.
         RuntimeError: a parameter or statistic has another length than there are channels.
     """
-    if training and input.numel():
-        if input.ndim < 2:
+    x = raw(input)
+    if training and x.size:
+        if x.ndim < 2:
             raise IndexError("Dimension out of range (expected to be in range of [-1, 0], but got 1)")
-        if input.numel() == input.shape[1]:
+        if x.size == x.shape[1]:
             raise ValueError(f"Expected more than 1 value per channel when training, got input size {input.shape}")
     return _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
 
 
+def _check_length(name: str, x: Any, channels: int, input: Any) -> None:
+    if x is not None and raw(x).size != channels:
+        words = f"{name} should contain {channels} elements not {x.numel()}"
+        raise RuntimeError(shaped(words, "normalization", input=input, **{name: x}))
+
+
 def _batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps):
     """`batch_norm` without the check that there is more than one value."""
-    shape = tuple(input.shape)
-    if not input.numel():
+    x = raw(input)
+    if not x.size:
         return _of_nothing(input, weight, bias)
-    channels = shape[1]
-    if not training:
-        for name, x in (("running_mean", running_mean), ("running_var", running_var)):
-            if x is None:
-                raise RuntimeError(f"{name} must be defined in evaluation mode")
-    named = (("running_mean", running_mean), ("running_var", running_var), ("weight", weight), ("bias", bias))
-    for name, x in named:
-        _check_statistic(name, x, channels, input)
+    shape, channels = x.shape, x.shape[1]
+    if not training and (running_mean is None or running_var is None):
+        name = "running_mean" if running_mean is None else "running_var"
+        raise RuntimeError(f"{name} must be defined in evaluation mode")
+    _check_length("running_mean", running_mean, channels, input)
+    _check_length("running_var", running_var, channels, input)
+    _check_length("weight", weight, channels, input)
+    _check_length("bias", bias, channels, input)
     if training and open_levels.get():
         _check_running(input, running_mean, running_var)
     _floating(input, "batch_norm")
-    affine = (1, channels, *(1,) * (len(shape) - 2))
     if not training:
-        return _with_statistics(input, running_mean, running_var, weight, bias, affine, eps)
-    axes = (0, *range(2, len(shape)))
-    out, mean, variance, _ = _batch(input, weight, bias, shape, axes, affine, eps)
+        return _with_statistics(input, running_mean, running_var, weight, bias, eps)
+    rest = (1,) * (len(shape) - 2)
+    layout = shape, (0, *range(2, len(shape))), (1, channels, *rest)
+    out, mean, variance, _ = _batch(input, weight, bias, layout, eps, True)
     if running_mean is not None:
-        n = input.numel() // max(channels, 1)
-        with no_grad():
-            _move(running_mean, mean.reshape(-1), momentum)
-            _move(running_var, variance.reshape(-1) * (n / max(n - 1, 1)), momentum)
+        n = x.size // channels
+        _move(running_mean, mean, momentum, 1.0)
+        _move(running_var, variance, momentum, n / max(n - 1, 1))
     return out
 
 
@@ -203,34 +224,36 @@ def _of_nothing(input, weight, bias):
     return out if bias is None else out + bias[0]
 
 
-def _move(running: Any, towards: Any, momentum: float) -> None:
-    """Move running statistics towards those of a batch, in place."""
-    step = towards * momentum
-    step = wrap(step.astype(raw(running).dtype, copy=False)) if type(step) is np.ndarray else step.to(running.dtype)
-    running.mul_(1 - momentum).add_(step)
+def _move(running: Any, towards: Any, momentum: float, factor: float) -> None:
+    """Move running statistics, in place, towards those of a batch times a factor; as in PyTorch, nobody counts that."""
+    if type(towards) is np.ndarray and running.array.dtype is towards.dtype and not isinstance(running, Layered):
+        kernels.move_statistics(running.array, towards, momentum, factor)
+        return
+    with no_grad():
+        step = (wrap(towards) if type(towards) is np.ndarray else towards).reshape(-1) * (momentum * factor)
+        running.mul_(1 - momentum).add_(step.to(running.dtype))
 
 
-def _statistics_back(g, input, mean, variance, weight, bias, affine, eps, needs):
+def _statistics_back(g, input, mean, variance, weight, bias, eps, needs):
+    if type(g) is np.ndarray:
+        statistics = (x if x is None else x.astype(g.dtype, copy=False) for x in (mean, variance, weight))
+        found = kernels.normalize_by_back(g, input, *statistics, eps, needs[0])
+        of_weight, of_bias = (of if needed else None for of, needed in zip(found[1:], needs[3:]))
+        return found[0], None, None, of_weight, of_bias
+    affine = kernels.along_channels(raw(input))
     rest = tuple(axis for axis in range(len(affine)) if axis != 1)
     scale = ((variance + eps) ** -0.5).reshape(affine)
-    of_input = of_weight = of_bias = None
-    if needs[0]:
-        of_input = g * (scale if weight is None else scale * weight.reshape(affine))
-    if type(g) is np.ndarray and (needs[3] or needs[4]):
-        x, mid = (array.astype(g.dtype, copy=False) for array in (input, mean))
-        found = kernels.normalize_back(g, x, None, mid.reshape(affine), scale, rest, affine, False)
-        of_weight, of_bias = (of if needed else None for of, needed in zip(found[1:], needs[3:]))
-    elif needs[3] or needs[4]:
-        of_weight = (g * (input - mean.reshape(affine)) * scale).sum(rest) if needs[3] else None
-        of_bias = g.sum(rest) if needs[4] else None
-    return of_input, None, None, of_weight, of_bias
+    of_input = g * (scale if weight is None else scale * weight.reshape(affine)) if needs[0] else None
+    of_weight = (g * (input - mean.reshape(affine)) * scale).sum(rest) if needs[3] else None
+    return of_input, None, None, of_weight, g.sum(rest) if needs[4] else None
 
 
-def _with_statistics_of_all(batch, input, mean, variance, weight, bias, affine, eps):
+def _with_statistics_of_all(batch, input, mean, variance, weight, bias, eps):
     """vmap: the batch is more examples, unless a statistic or parameter differs along it."""
     if not any(map(batch.is_mapped, (mean, variance, weight, bias))):
         rest = mapped(batch.level.lowered, (mean, variance, weight, bias))
-        return batch.perform((batch.front(input).flatten(0, 1), *rest, affine, eps), {}).unflatten(0, (batch.size, -1))
+        return batch.perform((batch.front(input).flatten(0, 1), *rest, eps), {}).unflatten(0, (batch.size, -1))
+    affine = kernels.along_channels(input.array)
 
     def shaped(x):
         x, differs = batch.parts(x)
@@ -248,15 +271,8 @@ def _with_statistics_of_all(batch, input, mean, variance, weight, bias, affine, 
     **{"input, mean, variance, weight, bias": _statistics_back},
     batch=_with_statistics_of_all,
 )
-def _with_statistics(input, mean, variance, weight, bias, affine, eps):
-    scale = 1 / np.sqrt(_wide(variance) + eps)
-    if weight is not None:
-        scale = scale * weight
-    shift = -_wide(mean) * scale
-    if bias is not None:
-        shift = shift + bias
-    result = _wide(input) * scale.reshape(affine)
-    result += shift.reshape(affine)
+def _with_statistics(input, mean, variance, weight, bias, eps):
+    result = kernels.normalize_by(_wide(input), *map(_wide, (mean, variance, weight, bias)), eps)
     return result.astype(input.dtype, copy=False)
 
 
@@ -267,29 +283,33 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
         RuntimeError: the channels do not divide into the groups, or a parameter does not fit.
         ValueError: a group has one value only.
     """
-    if input.ndim < 2:
-        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
-    n, channels = input.shape[:2]
+    shape = raw(input).shape
+    if len(shape) < 2:
+        raise RuntimeError(f"Expected at least 2 dimensions for input tensor but received {len(shape)}")
+    n, channels, *space = shape
     if channels % num_groups:
         raise RuntimeError(
             "Expected number of channels in input to be divisible by num_groups, but got input of shape "
-            f"{list(input.shape)} and num_groups={num_groups}"
+            f"{list(shape)} and num_groups={num_groups}"
         )
-    if math.prod(input.shape) == n * num_groups and n == 1:
-        raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size "
-            f"{[n * channels // num_groups, num_groups, *input.shape[2:]]}"
-        )
-    for name, x in (("weight", weight), ("bias", bias)):
-        if x is not None and tuple(x.shape) != (channels,):
-            raise RuntimeError(
-                f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
-                f"shape {list(x.shape)} and input of shape {list(input.shape)}"
-            )
-    _floating(input, "GroupNormKernelImpl")
     each = channels // num_groups
-    view = (n, num_groups, each, math.prod(input.shape[2:]))
-    return _group(input, weight, bias, view, (2, 3), (1, num_groups, each, 1), eps)[0]
+    if n == 1 and each * math.prod(space) == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {[each, num_groups, *space]}"
+        )
+    _check_per_channel("weight", weight, channels, shape)
+    _check_per_channel("bias", bias, channels, shape)
+    _floating(input, "GroupNormKernelImpl")
+    layout = (n, num_groups, each, math.prod(space)), (2, 3), (1, num_groups, each, 1)
+    return _group(input, weight, bias, layout, eps, True)[0]
+
+
+def _check_per_channel(name: str, x: Any, channels: int, shape: tuple) -> None:
+    if x is not None and raw(x).shape != (channels,):
+        raise RuntimeError(
+            f"Expected {name} to be a vector of size equal to the number of channels in input, but got {name} of "
+            f"shape {list(x.shape)} and input of shape {list(shape)}"
+        )
 
 
 def instance_norm(
@@ -308,8 +328,8 @@ def instance_norm(
     elif running_mean is None or running_var is None:
         raise RuntimeError("Expected running_mean and running_var to be defined when use_input_stats is false")
     n, channels = shape[:2]
-    _check_statistic("running_mean", running_mean, channels, input)
-    _check_statistic("running_var", running_var, channels, input)
+    _check_length("running_mean", running_mean, channels, input)
+    _check_length("running_var", running_var, channels, input)
     one_batch = input.reshape(1, n * channels, *shape[2:])
     means, variances = (None if x is None else x.repeat(n) for x in (running_mean, running_var))
     weight, bias = (None if x is None else x.repeat(n) for x in (weight, bias))
@@ -330,9 +350,13 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     Raises:
         RuntimeError: shapes do not fit.
     """
-    shape = _as_shape("rms_norm", normalized_shape)
+    shape = normalized_shape if type(normalized_shape) is tuple else _as_shape("rms_norm", normalized_shape)
     _check_normalized_shape(input, shape, weight, None, "[*{}]")
-    wide = input.to(dtypes.float32) if input.array.dtype.itemsize == 2 else input
+    x = raw(input)
+    if x.dtype in SMALLEST_STEPS and x.flags.c_contiguous and (weight is None or raw(weight).dtype is x.dtype):
+        eps = SMALLEST_STEPS[x.dtype] if eps is None else float(eps)
+        return _root_mean_square(input, weight, None, _last_axes(x.shape, shape), eps, False)[0]
+    wide = input.to(dtypes.float32) if x.dtype.itemsize == 2 else input
     eps = np.finfo(wide.array.dtype).eps if eps is None else eps
     axes = tuple(range(-len(shape), 0))
     y = wide * ((wide * wide).mean(axes, keepdim=True) + float(eps)).rsqrt()

@@ -1,4 +1,5 @@
-// Normalisation to mean 0 and variance 1 of lines and of channels, then times weight plus bias; and the way back.
+// Normalisation of lines and of channels: to mean 0 and variance 1, to mean square 1, or by given statistics; then times
+// weight plus bias; and the way back.
 #include <cmath>
 
 #include "axes.hpp"
@@ -13,6 +14,7 @@ struct Plan {
     bool across = false;
     Index outer = 1, groups = 1, each = 1, space = 1;
 
+    Axis channels() const { return Axis(outer, groups, space); }
     Index lines() const { return across ? groups : outer * groups; }
     Index length() const { return across ? outer * space : each * space; }
     Index parameters() const { return groups * each; }
@@ -45,6 +47,15 @@ struct Plan {
     }
 };
 
+// Whether a shape has this number of elements, which is not zero.
+bool fits(std::span<const Index> shape, Index size) {
+    for (const Index length : shape) {
+        if (length < 1 || size % length) return false;
+        size /= length;
+    }
+    return size == 1;
+}
+
 // Parameters of which those that are absent are all the same number.
 template <class T> class Parameters {
 public:
@@ -60,46 +71,47 @@ private:
     const T *values_;
 };
 
-// Calls body(lines, k) for all channels of a plan across the outer axis; k is the first channel.
-template <class T, class Body> void over_channels(const Plan &plan, Body &&body) {
-    if (plan.space == 1) {
-        over_lines<T>(Axis(1, plan.outer, plan.groups), 8, body);
+// Calls body(lines, k) for all channels, which lie along an axis; k is the first channel.
+template <class T, class Body> void over_channels(const Axis &axis, Body &&body) {
+    if (axis.inner == 1) {
+        over_lines<T>(Axis(1, axis.outer, axis.length), 8, body);
         return;
     }
-    parallel(plan.groups, plan.length(), [&](Index begin, Index end) {
+    parallel(axis.length, axis.outer * axis.inner, [&](Index begin, Index end) {
         for (Index c = begin; c < end; ++c)
-            body(Segments<T>{c * plan.space, plan.outer, plan.groups * plan.space, plan.space}, c);
+            body(Segments<T>{c * axis.inner, axis.outer, axis.length * axis.inner, axis.inner}, c);
     });
 }
 
-// The mean of each line and its variance, in two passes.
-template <class T, class Lines> void moments(const Lines &lines, const T *x, Index length, T *mean, T *variance) {
-    lines.template fold<Sum>(mean, [&](Index i, Index) { return x[i]; });
-    lines.each_line([&](Index j) { mean[j] /= static_cast<T>(length); });
+// The mean of each line, which is taken for 0 unless it is `centred`, and its variance, in two passes.
+template <class T, class Lines> void moments(const Lines &lines, const T *x, Index length, bool centred, T *mean, T *variance) {
+    if (centred) lines.template fold<Sum>(mean, [&](Index i, Index) { return x[i]; });
+    lines.each_line([&](Index j) { mean[j] = centred ? mean[j] / static_cast<T>(length) : 0; });
     lines.template fold<Sum>(variance, [&](Index i, Index j) { return (x[i] - mean[j]) * (x[i] - mean[j]); });
     lines.each_line([&](Index j) { variance[j] /= static_cast<T>(length); });
 }
 
 template <class T>
-nb::tuple normalize(Array<T> input, Array<T> weight, Array<T> bias, Axes axes, Axes affine, double eps) {
-    require(input.size());
-    const uint64_t reduced = axes.of(input.ndim());
-    const Plan plan(input.shape(), reduced, affine);
+nb::tuple normalize(Array<T> input, Array<T> weight, Array<T> bias, Lengths view, Axes axes, Axes affine, double eps, bool centred) {
+    require(fits(view, input.size()));
+    const uint64_t reduced = axes.of(view.count);
+    const Plan plan(view, reduced, affine);
     const Parameters<T> weights(weight, plan.parameters(), 1), biases(bias, plan.parameters(), 0);
     const auto result = Array<T>::empty(input.shape());
-    const Dense<T> dense(input.object());
-    const auto means = reduced_like(dense, reduced, true), variances = reduced_like(dense, reduced, true),
-               scales = reduced_like(dense, reduced, true);
+    for (int i = 0; i < view.count; ++i)
+        if (reduced >> i & 1) view.named[i] = 1;
+    const auto means = Array<T>::empty(view), variances = Array<T>::empty(view),
+               scales = Array<T>::empty(view);
     const T *x = input.data(), *w = weights.data(), *b = biases.data();
     T *y = result.data(), *mean = means.data(), *variance = variances.data(), *scale = scales.data();
     const auto statistics = [&](const auto &lines, Index first) {
-        moments(lines, x, plan.length(), mean + first, variance + first);
+        moments(lines, x, plan.length(), centred, mean + first, variance + first);
         lines.each_line([&](Index j) {
             scale[first + j] = 1 / std::sqrt(variance[first + j] + static_cast<T>(eps));
         });
     };
     if (plan.across) {
-        over_channels<T>(plan, [&](const auto &lines, Index first) {
+        over_channels<T>(plan.channels(), [&](const auto &lines, Index first) {
             statistics(lines, first);
             T factor[width], middle[width], shift[width];
             lines.each_line([&](Index j) {
@@ -136,6 +148,7 @@ nb::tuple normalize(Array<T> input, Array<T> weight, Array<T> bias, Axes axes, A
 template <class T> struct Back {
     const T *g, *x, *w, *mean, *scale;
     T *of_input;  // or null
+    bool centred;
 
     // With the sums over a line of length n of g w, and of g w (x - mean): the gradient of x.
     template <class Lines> void input(const Lines &lines, const T *w, const T *mean, const T *scale, const T *sum, const T *product, Index n) const {
@@ -143,7 +156,7 @@ template <class T> struct Back {
         lines.each_line([&](Index j) {
             middle[j] = mean[j];
             factor[j] = scale[j] * w[j];
-            shift[j] = scale[j] * sum[j] / static_cast<T>(n);
+            shift[j] = centred ? scale[j] * sum[j] / static_cast<T>(n) : 0;
             slope[j] = scale[j] * scale[j] * scale[j] * product[j] / static_cast<T>(n);
         });
         lines.each([&](Index i, Index j) {
@@ -160,7 +173,7 @@ template <class T> struct Back {
             const T *wide = w + first;
             T *dw = of_weight + first, *db = of_bias + first;
             if (of_input) {
-                sum = fold<Sum<T>, T>(0, n, [&](Index k) { return g[at + k] * wide[k]; });
+                if (centred) sum = fold<Sum<T>, T>(0, n, [&](Index k) { return g[at + k] * wide[k]; });
                 product = fold<Sum<T>, T>(0, n, [&](Index k) { return g[at + k] * wide[k] * (x[at + k] - middle); });
                 const T shift = sum / static_cast<T>(n), slope = factor * factor * product / static_cast<T>(n);
 #pragma omp simd
@@ -195,10 +208,10 @@ template <class T> struct Back {
 };
 
 template <class T>
-nb::tuple normalize_back(Array<T> gradient, Array<T> input, Array<T> weight, Array<T> means, Array<T> scales, Axes axes,
-                         Axes affine, bool needs_input) {
-    require(input.size() && same_shape(gradient, input));
-    const Plan plan(input.shape(), axes.of(input.ndim()), affine);
+nb::tuple normalize_back(Array<T> gradient, Array<T> input, Array<T> weight, Array<T> means, Array<T> scales, Lengths view,
+                         Axes axes, Axes affine, bool centred, bool needs_input) {
+    require(same_shape(gradient, input) && fits(view, input.size()));
+    const Plan plan(view, axes.of(view.count), affine);
     require(means.size() == plan.lines() && scales.size() == plan.lines());
     const Index count = plan.parameters();
     const Parameters<T> weights(weight, count, 1);
@@ -207,9 +220,9 @@ nb::tuple normalize_back(Array<T> gradient, Array<T> input, Array<T> weight, Arr
     T *dw = of_weight.data(), *db = of_bias.data();
     std::fill_n(dw, count, T(0));
     std::fill_n(db, count, T(0));
-    const Back<T> back{gradient.data(), input.data(), weights.data(), means.data(), scales.data(), of_input.data()};
+    const Back<T> back{gradient.data(), input.data(), weights.data(), means.data(), scales.data(), of_input.data(), centred};
     if (plan.across) {
-        over_channels<T>(plan, [&](const auto &lines, Index c) {
+        over_channels<T>(plan.channels(), [&](const auto &lines, Index c) {
             T product[width], sum[width], times[width];
             back.sums(lines, back.mean + c, db + c, product);
             lines.each_line([&](Index j) {
@@ -248,14 +261,87 @@ nb::tuple normalize_back(Array<T> gradient, Array<T> input, Array<T> weight, Arr
     return nb::make_tuple(of_input, of_weight, of_bias);
 }
 
+// Channels, along the second axis, less their mean and over the root of their variance, both given.
+template <class T>
+Array<T> normalize_by(Contiguous<T> input, Array<T> mean, Array<T> variance, Array<T> weight, Array<T> bias, double eps) {
+    require(input.ndim() > 1);
+    const Axis axis(input.shape(), 1);
+    const Index channels = axis.length, space = axis.inner;
+    require(mean.size() == channels && variance.size() == channels);
+    const Parameters<T> weights(weight, channels, 1), biases(bias, channels, 0);
+    std::vector<T> factors(channels), shifts(channels);
+    T *factor = factors.data(), *shift = shifts.data();
+    for (Index c = 0; c < channels; ++c) {
+        factor[c] = 1 / std::sqrt(variance.data()[c] + static_cast<T>(eps)) * weights.data()[c];
+        shift[c] = biases.data()[c] - mean.data()[c] * factor[c];
+    }
+    const auto result = Array<T>::empty(input.shape());
+    const T *x = input.data();
+    if (space == 1) {
+        parallel(axis.outer, channels, [=, y = result.data()](Index begin, Index end) {
+            for (Index n = begin; n < end; ++n)
+                Row<T>{n * channels, channels}.each([&](Index i, Index) { y[i] = x[i] * factor[i - n * channels] + shift[i - n * channels]; });
+        });
+        return result;
+    }
+    parallel(axis.outer * channels, space, [=, y = result.data()](Index begin, Index end) {
+        for (Index line = begin; line < end; ++line)
+            Row<T>{line * space, space}.each([=, times = factor[line % channels], plus = shift[line % channels]](Index i, Index) {
+                y[i] = x[i] * times + plus;
+            });
+    });
+    return result;
+}
+
+template <class T>
+nb::tuple normalize_by_back(Contiguous<T> gradient, Contiguous<T> input, Array<T> mean, Array<T> variance, Array<T> weight,
+                            double eps, bool needs_input) {
+    require(input.ndim() > 1 && same_shape(gradient, input));
+    const Axis axis(input.shape(), 1);
+    const Index channels = axis.length;
+    require(mean.size() == channels && variance.size() == channels);
+    const Parameters<T> weights(weight, channels, 1);
+    const auto of_input = needs_input ? Array<T>::empty(input.shape()) : Array<T>();
+    const auto of_weight = Array<T>::empty({channels}), of_bias = Array<T>::empty({channels});
+    const T *g = gradient.data(), *x = input.data(), *w = weights.data(), *means = mean.data(), *variances = variance.data();
+    T *dx = of_input.data(), *dw = of_weight.data(), *db = of_bias.data();
+    over_channels<T>(axis, [=](const auto &lines, Index first) {
+        T middle[width], scale[width], factor[width];
+        lines.each_line([&](Index j) {
+            middle[j] = means[first + j];
+            scale[j] = 1 / std::sqrt(variances[first + j] + static_cast<T>(eps));
+            factor[j] = scale[j] * w[first + j];
+        });
+        lines.template fold<Sum>(dw + first, [&](Index i, Index j) { return g[i] * (x[i] - middle[j]); });
+        lines.each_line([&](Index j) { dw[first + j] *= scale[j]; });
+        lines.template fold<Sum>(db + first, [&](Index i, Index) { return g[i]; });
+        if (dx) lines.each([&](Index i, Index j) { dx[i] = g[i] * factor[j]; });
+    });
+    return nb::make_tuple(of_input, of_weight, of_bias);
+}
+
+// Moves running statistics, in place, by `momentum` towards those of a batch times a factor.
+template <class T> void move_statistics(Contiguous<T> running, Array<T> towards, double momentum, double factor) {
+    require(running.size() == towards.size() && PyArray_ISWRITEABLE(running.numpy()));
+    T *to = running.data();
+    const T *from = towards.data();
+#pragma omp simd
+    for (Index i = 0; i < running.size(); ++i)
+        to[i] = static_cast<T>((1 - momentum) * to[i] + momentum * factor * from[i]);
+}
+
 }  // namespace
 
 void add_normalize(nb::module_ &module) {
-    const auto x = nb::arg("x"), g = nb::arg("g"), axes = nb::arg("axes"), affine = nb::arg("affine");
+    const auto x = nb::arg("x"), g = nb::arg("g"), mean = nb::arg("mean"), variance = nb::arg("variance");
+    const auto scale = nb::arg("scale"), eps = nb::arg("eps"), needs_input = nb::arg("needs_input");
+    const auto view = nb::arg("view"), axes = nb::arg("axes"), affine = nb::arg("affine"), centred = nb::arg("centred");
     const auto weight = nb::arg("weight").none(), bias = nb::arg("bias").none();
-    RUSHLIGHT_FLOATING(module, normalize, x, weight, bias, axes, affine, nb::arg("eps"));
-    RUSHLIGHT_FLOATING(module, normalize_back, g, x, weight, nb::arg("mean"), nb::arg("scale"), axes, affine,
-                       nb::arg("needs_input"));
+    RUSHLIGHT_FLOATING(module, normalize, x, weight, bias, view, axes, affine, eps, centred);
+    RUSHLIGHT_FLOATING(module, normalize_back, g, x, weight, mean, scale, view, axes, affine, centred, needs_input);
+    RUSHLIGHT_FLOATING(module, normalize_by, x, mean, variance, weight, bias, eps);
+    RUSHLIGHT_FLOATING(module, normalize_by_back, g, x, mean, variance, weight, eps, needs_input);
+    RUSHLIGHT_FLOATING(module, move_statistics);
 }
 
 }  // namespace rushlight
