@@ -99,6 +99,15 @@ def test_the_divisor(operands):
     assert_twins("divisor_back", *operands, ulps=2)
 
 
+@pytest.mark.parametrize("name", ("tanh_back_back", "sigmoid_back_back"))
+@few
+@given(pairs(3))
+def test_second_derivatives(name, operands):
+    g, h, y = operands
+    # In another order: products may underflow on the way.
+    assert_twins(name, g, h, np.tanh(y), ulps=3)
+
+
 @pytest.mark.parametrize("name", UNARY)
 @few
 @given(arrays(min_dims=0))

@@ -43,6 +43,12 @@ def tanh_back(g: ndarray, y: ndarray) -> ndarray:
     return g - g * y * y
 
 
+@kernel
+def tanh_back_back(g: ndarray, h: ndarray, y: ndarray) -> ndarray:
+    """The gradient of y from that of ``tanh_back(h, y)``."""
+    return g * h * (y * -2)
+
+
 # Sigmoids
 
 
@@ -59,6 +65,12 @@ def sigmoid(x: ndarray) -> ndarray:
 def sigmoid_back(g: ndarray, y: ndarray) -> ndarray:
     """The slope is ``(1 - y) * y``."""
     return g * ((1 - y) * y)
+
+
+@kernel
+def sigmoid_back_back(g: ndarray, h: ndarray, y: ndarray) -> ndarray:
+    """The gradient of y from that of ``sigmoid_back(h, y)``."""
+    return g * h * (1 - 2 * y)
 
 
 @kernel

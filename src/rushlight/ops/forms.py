@@ -8,7 +8,7 @@ import numpy as np
 
 from ..tensor import Tensor
 from .define import inplace
-from .fast import OPERANDS, no_method
+from .fast import OPERANDS, binary, no_method
 from .promotion import like, raw
 
 
@@ -23,6 +23,26 @@ def undefined(name: str) -> Any:
     def rule(g: Any, _input: Any, _other: Any) -> Any:
         raise RuntimeError(f"derivative for aten::{name} is not implemented")
 
+    return rule
+
+
+def backward_of(name: str, plain: Any, curve: Any, back: Any, back_back: Any) -> Any:
+    """A rule ``(g, input, result)`` that is an operation of its own in the graph of a gradient.
+
+    Args:
+        plain: the rule, ``(g, result)``.
+        curve: its own rule by the result, ``(g, h, result)`` where ``h`` is what it took as ``g``.
+        back: the first in one call for arrays, ``back_back`` the second.
+    """
+
+    def rule(g: Any, _input: Any, result: Any) -> Any:
+        return operation(g, result) if isinstance(g, Tensor) else plain(g, result)
+
+    operation = binary(
+        f"{name.capitalize()}BackwardBackward0", lambda g, result, out=None: np.asarray(back(g, result)),
+        rule, curve, (lambda g, _h, result: back(g, result), back_back),
+    )  # fmt: skip
+    operation.op.name = f"{name}_backward"
     return rule
 
 

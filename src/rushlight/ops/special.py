@@ -14,7 +14,7 @@ from .compare import where
 from .define import inplace, op
 from .elementwise import sgn
 from .fast import binary, unary
-from .forms import by_operand, requiring, undefined
+from .forms import backward_of, by_operand, requiring, undefined
 from .powers import exp, log, log1p, product_with
 
 __all__ = [
@@ -33,8 +33,13 @@ def _float(name: str, value: Any, rule: Any, doc: str | None, back: Any = None) 
 
 
 sigmoid = _float(
-    "Sigmoid", functions.sigmoid, lambda g, _x, y: g * ((1 - y) * y), "``1 / (1 + exp(-x))``.", functions.sigmoid_back
-)
+    "Sigmoid", functions.sigmoid,
+    backward_of(
+        "sigmoid", lambda g, y: g * ((1 - y) * y), lambda g, h, y: g * h * (1 - 2 * y), functions.sigmoid_back,
+        functions.sigmoid_back_back,
+    ),
+    "``1 / (1 + exp(-x))``.", functions.sigmoid_back,
+)  # fmt: skip
 sigmoid.op.name = sigmoid.__name__ = "sigmoid"
 
 

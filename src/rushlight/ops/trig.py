@@ -11,7 +11,7 @@ from ..kernels import functions
 from .compare import where
 from .define import op
 from .fast import binary, unary
-from .forms import requiring
+from .forms import backward_of, requiring
 from .powers import sqrt
 
 __all__ = [
@@ -29,7 +29,14 @@ cos = _float("Cos", np.cos, lambda g, x, _y: g * -sin(x), "The cosine.")
 tan = _float("Tan", np.tan, lambda g, _x, y: g * (1 + y * y), "The tangent.")
 sinh = _float("Sinh", np.sinh, lambda g, x, _y: g * cosh(x), "The hyperbolic sine.")
 cosh = _float("Cosh", np.cosh, lambda g, x, _y: g * sinh(x), "The hyperbolic cosine.")
-tanh = _float("Tanh", functions.tanh, lambda g, _x, y: g - g * y * y, "The hyperbolic tangent.", functions.tanh_back)
+tanh = _float(
+    "Tanh", functions.tanh,
+    backward_of(
+        "tanh", lambda g, y: g - g * y * y, lambda g, h, y: g * h * (y * -2), functions.tanh_back,
+        functions.tanh_back_back,
+    ),
+    "The hyperbolic tangent.", functions.tanh_back,
+)  # fmt: skip
 asin = _float("Asin", np.arcsin, lambda g, x, _y: g / sqrt(1 - x * x), "The inverse of the sine.")
 acos = _float("Acos", np.arccos, lambda g, x, _y: -g / sqrt(1 - x * x), "The inverse of the cosine.")
 atan = _float("Atan", np.arctan, lambda g, x, _y: g / (x * x + 1), "The inverse of the tangent.")

@@ -48,8 +48,10 @@ void add_functions(nb::module_ &module) {
 
     define<1>(module, "tanh", 12, []<class T>(T x) { return tanh(x); });
     define<2>(module, "tanh_back", 1, []<class T>(T g, T y) { return g - g * y * y; });
+    define<3>(module, "tanh_back_back", 1, []<class T>(T g, T h, T y) { return g * h * (-2 * y); });
     define<1>(module, "sigmoid", 10, []<class T>(T x) { return sigmoid(x); });
     define<2>(module, "sigmoid_back", 1, []<class T>(T g, T y) { return g * ((1 - y) * y); });
+    define<3>(module, "sigmoid_back_back", 1, []<class T>(T g, T h, T y) { return g * h * (1 - 2 * y); });
 
     define<1>(module, "relu", 1, []<class T>(T x) { return x < 0 ? T(0) : x; });
     define<2>(module, "relu_back", 1, []<class T>(T g, T y) { return y <= 0 ? T(0) : g; });
