@@ -43,6 +43,7 @@ from .random import *
 from .ranges import *
 from .reduce import *
 from .rounding import *
+from .rows import *
 from .shape import *
 from .softmaxes import *
 from .solving import *

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from contextlib import suppress
 from operator import index
 from typing import Any
 
@@ -310,8 +309,10 @@ def shape_of(size: tuple, name: str) -> tuple[int, ...]:
     first = size[0] if len(size) == 1 else None
     shape = first if isinstance(first, (tuple, list)) else size
     if type(first) is not bool:
-        with suppress(TypeError):
+        try:
             return tuple(map(index, shape))
+        except TypeError:
+            pass
     wrong, place = next((n, i) for i, n in enumerate(shape, 1) if type(n) is bool or not hasattr(n, "__index__"))
     if wrong is first:
         kind = type(wrong).__name__
@@ -334,7 +335,7 @@ def finish(array: np.ndarray, device: Any = None, requires_grad: bool = False, o
 
 def _checked(name: str, size: Any, dtype: Any, layout: Any = None) -> tuple[tuple[int, ...], np.dtype]:
     shape = shape_of(size, name)
-    if any(n < 0 for n in shape):
+    if shape and min(shape) < 0:
         raise RuntimeError(f"{name}: Dimension size must be non-negative.")
     dtype = check_dtype(name, dtype)
     if layout is not None and layout is not strided:

@@ -7,7 +7,6 @@ Tensors, lists and masks give a copy; they apply to the view that the others lea
 from __future__ import annotations
 
 import math
-import warnings
 from operator import index as whole_number
 from typing import Any
 
@@ -26,9 +25,20 @@ from .define import inplace, op
 from .filling import fill_
 from .inplace import copy_
 from .levels import Layered, is_open, known, top_level
-from .nodes import Positions
 from .parts import select, slice_along
 from .place import zeros_as
+from .positions import (
+    MASKED,
+    WHOLE,
+    as_items,
+    check_bounds,
+    check_mask,
+    check_positions,
+    check_steps,
+    out_of_range,
+    separate,
+    watched,
+)
 from .promotion import as_type, fit, raw
 from .showing import shown
 from .views import alias, expand, unsqueeze, view_as_shape
@@ -38,9 +48,6 @@ __all__ = ["index_put"]
 
 ndarray = np.ndarray
 Select, Slice, Unsqueeze, Alias = select.node, slice_along.node, unsqueeze.node, alias.node
-WHOLE = slice(None)
-MASKED = "support dynamic shape. Attempting to batch over indexing with a boolean mask"
-BASIC = frozenset((int, slice, type(None), type(Ellipsis)))
 
 
 # Reading
@@ -63,7 +70,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         try:
             part = array[index, ...]
         except IndexError:
-            raise _out_of_range(array.shape, (index,)) from None
+            raise out_of_range(array.shape, (index,)) from None
         return shown(self, part, ((Select, array.shape, (0, index)),), 2)
     if kind is slice:
         if not array.ndim:
@@ -74,12 +81,12 @@ def getitem(self: Tensor, index: Any) -> Tensor:
         which = (0, index.start, index.stop, step)
         return shown(self, array[index], ((Slice, array.shape, which),), 2)
     if kind is Tensor and index.array.ndim and index.array.dtype == np.int64 and array.ndim:
-        return _index(self, _watched((index.array,), (index,), (index.array,)))
-    items = index if kind is tuple else _as_items(index)
+        return _index(self, watched((index.array,), (index,), (index.array,)))
+    items = index if kind is tuple else as_items(index)
     for item in items:
         kind = type(item)
         if kind is not int and kind is not slice and item is not None and item is not Ellipsis:
-            basic, positions = _separate(array.shape, items)
+            basic, positions = separate(array.shape, items)
             part = self if all(item == WHOLE for item in basic) else _basic(self, basic, 3)
             return part if positions is None else _index(part, positions)
     return _basic(self, items, 3)
@@ -87,7 +94,7 @@ def getitem(self: Tensor, index: Any) -> Tensor:
 
 def _layered_getitem(self: Tensor, index: Any) -> Tensor:
     """Reading where the tensor or the index belongs to an open transformation."""
-    basic, positions = _separate(self.array.shape, _as_items(index))
+    basic, positions = separate(self.array.shape, as_items(index))
     part = _basic(self, basic, 4)
     return part if positions is None else _index(part, positions)
 
@@ -105,17 +112,11 @@ def _basic(self: Tensor, items: tuple, depth: int) -> Tensor:
     try:
         part = array[items if Ellipsis in items else (*items, ...)]
     except IndexError:
-        raise _out_of_range(array.shape, items) from None
-    _check_steps(items)
+        raise out_of_range(array.shape, items) from None
+    check_steps(items)
     if (self._view is not None and self._view.replay is not None) or is_open(self):
         return _one_by_one(self, _steps(array.shape, items))
     return shown(self, part, _steps(array.shape, items) if recording.get() else (), depth)
-
-
-def _check_steps(items: tuple) -> None:
-    for item in items:
-        if type(item) is slice and item.step is not None and item.step <= 0:
-            raise ValueError("step must be greater than zero")
 
 
 def _one_by_one(self: Tensor, steps: tuple) -> Tensor:
@@ -151,193 +152,9 @@ def _steps(shape: tuple, items: tuple) -> tuple:
     return tuple(steps) or ((Alias, shape, ()),)
 
 
-def _as_items(index: Any) -> tuple:
-    """An index that is no tuple, as the tuple that it means."""
-    if isinstance(index, list) and any(
-        item is None or item is Ellipsis or isinstance(item, (slice, list, tuple, Tensor)) for item in index
-    ):
-        warnings.warn(
-            "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed in pytorch "
-            "2.9; use x[tuple(seq)] instead of x[seq]. In pytorch 2.9 this will be interpreted as tensor index, "
-            "x[torch.tensor(seq)], which will result either in an error or a different result.",
-            UserWarning,
-            stacklevel=3,
-        )
-        return tuple(index)
-    return tuple(index) if isinstance(index, tuple) else (index,)
-
-
-def _out_of_range(shape: tuple, items: tuple) -> Exception:
-    """The error for what NumPy could not index."""
-    if not shape and len(items) == 1 and type(items[0]) is int:
-        return IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
-            "0-dim tensor to a number"
-        )
-    if not shape and items and type(items[0]) is slice:
-        return IndexError("slice() cannot be applied to a 0-dim tensor.")
-    taken = [item for item in items if item is not None and item is not Ellipsis]
-    if len(taken) > len(shape):
-        return IndexError(f"too many indices for tensor of dimension {len(shape)}: its shape is {list(shape)}")
-    dim = 0
-    for position, item in enumerate(items):
-        if item is Ellipsis:
-            dim = len(shape) - sum(1 for later in items[position + 1 :] if later is not None and later is not Ellipsis)
-        elif item is not None:
-            if type(item) is not slice and not -shape[dim] <= item < shape[dim]:
-                return IndexError(
-                    f"index {item} is out of bounds for dimension {dim} with size {shape[dim]}: the shape is "
-                    f"{list(shape)}"
-                )
-            dim += 1
-    return IndexError(f"invalid index {items} of a tensor of shape {list(shape)}")
-
-
-def _separate(shape: tuple, items: tuple) -> tuple[tuple, tuple | None]:
-    """An index in two parts: what gives a view, and the positions that tensors, lists and masks name in that view."""
-    if all(type(item) in BASIC for item in items):
-        return items, None
-    resolved = [_resolve(item) for item in items]
-    used = sum(_axes_of(item) for item in resolved)
-    if used > len(shape):
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)}: its shape is {list(shape)}")
-    basic: list = []
-    positions: list = []
-    dim = 0  # in the tensor that is indexed
-    for item in resolved:
-        if item is Ellipsis:
-            skipped = len(shape) - used
-            basic.append(item)
-            positions += [None] * skipped
-            dim += skipped
-            used = len(shape)
-        elif type(item) is ndarray or isinstance(item, Tensor):
-            if isinstance(item, Tensor) or item.dtype.kind != "b":
-                positions.append(item)
-                basic.append(WHOLE)
-                dim += 1
-            elif item.ndim == 0:
-                positions.append(np.zeros(int(item), np.int64))
-                basic.append(None)
-            else:
-                _check_mask(item, shape, dim, len(positions))
-                positions += item.nonzero()
-                basic += [WHOLE] * item.ndim
-                dim += item.ndim
-        else:
-            basic.append(item)
-            if item is None or type(item) is slice:
-                positions.append(None)
-            dim += item is not None
-    if all(position is None for position in positions):
-        return tuple(basic), None
-    return tuple(basic), _watched(positions, items, resolved)
-
-
-def _watched(positions: Any, items: Any, arrays: Any) -> tuple:
-    """Positions that remember the items of an index, and those as arrays: tensors must not change before backward."""
-    if any(isinstance(position, Layered) for position in positions):
-        return tuple(positions)
-    watched = Positions(positions)
-    watched.items, watched.arrays = items, arrays
-    return watched
-
-
-def _check_mask(mask: ndarray, shape: tuple, dim: int, at: int) -> None:
-    """Refuse a mask of another shape than what it is to choose from."""
-    if mask.shape != shape[dim : dim + mask.ndim]:
-        wrong = next(i for i, n in enumerate(mask.shape) if dim + i >= len(shape) or n != shape[dim + i])
-        raise IndexError(
-            f"The shape of the mask {list(mask.shape)} at index {wrong} does not match the shape of the indexed tensor "
-            f"{list(shape)} at index {at + wrong}"
-        )
-
-
-def _axes_of(item: Any) -> int:
-    if item is None or item is Ellipsis:
-        return 0
-    return item.ndim if type(item) is ndarray and item.dtype.kind == "b" else 1
-
-
-def _resolve(item: Any) -> Any:
-    """One entry of an index as a number, a slice, None, Ellipsis or an array of whole numbers or truth values."""
-    kind = type(item)
-    if kind is int or item is None or item is Ellipsis:
-        return item
-    if kind is slice:
-        return slice(*(None if end is None else whole_number(end) for end in (item.start, item.stop, item.step)))
-    if kind is bool or kind is np.bool_:
-        return np.asarray(item)
-    if isinstance(item, Tensor):
-        if is_open(item) and item.array.dtype.kind in "iu" and item.array.dtype != np.uint8:
-            return item
-        array = known(item, MASKED)
-    elif isinstance(item, (ndarray, list, tuple, range)):
-        array = np.asarray(_untensored(item)) if len(item) else np.empty(0, np.int64)
-    elif isinstance(item, str):
-        raise TypeError(f"new(): invalid data type 'str': an index of a tensor cannot be {item!r}")
-    else:
-        try:
-            return whole_number(item)
-        except TypeError:
-            raise IndexError(
-                "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices (got "
-                f"{kind.__name__})"
-            ) from None
-    if array.dtype == np.uint8:
-        warnings.warn(
-            "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead.",
-            UserWarning,
-            stacklevel=5,
-        )
-        return array.astype(bool)
-    if array.dtype.kind == "b":
-        return array
-    if array.dtype.kind not in "iu" or array.dtype in (np.int8, np.int16, np.uint16, np.uint32, np.uint64):
-        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-    return int(array) if not array.ndim else array.astype(np.int64)
-
-
-def _untensored(item: Any) -> Any:
-    return [_untensored(part) for part in item] if isinstance(item, (list, tuple)) else known(item, MASKED)
-
-
-def _check_positions(shape: tuple, positions: tuple) -> tuple:
-    """A NumPy index from positions along each axis, None standing for all of an axis, which may be out of bounds.
-
-    Raises:
-        IndexError: the positions cannot be broadcast together, or there are too many.
-    """
-    arrays = [p for p in positions if p is not None]
-    if len(positions) > len(shape):
-        raise IndexError(f"too many indices for tensor of dimension {len(shape)} (got {len(positions)})")
-    if len(arrays) > 1:
-        try:
-            np.broadcast_shapes(*(array.shape for array in arrays))
-        except ValueError:
-            shapes = ", ".join(str(list(array.shape)) for array in arrays)
-            raise IndexError(
-                f"shape mismatch: indexing tensors could not be broadcast together with shapes {shapes}"
-            ) from None
-    for dim, array in enumerate(positions):
-        if array is not None and array.size and not shape[dim]:
-            raise IndexError(f"index is out of bounds for dimension {dim} with size 0: the shape is {list(shape)}")
-    return tuple(WHOLE if p is None else p for p in positions)
-
-
-def _check_bounds(shape: tuple, positions: tuple) -> None:
-    """Refuse positions outside of an axis."""
-    for dim, array in enumerate(positions):
-        if array is not None and array.size and not (-shape[dim] <= array.min() and array.max() < shape[dim]):
-            wrong = array[(array < -shape[dim]) | (array >= shape[dim])].flat[0]
-            raise IndexError(
-                f"index {wrong} is out of bounds for dimension {dim} with size {shape[dim]}: the shape is {list(shape)}"
-            )
-
-
 def _arranged(batch: Any, input: Any, positions: tuple) -> Arrangement:
     if len(positions) > input.array.ndim:
-        _check_positions(input.array.shape, positions)
+        check_positions(input.array.shape, positions)
     return Arrangement(batch, input.array.ndim, positions)
 
 
@@ -368,8 +185,8 @@ def _index(input, positions):
         else:
             found = input[tuple(WHOLE if p is None else p for p in positions)]
     except IndexError:
-        _check_positions(input.shape, positions)
-        _check_bounds(input.shape, positions)
+        check_positions(input.shape, positions)
+        check_bounds(input.shape, positions)
         raise
     return read(found, input, positions)
 
@@ -418,7 +235,7 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
         value = _as_value(self, value)
     if index is False:
         return None
-    items = index if type(index) is tuple else _as_items(index)
+    items = index if type(index) is tuple else as_items(index)
     if recording.get() and (self.requires_grad or value.requires_grad):
         try:
             return _recorded_setitem(self, items, value)
@@ -429,14 +246,14 @@ def setitem(self: Tensor, index: Any, value: Any) -> None:
     if value.version is self.version or (open_levels.get() and top_level((self, items, value)) is not None):
         return _recorded_setitem(self, items, value)
     check_history(self, "index_put_")
-    basic, positions = _separate(self.array.shape, items)
+    basic, positions = separate(self.array.shape, items)
     if positions is not None and value.array.dtype is not self.array.dtype and _is_fill(items, value):
         value = as_same_type(value, self)
-    _check_steps(basic)
+    check_steps(basic)
     try:
         part = self.array[(*basic, ...) if Ellipsis not in basic else basic]
     except IndexError:
-        raise _out_of_range(self.array.shape, basic) from None
+        raise out_of_range(self.array.shape, basic) from None
     given = value.array
     if positions is not None and given.ndim:
         given = given.reshape(_without_leading_ones(given.shape))
@@ -476,7 +293,7 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
             return
         except (IndexError, ValueError):  # the error is found below
             pass
-    key = _check_positions(part.shape, positions)
+    key = check_positions(part.shape, positions)
     first = tuple(WHOLE if p is None else np.zeros_like(p) for p in positions)  # these are always within bounds
     wanted = part[first].shape if value.ndim else ()
     try:
@@ -492,7 +309,7 @@ def write(part: ndarray, positions: tuple | None, value: ndarray, accumulate: bo
             f"Index put requires the source and destination dtypes match, got {have} for the destination and {given} "
             "for the source."
         )
-    _check_bounds(part.shape, positions)
+    check_bounds(part.shape, positions)
     if accumulate:
         add_at(part, key, value)
     else:
@@ -529,7 +346,7 @@ def as_same_type(value: Tensor, like: Tensor) -> Tensor:
 
 
 def _recorded_setitem(self: Tensor, items: tuple, value: Tensor) -> None:
-    basic, positions = _separate(self.array.shape, items)
+    basic, positions = separate(self.array.shape, items)
     part = self if _is_whole(self.array.shape, basic) else _basic(self, basic, 4)
     if positions is not None:
         if _is_fill(items, value):
@@ -595,13 +412,13 @@ def _positions_of(input: Tensor, indices: Any) -> tuple:
             positions.append(item)
         elif array is not None and array.dtype.kind in "bu" and array.dtype.itemsize == 1:
             mask = (known(item, MASKED) if isinstance(item, Tensor) else array).astype(bool)
-            _check_mask(mask, raw(input).shape, len(positions), len(positions))
+            check_mask(mask, raw(input).shape, len(positions), len(positions))
             positions += mask.nonzero()
         elif array is not None and array.dtype.kind not in "i":
             raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
         else:
             positions.append(None if array is None else array.astype(np.int64))
-    return _watched(positions, indices, arrays)
+    return watched(positions, indices, arrays)
 
 
 def _typed(input: Tensor, indices: tuple, values: Tensor, accumulate: bool) -> Tensor:

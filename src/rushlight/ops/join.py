@@ -377,6 +377,6 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     positions = np.array(list(choose(range(input.array.size), r)), np.int64).reshape(-1, r)
     if r == 0:
         return wrap(np.empty(0, input.array.dtype))
-    from .along import index_select
+    from .rows import index_select
 
     return stack([index_select(input, 0, wrap(np.ascontiguousarray(column))) for column in positions.T], 1)

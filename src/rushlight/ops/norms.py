@@ -12,13 +12,13 @@ from .. import dtypes
 from ..kernels import reductions as kernels
 from ..layouts import in_order
 from ..tensor import wrap
-from .along import index_add, index_select
 from .axes import axes, axis, moved
 from .define import op
 from .extremes import amax, amin, even_weights
 from .promotion import conj, raw
 from .reduce import add, along, called, converted, fitted, maximum, minimum, to_out, unreduced, widened, written
 from .reduce import sum as add_up
+from .rows import index_add, index_select
 
 __all__ = ["cdist", "cosine_similarity", "dist", "norm", "pairwise_distance", "pdist", "renorm"]
 

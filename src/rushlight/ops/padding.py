@@ -81,7 +81,7 @@ def _pad_by_positions(input: np.ndarray, pad: tuple, mode: str) -> np.ndarray:
 
 def _sum_padded(g: Any, shape: tuple, pad: tuple, mode: str) -> Any:
     """Each gradient added to the position that it shows."""
-    from .along import index_add
+    from .rows import index_add
 
     for dim, (a, b) in enumerate(_pairs(pad, len(shape))):
         if a or b:

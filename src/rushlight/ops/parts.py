@@ -146,7 +146,7 @@ def unfold(input, dimension, size, step):
 
 def _unfold_backward(g: Any, shape: tuple, dimension: int, size: int, step: int) -> Any:
     """Each window's gradients added to the positions that it covers."""
-    from .along import index_add
+    from .rows import index_add
 
     if not shape:
         return reshape(g, shape) if size else zeros_as(g, shape)

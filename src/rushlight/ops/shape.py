@@ -9,7 +9,6 @@ import numpy as np
 from .. import dtypes
 from ..layouts import dense_like, in_order
 from ..tensor import Tensor, wrap
-from .along import index_select
 from .axes import axis, moved
 from .batching_rules import merged, no_axis, of_last_axes, refuse_scalars
 from .convert import clone, contiguous
@@ -19,6 +18,7 @@ from .levels import is_open
 from .parts import diagonal, select, slice_along
 from .place import place, zeros_as
 from .promotion import as_type, raw
+from .rows import index_select
 from .views import expand, flatten, reshape, sequence, unsqueeze
 
 __all__ = [

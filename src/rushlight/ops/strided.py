@@ -87,7 +87,7 @@ def _as_strided_backward(g: Any, target: Geometry, seen: Geometry) -> Any:
 
     Where several elements of the input share a place, each of them gets an equal part of its gradient.
     """
-    from .along import index_add, index_select
+    from .rows import index_add, index_select
     from .views import reshape
 
     start = min(target.offset, seen.offset)

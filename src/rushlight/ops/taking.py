@@ -8,13 +8,14 @@ import numpy as np
 
 from .. import dtypes
 from ..tensor import Tensor
-from .along import gather, in_joined
+from .along import gather
 from .axes import axis
 from .compare import where
 from .define import op
 from .levels import Layered
 from .place import zeros_as
 from .promotion import raw
+from .rows import in_joined
 from .views import broadcast_shapes, expand, mismatch, reshape
 
 __all__ = ["put", "take", "take_along_dim"]
