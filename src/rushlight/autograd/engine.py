@@ -7,7 +7,7 @@ A node's number exceeds those of all that it points at: the pending node of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextvars import ContextVar
 from heapq import heappop, heappush
 from operator import attrgetter
@@ -65,10 +65,10 @@ def run(
         place: the user's code and instruction, for errors about what was freed.
 
     Returns:
-        The gradients of the targets that were reached.
+        The gradients of the targets that were reached, None for those that are undefined.
     """
     captured: dict | None = None
-    relevant: set = set()
+    relevant: Any = ()
     wanted: set | None = None
     if targets is not None:
         captured, targets = {} if capture else None, set(targets)
@@ -79,7 +79,7 @@ def run(
     pending: list = []  # a heap of the nodes that have a gradient waiting, latest first
     following: Any = None  # the only node with a gradient waiting, if there is only one, which is in arrived
     arrived: Any = None
-    if wanted is None and len(roots) == 1 and isinstance(roots[0], Node):
+    if len(roots) == 1 and isinstance(roots[0], Node) and (wanted is None or roots[0] in wanted):
         following, arrived = roots[0], gradients[0]
     else:
         grads = starting(roots, gradients, wanted)
@@ -177,7 +177,10 @@ def run(
                         current.finish(leaf, grads.pop(leaf))
         node, g = None, GONE
         for leaf in tuple(grads):
-            current.finish(leaf, grads.pop(leaf))
+            if captured is None or leaf._hooks is not None or not leaf.leaf:
+                current.finish(leaf, grads.pop(leaf))
+            else:
+                captured[leaf] = grads[leaf]
     except BaseException as error:
         unfinished = [*waiting(pending), *([] if g is GONE else [node]), *([] if following is None else [following])]
         current.finish_whole(grads, unfinished)
@@ -191,7 +194,7 @@ def run(
     finally:
         recording.set(outer)
         running.set(outer_pass)
-    return {} if captured is None else {target: g for target, g in captured.items() if g is not None}
+    return captured or {}
 
 
 GONE = object()
@@ -286,21 +289,24 @@ def starting(roots: list, gradients: list, wanted: set | None) -> dict:
     return grads
 
 
-def reachable(roots: Iterable, boundary: Iterable = ()) -> list[Node]:
+def reachable(roots: Iterable, boundary: Collection = ()) -> list[Node]:
     """All nodes that the roots depend on, earliest first, and none beyond the boundary."""
     seen: set = set(roots)
-    stack = [root for root in seen if isinstance(root, Node)]
+    stack = list(seen)
     order = []
     while stack:
         node = stack.pop()
+        if not isinstance(node, Node):
+            continue
         order.append(node)
-        if node in boundary:
+        if boundary and node in boundary:
             continue
         for edge in node.edges:
             if isinstance(edge, Node) and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
-    order.sort(key=by_number)
+    if len(order) > 1:
+        order.sort(key=by_number)
     return order
 
 

@@ -17,8 +17,10 @@ from . import engine
 from .edges import GradientEdge, end_of
 from .hooks import holder_of
 from .modes import check_untransformed, open_levels, transforming
-from .node import AccumulateGrad, Bundle, current_frame, explained, here, made_by, user_place
+from .node import AccumulateGrad, Bundle, Slot, current_frame, explained, here, made_by, user_place
 from .origin import GRADIENT, made, story
+
+ndarray = np.ndarray
 
 CYCLE = (
     "Using backward() with create_graph=True will create a reference cycle between the parameter and its gradient: the "
@@ -131,8 +133,10 @@ def grad(
             FutureWarning,
             stacklevel=2,
         )
-    names = tuple(inputs) if isinstance(inputs, Mapping) else None
-    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs if names is None else inputs.values())
+    names = None
+    if type(inputs) is not list and isinstance(inputs, Mapping):
+        names, inputs = tuple(inputs), inputs.values()
+    outputs, inputs = _as_tuple(outputs), _as_tuple(inputs)
     if not inputs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
@@ -149,16 +153,7 @@ def grad(
     on_tensors = create_graph or bool(open_levels.get())
     starts = _starting_gradients(outputs, grad_outputs, on_tensors)
     roots = _roots(outputs)
-    targets = []
-    for tensor in inputs:
-        if not isinstance(tensor, (tensors.Tensor, GradientEdge)):
-            kind = type(tensor).__name__
-            raise RuntimeError(
-                explained(f"all inputs have to be Tensors or GradientEdges, but got {kind}", f"by the call at {here()}")
-            )
-        if not isinstance(tensor, GradientEdge) and not tensor.requires_grad:
-            raise RuntimeError(explained("One of the differentiated Tensors does not require grad", *story(tensor)))
-        targets.append(holder_of(edge_at(tensor)))
+    ends = [_end(tensor) for tensor in inputs]
     run = _watched if engine.watchers else engine.run
     place = user_place(current_frame(1))
     make = _maker(place)
@@ -168,32 +163,55 @@ def grad(
         keep_graph=create_graph if retain_graph is None else retain_graph,
         on_tensors=on_tensors,
         create_graph=create_graph,
-        targets=[holder for holder, _ in targets],
+        targets=[end.edges[0] if type(end) is Slot else end for end in ends],
         make=make,
         place=place,
     )
-    result = []
-    for number, (tensor, (holder, index)) in enumerate(zip(inputs, targets)):
-        gradient = found.get(holder)
+    result: list = []
+    for end in ends:
+        gradient = found.get(end.edges[0] if type(end) is Slot else end)
         if type(gradient) is Bundle:
-            gradient = gradient.get(index)
-        if gradient is None and materialize_grads:
-            if isinstance(tensor, GradientEdge):
-                raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
-            gradient = tensors.wrap(np.zeros_like(tensor.array))
-            gradient.requires_grad = create_graph
-        elif gradient is None and not allow_unused:
-            raise RuntimeError(
-                explained(
-                    f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
-                    f"allow_unused=True if this is the desired behavior.",
-                    *unused(tensor, outputs),
-                )
-            )
-        elif gradient is not None and not on_tensors:
+            gradient = gradient.get(end.index)
+        if gradient is None:
+            gradient = _missing(len(result), inputs, outputs, allow_unused, materialize_grads, create_graph)
+        elif not on_tensors:
             gradient = make(gradient)
         result.append(gradient)
     return tuple(result) if names is None else dict(zip(names, result))
+
+
+def _end(tensor: Any) -> Any:
+    """Where the gradient goes that is asked for with respect to a tensor, or what stands for one."""
+    if isinstance(tensor, tensors.Tensor):
+        if tensor.leaf or tensor.requires_grad:
+            return tensors.edge_of(tensor)
+        raise RuntimeError(explained("One of the differentiated Tensors does not require grad", *story(tensor)))
+    if type(tensor) is GradientEdge:
+        return end_of(tensor)
+    kind = type(tensor).__name__
+    raise RuntimeError(
+        explained(f"all inputs have to be Tensors or GradientEdges, but got {kind}", f"by the call at {here()}")
+    )
+
+
+def _missing(number: int, inputs: tuple, outputs: tuple, allowed: Any, materialize: bool, create_graph: bool) -> Any:
+    """What `grad` gives for an input that the outputs do not depend on: None or zeros, if that is allowed."""
+    tensor = inputs[number]
+    if materialize:
+        if isinstance(tensor, GradientEdge):
+            raise RuntimeError("materialize_grads cannot be used when the given input is a GradientEdge")
+        zeros = tensors.wrap(np.zeros_like(tensor.array))
+        zeros.requires_grad = create_graph
+        return zeros
+    if allowed:
+        return None
+    raise RuntimeError(
+        explained(
+            f"The differentiated Tensor at index {number} appears to not have been used in the graph. Set "
+            f"allow_unused=True if this is the desired behavior.",
+            *unused(tensor, outputs),
+        )
+    )
 
 
 def _grad_of_batch(outputs: tuple, inputs: tuple, grad_outputs: Any, **options: Any) -> tuple:
@@ -225,7 +243,7 @@ def _watched(roots: list, *args: Any, **options: Any) -> dict:
 
 def wrap_grad(array: Any) -> Any:
     """A gradient as a tensor."""
-    return tensors.wrap(np.asarray(array))
+    return tensors.wrap(array if type(array) is ndarray else np.asarray(array))
 
 
 def _maker(place: tuple) -> Callable:
@@ -234,7 +252,7 @@ def _maker(place: tuple) -> Callable:
     origin = "", GRADIENT, code, instruction, (), 0
 
     def make(array: Any) -> Any:
-        gradient = wrap_grad(array)
+        gradient = tensors.wrap(array if type(array) is ndarray else np.asarray(array))
         gradient.origin = origin
         return gradient
 
@@ -252,26 +270,26 @@ def edge_at(tensor: Any) -> Any:
 
 def _meta(tensor: Any) -> tuple:
     """The shape and type of a tensor, or of what stands for one."""
-    if type(tensor) is GradientEdge:
-        return tensor.node._input_metadata[tensor.output_nr].meta
-    if not isinstance(tensor, tensors.Tensor):
+    if isinstance(tensor, tensors.Tensor):
+        return tensor.array.shape, tensor.array.dtype
+    if type(tensor) is not GradientEdge:
         raise AssertionError(
             explained(
                 f"Expected output to be a torch.Tensor, but got {type(tensor).__name__}", f"in the call at {here()}"
             )
         )
-    return tensor.array.shape, tensor.array.dtype
+    return tensor.node._input_metadata[tensor.output_nr].meta
 
 
 def _roots(outputs: Sequence) -> list:
-    roots = []
-    for number, output in enumerate(outputs):
+    roots: list = []
+    for output in outputs:
         root = edge_at(output)
         if root is None:
             scalar = f"And grad can be implicitly created only for scalar outputs: the shape is {list(output.shape)}."
             raise RuntimeError(
                 explained(
-                    f"element {number} of tensors does not require grad and does not have a grad_fn",
+                    f"element {len(roots)} of tensors does not require grad and does not have a grad_fn",
                     *story(output),
                     "" if output.numel() == 1 else scalar,
                 )
@@ -290,17 +308,18 @@ def _starting_gradients(outputs: Sequence, given: Any, on_tensors: bool) -> list
         raise RuntimeError(
             explained(f"got {len(outputs)} tensors and {len(given)} gradients", f"by the backward at {here()}")
         )
-    starts = []
-    for number, (output, gradient) in enumerate(zip(outputs, given)):
+    starts: list = []
+    for output, gradient in zip(outputs, given):
         if gradient is None:
             one = _implicit_gradient(output)
             starts.append(tensors.wrap(np.asarray(one)) if on_tensors else one)
-        else:
-            dtype = _check_gradient(number, output, gradient)
-            if on_tensors:
-                starts.append(gradient if gradient.array.dtype == dtype else gradient.to(dtypes.of(dtype)))
-            else:
-                starts.append(gradient.array.astype(dtype, copy=False)[()])  # 0-dim gradients travel as NumPy scalars
+            continue
+        dtype = _check_gradient(len(starts), output, gradient)
+        array = gradient.array
+        if array.dtype is not dtype:
+            gradient = gradient.to(dtypes.of(dtype)) if on_tensors else gradient
+            array = array.astype(dtype, copy=False)
+        starts.append(gradient if on_tensors else array[()])  # 0-dim gradients travel as NumPy scalars
     return starts
 
 
@@ -341,7 +360,8 @@ def _check_gradient(number: int, output: Any, gradient: Any) -> np.dtype:
     if not isinstance(gradient, tensors.Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(gradient).__name__}")
     shape, dtype = _meta(output)
-    if gradient.array.shape != shape:
+    array = gradient.array
+    if array.shape != shape:
         raise RuntimeError(
             explained(
                 f"Mismatch in shape: grad_output[{number}] has a shape of {gradient.shape} and output[{number}] has a "
@@ -350,7 +370,7 @@ def _check_gradient(number: int, output: Any, gradient: Any) -> np.dtype:
                 f"The gradient: {made(gradient)}",
             )
         )
-    if (gradient.array.dtype.kind == "c") != (dtype.kind == "c"):
+    if array.dtype is not dtype and (array.dtype.kind == "c") != (dtype.kind == "c"):
         raise RuntimeError(
             "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
             f"grad_output[{number}] has a dtype of {gradient.dtype} and output[{number}] has a dtype of "

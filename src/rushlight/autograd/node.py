@@ -14,8 +14,19 @@ from weakref import WeakValueDictionary
 next_number = count(1).__next__  # one sequence for all threads: a node's number exceeds those of all that it points at
 
 _HERE = os.path.dirname(os.path.dirname(__file__)) + os.sep
-inside: dict[str, bool] = {}
-"""Whether a source file belongs to the library, by file name; filled as files are met."""
+
+
+class Inside(dict):
+    """Whether a source file belongs to the library, by file name; filled as files are met."""
+
+    __slots__ = ()
+
+    def __missing__(self, filename: str) -> bool:
+        known = self[filename] = filename.startswith((_HERE, "<rushlight"))
+        return known
+
+
+inside: dict[str, bool] = Inside()
 
 current_frame = sys._getframe
 
@@ -216,8 +227,7 @@ def accumulator(leaf: Any) -> AccumulateGrad:
 
 def is_library(filename: str) -> bool:
     """Whether code of this file is the library's own, so that the user's line is further up."""
-    known = inside[filename] = filename.startswith((_HERE, "<rushlight"))
-    return known
+    return inside[filename]
 
 
 class Latest:
@@ -235,10 +245,7 @@ def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
     """The innermost place outside of the library, as code and instruction."""
     while frame is not None:
         code = frame.f_code
-        if code is latest.code:
-            return code, frame.f_lasti
-        known = inside.get(code.co_filename)
-        if not (is_library(code.co_filename) if known is None else known):
+        if code is latest.code or not inside[code.co_filename]:
             latest.code = code
             return code, frame.f_lasti
         frame = frame.f_back

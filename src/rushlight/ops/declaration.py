@@ -152,13 +152,16 @@ class Declaration:
 
     def values(self, args: Any, kwargs: dict) -> Any:
         """The arguments in the order of `names`."""
+        given = len(args)
+        if not kwargs and given == len(self.tail):
+            return args
         if self.variadic:
             args = args[: self.positional]
-        given = len(args)
+            given = len(args)
         if kwargs:
             tail = (kwargs.get(n, default) for n, default in zip(self.names[given:], self.tail[given:]))
             return (*args, *tail)
-        return args if given == len(self.tail) else (*args, *self.tail[given:])
+        return (*args, *self.tail[given:])
 
     def arguments(self, values: list) -> tuple[tuple, dict]:
         """The inverse of `values`: positional arguments, and those by name."""
@@ -198,7 +201,7 @@ class Declaration:
 
     def leading(self, edges: tuple) -> tuple:
         """The edges that lead somewhere: as in PyTorch, nothing is kept for the others, if there is a rule for each."""
-        if Nowhere in map(type, edges) and len(self.differentiable) == len(self.node.rules) > 1:
+        if len(edges) > 1 and Nowhere in map(type, edges) and len(self.differentiable) == len(self.node.rules):
             return tuple(None if type(edge) is Nowhere else edge for edge in edges)
         return edges
 
@@ -240,20 +243,20 @@ class Declaration:
         ``original`` is the first argument from before an in-place operation that overwrote it; ``cls`` the class of
         the node, if it is another than `node`.
         """
-        cls = cls or self.node
         edges = self.leading(edges)
         saved: dict[str, Any] = {}
         releases = self.fast  # whose nodes tell what was recorded the general way by its being a dict
         for name, source, place in self.plan(edges):
             if source == VALUE:
                 value = values[place]
-                if isinstance(value, Tensor):
+                kind = type(value)
+                if kind is Tensor or kind is Parameter or isinstance(value, Tensor):
                     if place == 0 and original is not None:
                         value = keep(original, edges[0])
                     else:
                         value = keep(value, edge_of(value))
                     releases = True
-                elif type(value) is Positions:
+                elif kind is Positions:
                     value, releases = SavedPositions(value), True
                 saved[name] = value
             elif source == RESULT:
@@ -264,13 +267,14 @@ class Declaration:
                 saved[name] = value.array.shape if isinstance(value, Tensor) else shapes(value)
             else:
                 saved[name] = raw(values[place]).dtype
-        wide = is_half(results[0].array.dtype)
-        cls = computed_wide(cls) if wide else cls
-        node = make_node(cls, edges, saved if releases else Facts(saved), frame)
+        result = results[0].array
+        cls = cls or self.node
+        wide = result.dtype.itemsize == 2 and is_half(result.dtype)
+        node = make_node(computed_wide(cls) if wide else cls, edges, saved if releases else Facts(saved), frame)
         if wide:
             node.fit = self._metas(values, edges)
         elif self.fits:
-            node.fit = self._fit(values, edges, results[0].array)
+            node.fit = self._fit(values, edges, result)
         return node
 
     def _output_place(self, name: str, place: int) -> int | None:

@@ -12,9 +12,9 @@ import numpy as np
 from .. import dtypes
 from ..autograd.by_hand import call
 from ..autograd.modes import recording
-from ..autograd.node import Node, Nowhere, Slot, explained, made_by, make_slot, next_number, user_place
+from ..autograd.node import Node, Nowhere, Slot, explained, latest, made_by, make_slot, next_number, user_place
 from ..autograd.versions import Moved, last_change
-from ..tensor import Tensor, edge_of, new, wrap
+from ..tensor import Parameter, Tensor, edge_of, new, wrap
 from .levels import Layered, bare, fresh, recorded
 from .promotion import conj, fit, float32, is_complex, is_half
 
@@ -120,9 +120,10 @@ class SavedLayered(Saved):
 
 def keep(tensor: Tensor, place: Any) -> Saved:
     """A tensor to be kept for backward."""
-    if isinstance(tensor, Layered):
-        return SavedLayered(tensor, place)
-    return Saved(tensor.array, tensor.version, place)
+    kind = type(tensor)
+    if kind is Tensor or kind is Parameter or not isinstance(tensor, Layered):
+        return Saved(tensor.array, tensor.version, place)
+    return SavedLayered(tensor, place)
 
 
 def copied(tensor: Tensor) -> Tensor:
@@ -272,9 +273,12 @@ class Backward(Node):
         """What was saved, by name, as arrays or as Tensors."""
         kept: dict[str | None, Any] = {}
         for name, value in self.saved.items():
-            if isinstance(value, Kept):
+            kind = type(value)
+            if kind is Saved and not recorded and value.cell[0] == value.version:
+                value = value.array
+            elif isinstance(value, Kept):
                 value = value.load_tensor(self) if recorded else value.load(self)
-            elif type(value) is SavedPositions:
+            elif kind is SavedPositions:
                 value = value.load(self)
             kept[name] = value
         return kept
@@ -499,9 +503,11 @@ def changed(node: Node, array: Any, cell: Any, then: int, place: Any = None) -> 
 def make_node(cls: type[Node], edges: tuple, saved: Any, frame: Any) -> Any:
     """Record one operation."""
     node = new(cls)
-    node.number, node.edges, node.saved = next_number(), edges, saved
-    node.fit, node.hooks = None, None
-    node.code, node.instruction = user_place(frame)
+    node.number, node.edges, node.saved, node.fit, node.hooks = next_number(), edges, saved, None, None
+    if frame is not None and frame.f_code is latest.code:
+        node.code, node.instruction = latest.code, frame.f_lasti
+    else:
+        node.code, node.instruction = user_place(frame)
     return node
 
 
