@@ -60,5 +60,7 @@ def logsumexp(x: np.ndarray, dims: Any, keepdims: bool) -> np.ndarray:
 
 @kernel
 def logsumexp_back(g: np.ndarray, x: np.ndarray, y: np.ndarray, dims: Any) -> np.ndarray:
-    """The gradient of x from that of its log-sum-exp y, both with axes of length 1 in the place of those reduced."""
+    """The gradient of x from that of its log-sum-exp y; both may have axes of length 1 where it was reduced."""
+    if g.ndim < x.ndim:
+        g, y = np.expand_dims(g, dims), np.expand_dims(y, dims)
     return g * np.exp(x - np.where(np.isinf(y), y.dtype.type(0), y))

@@ -93,14 +93,12 @@ def _place_in_all(batch, g, target, weight, reduction, ignore_index, shape):
 def _log_likelihood(name: str) -> Any:
     """The operation under one of the names that PyTorch's last step of it has, and its transpose."""
 
-    @op(
-        f"{name}Backward0",
-        flat=True,
-        input=lambda g, input, target, weight, reduction, ignore_index: place(
-            g, target, weight, reduction, ignore_index, input.shape
-        ),
-        batch=_likelihood_of_all,
-    )
+    def gradient(g, input, target, weight, reduction, ignore_index):
+        if isinstance(g, Tensor):
+            return place(g, target, weight, reduction, ignore_index, input.shape)
+        return kernels.nll_loss_back(np.asarray(g), target, _wide(weight), ignore_index, reduction, input.shape)
+
+    @op(f"{name}Backward0", flat=True, input=gradient, batch=_likelihood_of_all)
     def nll_loss(input, target, weight, reduction, ignore_index):
         loss = kernels.nll_loss(_wide(input), target, _wide(weight), ignore_index, reduction)
         return loss.astype(input.dtype, copy=False)

@@ -46,6 +46,8 @@ def norm_of(x: np.ndarray, ord: float, dims: Any, keepdims: bool) -> np.ndarray:
 
 def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim: bool) -> Any:
     """The gradient of a vector norm; zero where the norm is zero, and shared evenly among largest elements."""
+    if ord == 2 and dim is None and type(input) is np.ndarray and input.dtype.kind == "f":
+        return input * (g / result if result else input.dtype.type(0))
     from . import sgn, where
 
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))

@@ -492,11 +492,11 @@ std_mean = _spread_function(_std_mean, "std_mean", "The standard deviation, as o
 
 
 def _logsumexp_gradient(g: Any, input: Any, result: Any, dim: Any, keepdim: bool) -> Any:
+    if type(input) is np.ndarray and type(dim) is int and input.dtype.kind == "f":
+        return softmaxes.logsumexp_back(asarray(g), input, result, dim)
     from . import exp, where
 
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
-    if type(g) is np.ndarray and type(dim) is int and g.ndim and g.dtype.kind == "f":
-        return softmaxes.logsumexp_back(g, input, result, dim)
     if raw(result).dtype.kind != "c":
         result = where(abs(result) == math.inf, 0.0, result)
     return fitted(g * exp(input - result).conj(), input)

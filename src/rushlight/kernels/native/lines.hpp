@@ -39,27 +39,38 @@ constexpr Index lanes = 32, few = 8;
 // The longest line that is joined in one go; longer ones are halved, since rounding errors grow with the length.
 constexpr Index run = 1024;
 
+// Joins terms to as many numbers side by side as long as there are enough.
+template <class Way, Index count, class T, class Term> void join_terms(T *lane, Index &begin, Index end, Term &term) {
+    for (; end - begin >= count; begin += count) {
+#pragma omp simd
+        for (Index j = 0; j < count; ++j) lane[j] = Way::join(lane[j], term(begin + j));
+    }
+}
+
+// Joins the upper half of some numbers to the lower one until so few are left; unrolled, so that they stay in registers.
+template <class Way, Index count, Index left, class T> void halve(T *lane) {
+    if constexpr (count > left) {
+#pragma omp simd
+        for (Index j = 0; j < count / 2; ++j) lane[j] = Way::join(lane[j], lane[j + count / 2]);
+        halve<Way, count / 2, left>(lane);
+    }
+}
+
 template <class Way, class T, class Term> T fold_run(Index begin, Index end, Term &term) {
-    T lane[lanes];
-    const bool wide = end - begin >= lanes;
-    std::fill_n(lane, wide ? lanes : few, Way::start);
-    for (; end - begin >= lanes; begin += lanes) {
-#pragma omp simd
-        for (Index j = 0; j < lanes; ++j) lane[j] = Way::join(lane[j], term(begin + j));
+    T some[few];
+    std::fill_n(some, few, Way::start);
+    if (end - begin >= lanes) {
+        T lane[lanes];
+        std::fill_n(lane, lanes, Way::start);
+        join_terms<Way, lanes>(lane, begin, end, term);
+        halve<Way, lanes, few>(lane);
+        std::copy_n(lane, few, some);
     }
-    if (wide) {
-        for (Index half = lanes / 2; half >= few; half /= 2)
-            for (Index j = 0; j < half; ++j) lane[j] = Way::join(lane[j], lane[j + half]);
-    }
-    for (; end - begin >= few; begin += few) {
-#pragma omp simd
-        for (Index j = 0; j < few; ++j) lane[j] = Way::join(lane[j], term(begin + j));
-    }
+    join_terms<Way, few>(some, begin, end, term);
     T joined = Way::start;
     for (; begin < end; ++begin) joined = Way::join(joined, term(begin));
-    for (Index half = few / 2; half; half /= 2)
-        for (Index j = 0; j < half; ++j) lane[j] = Way::join(lane[j], lane[j + half]);
-    return Way::join(lane[0], joined);
+    halve<Way, few, 1>(some);
+    return Way::join(some[0], joined);
 }
 
 // The terms of [begin, end) joined.

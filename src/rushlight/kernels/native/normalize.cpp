@@ -164,29 +164,39 @@ template <class T> struct Back {
         });
     }
 
+    // A line along which all parameters differ.
+    void wide_line(Index at, Index n, T middle, T factor, const T *w, T *dw, T *db) const {
+        const T *g = this->g + at, *x = this->x + at;
+        if (!of_input) {
+#pragma omp simd
+            for (Index k = 0; k < n; ++k) {
+                dw[k] += g[k] * (x[k] - middle) * factor;
+                db[k] += g[k];
+            }
+            return;
+        }
+        const T sum = centred ? fold<Sum<T>, T>(0, n, [=](Index k) { return g[k] * w[k]; }) : 0;
+        const T product = fold<Sum<T>, T>(0, n, [=](Index k) { return g[k] * w[k] * (x[k] - middle); });
+        const T shift = sum / static_cast<T>(n), slope = factor * factor * product / static_cast<T>(n);
+        T *to = of_input + at;
+#pragma omp simd
+        for (Index k = 0; k < n; ++k) {
+            const T deviation = x[k] - middle;
+            to[k] = factor * (g[k] * w[k] - shift - deviation * slope);
+            dw[k] += g[k] * deviation * factor;
+            db[k] += g[k];
+        }
+    }
+
     // One line of `each` parameters.
     void line(const Plan &plan, Index number, T *of_weight, T *of_bias) const {
         const Index n = plan.length(), at = number * n, first = number % plan.groups * plan.each;
         const T middle = mean[number], factor = scale[number];
-        T sum = 0, product = 0;
         if (plan.space == 1) {
-            const T *wide = w + first;
-            T *dw = of_weight + first, *db = of_bias + first;
-            if (of_input) {
-                if (centred) sum = fold<Sum<T>, T>(0, n, [&](Index k) { return g[at + k] * wide[k]; });
-                product = fold<Sum<T>, T>(0, n, [&](Index k) { return g[at + k] * wide[k] * (x[at + k] - middle); });
-                const T shift = sum / static_cast<T>(n), slope = factor * factor * product / static_cast<T>(n);
-#pragma omp simd
-                for (Index k = 0; k < n; ++k)
-                    of_input[at + k] = factor * (g[at + k] * wide[k] - shift - (x[at + k] - middle) * slope);
-            }
-#pragma omp simd
-            for (Index k = 0; k < n; ++k) {
-                dw[k] += g[at + k] * (x[at + k] - middle) * factor;
-                db[k] += g[at + k];
-            }
+            wide_line(at, n, middle, factor, w + first, of_weight + first, of_bias + first);
             return;
         }
+        T sum = 0, product = 0;
         for (Index k = 0; k < plan.each; ++k) {
             const Row<T> segment{at + k * plan.space, plan.space};
             T of_sum, of_product;
