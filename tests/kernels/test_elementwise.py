@@ -14,7 +14,8 @@ from .twins import arrays, assert_close, assert_twins, needs_native, numbers
 pytestmark = needs_native
 few = settings(max_examples=40)  # of each of many functions
 
-BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum")
+COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum", *COMPARISONS)
 EXACT = ("negative", "absolute", "square", "sqrt", "reciprocal")
 # The units in the last place of the native function and of NumPy's together.
 UNARY = {

@@ -7,6 +7,9 @@ import numpy as np
 from .native import kernel
 
 add, subtract, multiply, divide = map(kernel, (np.add, np.subtract, np.multiply, np.divide))
+equal, not_equal, less, less_equal, greater, greater_equal = map(
+    kernel, (np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal)
+)
 maximum, minimum = map(kernel, (np.maximum, np.minimum))
 negative, absolute, square, sqrt, reciprocal = map(
     kernel, (np.negative, np.absolute, np.square, np.sqrt, np.reciprocal)

@@ -11,15 +11,16 @@ from .. import dtypes
 from ..autograd.modes import open_levels, recording
 from ..autograd.node import current_frame
 from ..autograd.origin import CONSTANT, remember
+from ..kernels import arithmetic
 from ..kernels import choice as kernels
 from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, edge_of, wrap
 from .define import Op, op
-from .fast import OPERANDS
+from .fast import OPERANDS, constant, constants
 from .forms import NUMBERS, invalid, operator, requiring, requiring_one
 from .levels import DYNAMIC, known
 from .nodes import Saved, make_node
-from .promotion import broadcast_error
+from .promotion import broadcast_error, float32, float64
 
 __all__ = [
     "allclose", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
@@ -29,6 +30,16 @@ __all__ = [
     "logical_and",
     "logical_not", "logical_or", "logical_xor", "lt", "ne", "not_equal", "where",
 ]  # fmt: skip
+
+
+def of_type(number: Any, dtype: np.dtype) -> Any:
+    """A number as a 0-dim array of a type; None if it is no number."""
+    kind = type(number)
+    if kind is not float and kind is not int:
+        return None
+    kept = constants.get(dtype)
+    found = kept.get(number) if kept is not None else np.array(number, dtype)
+    return constant(number, dtype) if found is None else found
 
 
 def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
@@ -50,17 +61,19 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
             kind = type(input)
             if out is None and (kind is Tensor or kind is Parameter):
                 kind = type(other)
-                a, b = input.array, other.array if kind is Tensor or kind is Parameter else other
-                if a.dtype.kind == "f" and (type(b) is float or type(b) is int or getattr(b, "dtype", None) is a.dtype):
+                a = input.array
+                b = other.array if kind is Tensor or kind is Parameter else of_type(other, a.dtype)
+                if b is not None and b.dtype is a.dtype and a.dtype.kind == "f":
                     try:
                         value = ufunc(a, b, out=...)
-                        if value.ndim > 1:
+                    except ValueError:
+                        pass  # the shapes: the long way knows what to say
+                    else:
+                        if value.ndim > 1 and not (a.flags.c_contiguous and b.flags.c_contiguous):
                             value = arranged(value, (a, b))
                         result = wrap(value)
                         remember(result, name, CONSTANT, current_frame(1))
                         return result
-                    except ValueError:
-                        pass  # the shapes: the long way knows what to say
             return slow((input, other), {} if out is None else {"out": out}, current_frame(1))
 
         call.__name__ = call.__qualname__ = name
@@ -80,12 +93,12 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
     return function, form(known_only)
 
 
-eq, operator_eq = comparison("eq", np.equal, "Where two tensors are equal.")
-ne, operator_ne = comparison("ne", np.not_equal, "Where two tensors are different.")
-lt, operator_lt = comparison("lt", np.less, "Where ``input`` is less than ``other``.")
-le, operator_le = comparison("le", np.less_equal, "Where ``input`` is less than ``other`` or equal.")
-gt, operator_gt = comparison("gt", np.greater, "Where ``input`` is greater than ``other``.")
-ge, operator_ge = comparison("ge", np.greater_equal, "Where ``input`` is greater than ``other`` or equal.")
+eq, operator_eq = comparison("eq", arithmetic.equal, "Where two tensors are equal.")
+ne, operator_ne = comparison("ne", arithmetic.not_equal, "Where two tensors are different.")
+lt, operator_lt = comparison("lt", arithmetic.less, "Where ``input`` is less than ``other``.")
+le, operator_le = comparison("le", arithmetic.less_equal, "Where ``input`` is less than ``other`` or equal.")
+gt, operator_gt = comparison("gt", arithmetic.greater, "Where ``input`` is greater than ``other``.")
+ge, operator_ge = comparison("ge", arithmetic.greater_equal, "Where ``input`` is greater than ``other`` or equal.")
 not_equal, less, less_equal, greater, greater_equal = ne, lt, le, gt, ge
 
 
@@ -211,9 +224,17 @@ def _choose(condition: Any, input: Any, other: Any) -> Any:
 
 
 _RULES = {
-    "input": lambda g, condition: where(condition, g, 0),
-    "other": lambda g, condition: where(condition, 0, g),
+    "input": lambda g, condition: where(condition, g, zero_of(g)),
+    "other": lambda g, condition: where(condition, zero_of(g), g),
 }
+ZEROS = {float32: np.zeros((), float32), float64: np.zeros((), float64)}
+
+
+def zero_of(g: Any) -> Any:
+    """Zero, as an array of the gradient's type where that is an array."""
+    return ZEROS.get(g.dtype, 0) if type(g) is np.ndarray else 0
+
+
 _where = op("WhereBackward0", elementwise=True, **_RULES)(_choose)
 _where_promoted = op("WhereBackward0", elementwise=True, promote="common", **_RULES)(_choose)
 
@@ -233,27 +254,38 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
     if out is not None:
         return _where_promoted(condition, input, other, out=out)
     a, b = getattr(input, "array", None), getattr(other, "array", None)
+    like: Any = a if b is None else b
+    mode = recording.get()
+    if like is not None and like.dtype in ZEROS and (mode is True or not mode) and not open_levels.get():
+        given = condition.array
+        if given.shape == like.shape and given.dtype.kind == "b":
+            x = of_type(input, like.dtype) if a is None else a
+            y = of_type(other, like.dtype) if b is None else b
+            if (
+                x is not None
+                and y is not None
+                and x.dtype is y.dtype
+                and (a is None or b is None or a.shape == b.shape)
+            ):
+                return _chosen(condition, (input, other), (given, x, y), mode, current_frame(1))
     if a is not None and b is not None and a.dtype is b.dtype and a.dtype.kind == "f" and not open_levels.get():
-        if a.shape == b.shape == condition.array.shape and condition.array.dtype == bool and a.dtype.itemsize > 2:
-            return _chosen(condition, input, other, current_frame(1))
         return _where(condition, input, other)
     return _where_promoted(condition, input, other)
 
 
-def _chosen(condition: Tensor, input: Tensor, other: Tensor, frame: Any) -> Tensor:
-    """The usual choice, between tensors of one shape and type."""
-    mode = recording.get()
-    if mode is not True and mode:
-        return _where(condition, input, other)
-    arrays = condition.array, input.array, other.array
-    result = wrap(arranged(kernels.choose(*arrays), arrays))
+def _chosen(condition: Tensor, sides: tuple, arrays: tuple, mode: Any, frame: Any) -> Tensor:
+    """The usual choice: between tensors of one shape and type, and numbers."""
+    value = kernels.select(*arrays)
+    if value.ndim > 1:
+        value = arranged(value, arrays)
+    result = wrap(value)
     if mode:
-        edges = edge_of(input), edge_of(other)
+        edges = tuple([edge_of(side) if isinstance(side, Tensor) else None for side in sides])
         if edges != (None, None):
             saved = {"condition": Saved(condition.array, condition.version, None)}
             result.node = make_node(_where.op.node, edges, saved, frame)
             return result
-    remember(result, "where", mode, frame, (condition, input, other))
+    remember(result, "where", mode, frame, (condition, *sides))
     return result
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
-from ..layouts import in_order
+from ..kernels.joining import join
 from ..tensor import Tensor, wrap
 from .axes import axis, moved
 from .batching_rules import no_axis
@@ -41,20 +41,35 @@ def _common(arrays: list) -> tuple[list, np.dtype]:
     return [as_type(array, target) for array in arrays], target
 
 
-def _listed(name: str, tensors: Any) -> list:
-    """The tensors to be joined as a list."""
+def _listed(name: str, tensors: Any) -> tuple[list, list]:
+    """The tensors to be joined as a list, and their types."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    listed: list = []
+    types = []
     for position, item in enumerate(tensors):
-        if not isinstance(item, (Tensor, np.ndarray, np.generic)):
+        if isinstance(item, Tensor):
+            types.append(item.array.dtype)
+        elif isinstance(item, (np.ndarray, np.generic)):
+            item = np.asarray(item)
+            types.append(item.dtype)
+        else:
             raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
-    return [item if isinstance(item, Tensor) else np.asarray(item) for item in tensors]
+        listed.append(item)
+    return listed, types
 
 
 def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     """The gradient of each of the joined tensors: its part, in its own type."""
     dim = axis(dim, raw(g).ndim)
-    parts, start = [], 0
+    parts: list = []
+    start = 0
+    if type(g) is np.ndarray and tensors_dtype.count(g.dtype) == len(tensors_dtype) and (0,) not in tensors_shape:
+        before: Any = (slice(None),) * dim
+        for shape in tensors_shape:
+            parts.append(g[(*before, slice(start, start + shape[dim]))])
+            start += shape[dim]
+        return parts
     for shape, dtype in zip(tensors_shape, tensors_dtype):
         if shape == (0,) and raw(g).ndim != 1:
             parts.append(zeros_as(g, shape))
@@ -85,10 +100,9 @@ def _cat_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
     tensors=lambda g, dim, tensors_shape, types: _cut(g, dim, tensors_shape, types),
 )
 def _cat(tensors, dim, types):
-    first = types[0]
-    if all(dtype is first for dtype in types):
+    if types.count(types[0]) == len(types):
         try:
-            return in_order(np.concatenate(tensors, dim))
+            return join(tensors, dim, False)
         except ValueError:  # the error is found below, and that the empty vector joins with everything
             pass
     arrays = [array for array in tensors if array.shape != (0,)] or list(tensors[:1])
@@ -109,7 +123,7 @@ def _cat(tensors, dim, types):
                     f"tensor number {position} in the list."
                 )
     _, target = _common(list(tensors))
-    return in_order(np.concatenate([as_type(array, target) for array in arrays], dim))
+    return join([as_type(array, target) for array in arrays], dim, False)
 
 
 def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -123,10 +137,9 @@ def cat(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     >>> torch.cat([torch.tensor([1, 2]), torch.tensor([3])])
     tensor([1, 2, 3])
     """
-    tensors = _listed("cat", tensors)
+    tensors, types = _listed("cat", tensors)
     if not tensors:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
-    types = [raw(tensor).dtype for tensor in tensors]
     if out is not None:
         check_separate(out, tensors)
     return _cat(tensors, dim, types) if out is None else _cat(tensors, dim, types, out=out)
@@ -143,6 +156,9 @@ def concatenate(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Ten
 
 
 def _unstack(g: Any, dim: int, types: list) -> list:
+    if type(g) is np.ndarray and types.count(g.dtype) == len(types):
+        before: Any = (slice(None),) * axis(dim, g.ndim)
+        return [g[(*before, position, ...)] for position in range(len(types))]
     parts = [select(g, dim, position) for position in range(len(types))]
     return [part if raw(part).dtype == dtype else to_dtype(part, dtype) for part, dtype in zip(parts, types)]
 
@@ -165,9 +181,7 @@ def _stack(tensors, dim, types):
                 f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
                 f"{list(array.shape)} at entry {position}"
             )
-    dim = axis(dim, len(shape) + 1)
-    widen = (slice(None),) * dim + (None,)
-    return in_order(np.concatenate([array[widen] for array in _common(list(tensors))[0]], dim))
+    return join(_common(list(tensors))[0], axis(dim, len(shape) + 1), True)
 
 
 def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
@@ -181,10 +195,9 @@ def stack(tensors: Any, dim: int = 0, *, out: Tensor | None = None) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    tensors = _listed("stack", tensors)
+    tensors, types = _listed("stack", tensors)
     if not tensors:
         raise RuntimeError("stack expects a non-empty TensorList")
-    types = [raw(tensor).dtype for tensor in tensors]
     return _stack(tensors, dim, types) if out is None else _stack(tensors, dim, types, out=out)
 
 
@@ -226,7 +239,7 @@ def atleast_3d(*tensors: Any) -> Any:
 
 
 def _joined(name: str, tensors: Any, widen: Any, dim: int, out: Tensor | None) -> Tensor:
-    tensors = _listed(name, tensors)
+    tensors, _ = _listed(name, tensors)
     if not tensors:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
     return cat([widen(tensor) for tensor in tensors], dim, out=out)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import lines, reductions
+from ..kernels import indexing, lines, reductions
 from ..tensor import Tensor, wrap
-from .axes import moved
+from .axes import axis, moved
 from .convert import clone
 from .define import op
 from .reduce import sum as add_up
@@ -34,15 +34,18 @@ def _indices(batch: Any, indices: Any) -> Any:
 @op(
     "GatherBackward0",
     batch=_pick_batch,
-    input=lambda g, input_shape, indices, dim: _put_back(g, indices, dim, input_shape),
+    input=lambda g, input_shape, indices, dim: put_back(g, indices, dim, input_shape, False),
 )
 def pick(input: Any, indices: Any, dim: int) -> Any:
     """The elements at ``indices``, an array, along an axis."""
     return lines.taken(input, indices, dim) if input.ndim else input.copy()
 
 
-def _put_back(g: Any, indices: Any, dim: int, shape: tuple) -> Any:
-    return put(g, indices, dim, shape, False)
+def put_back(g: Any, indices: Any, dim: int, shape: tuple, distinct: bool = True) -> Any:
+    """The gradient of elements taken from ``indices`` along an axis: `put`."""
+    if type(g) is np.ndarray and shape and g.dtype.kind == "f":
+        return indexing.sum_gathered(g, axis(dim, len(shape)), indices, shape)
+    return put(g, indices, dim, shape, distinct)
 
 
 @op("ScatterAddBackward0", batch=_put_batch, g=lambda g, indices, dim: pick(g, indices, dim))

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import lines, order
+from ..kernels import order
 from ..kernels.layout import arranged
+from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .axes import axis, numpy_names
 from .define import op
 from .levels import DYNAMIC, known
-from .pick import put
+from .pick import put_back
 from .reduce import called, require_real, to_out, widened, written
 from .views import reshape, unsqueeze
 
@@ -22,12 +23,14 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _sorting(x: np.ndarray, dim: int, descending: bool) -> np.ndarray:
+def _sorted(x: np.ndarray, dim: int, descending: bool) -> tuple[np.ndarray, np.ndarray]:
+    """The elements in order along an axis, and the indices that they came from."""
     require_real("sort", x)
     line = axis(dim, x.ndim)
     if not x.ndim:
-        return np.zeros((), np.int64)
-    return _in_place_of(line, order.sorting_indices(_as_last(line, widened(x)), descending))
+        return x.copy(), np.zeros((), np.int64)
+    values, indices = order.sort(_as_last(line, widened(x)), descending)
+    return _in_place_of(line, values), _in_place_of(line, indices)
 
 
 def _as_last(line: int, x: np.ndarray) -> np.ndarray:
@@ -37,7 +40,7 @@ def _as_last(line: int, x: np.ndarray) -> np.ndarray:
 
 def _in_place_of(line: int, found: np.ndarray) -> np.ndarray:
     """What was found along the last axis, along the one that came there; in order in memory."""
-    return np.ascontiguousarray(found if line == found.ndim - 1 else np.moveaxis(found, -1, line))
+    return in_order(found if line == found.ndim - 1 else np.moveaxis(found, -1, line))
 
 
 def _sorter(node: str) -> Any:
@@ -46,11 +49,13 @@ def _sorter(node: str) -> Any:
         batch="dim",
         outputs=("values", "indices"),
         nondifferentiable=("indices",),
-        input=lambda g, indices, input_shape, dim: put(g, indices, dim, input_shape),
+        input=lambda g, indices, input_shape, dim: put_back(g, indices, dim, input_shape),
     )
     def sort(input, dim, descending):
-        indices = _sorting(input, dim, descending)
-        values = lines.taken(input, indices, dim) if input.ndim else input.copy()
+        values, indices = _sorted(input, dim, descending)
+        values = values.astype(input.dtype, copy=False)
+        if input.flags.c_contiguous:
+            return values, indices
         return arranged(values, (input,)), arranged(indices, (input,))
 
     return sort
@@ -80,7 +85,7 @@ def msort(input: Any, *, out: Any = None) -> Any:
 @op(batch="dim")
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that put the elements in order along an axis."""
-    return _sorting(input, dim, descending)
+    return _sorted(input, dim, descending)[1]
 
 
 @op(
@@ -88,7 +93,7 @@ def argsort(input, dim=-1, descending=False, stable=False):
     batch="dim",
     outputs=("values", "indices"),
     nondifferentiable=("indices",),
-    input=lambda g, indices, input_shape, dim: put(g, indices, dim, input_shape),
+    input=lambda g, indices, input_shape, dim: put_back(g, indices, dim, input_shape),
 )
 def topk(input, k, dim=-1, largest=True, sorted=True):
     """The ``k`` largest elements along an axis, or the smallest, best first, and their indices.

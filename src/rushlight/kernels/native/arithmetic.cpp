@@ -15,6 +15,12 @@ void add_arithmetic(nb::module_ &module) {
     define<3>(module, "divisor_back", 1, []<class T>(T g, T x, T y) { return -g * (x / y / y); });
     define<2>(module, "maximum", 1, []<class T>(T x, T y) { return x > y || x != x ? x : y; });
     define<2>(module, "minimum", 1, []<class T>(T x, T y) { return x < y || x != x ? x : y; });
+    define<2>(module, "equal", 1, []<class T>(T x, T y) { return x == y; });
+    define<2>(module, "not_equal", 1, []<class T>(T x, T y) { return x != y; });
+    define<2>(module, "less", 1, []<class T>(T x, T y) { return x < y; });
+    define<2>(module, "less_equal", 1, []<class T>(T x, T y) { return x <= y; });
+    define<2>(module, "greater", 1, []<class T>(T x, T y) { return x > y; });
+    define<2>(module, "greater_equal", 1, []<class T>(T x, T y) { return x >= y; });
     define<3, 0, true>(module, "select", 1, []<class T>(uint8_t first, T x, T y) {
         using Bits = typename Format<T>::Bits;
         const Bits mask = -static_cast<Bits>(first);  // a choice by a truth value would be a branch

@@ -30,6 +30,8 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_functions(module);
     add_gemm(module);
     add_indexing(module);
+    add_joining(module);
+    add_ordering(module);
     add_attention(module);
     add_recurrent(module);
     add_random(module);

@@ -14,6 +14,8 @@ void add_arithmetic(nanobind::module_ &module);
 void add_functions(nanobind::module_ &module);
 void add_gemm(nanobind::module_ &module);
 void add_indexing(nanobind::module_ &module);
+void add_joining(nanobind::module_ &module);
+void add_ordering(nanobind::module_ &module);
 void add_attention(nanobind::module_ &module);
 void add_recurrent(nanobind::module_ &module);
 void add_random(nanobind::module_ &module);
