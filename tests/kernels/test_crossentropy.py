@@ -33,16 +33,35 @@ def cases(draw):
     return LAYOUTS[draw(st.sampled_from(sorted(LAYOUTS)))](x), np.asarray(target), weight, ignore, reduction
 
 
-@given(cases())
-def test_cross_entropy(case):
+@given(cases(), st.sampled_from([0.0, 0.0, 0.1, 1.0]))
+def test_cross_entropy(case, smoothing):
     # Sums of some thousand rows' losses, each of up to 20 or so; huge logits give huge ones.
     x, target, weight, ignore, reduction = case
+    if smoothing:
+        x = finite(x)  # a huge logit takes part in the loss of each row, where it is added to others in another order
+    case = (x, *case[1:], smoothing)
     with np.errstate(all="ignore"):
         want, normaliser = native.DEFINITIONS["cross_entropy"](*case)
     assert_close(kernels.cross_entropy(*case)[0], want, ulps=32, floor=20)
     g = numbers(0, target.shape if reduction == "none" else (), x.dtype)
     # Softmax, up to 1, less 1 at the class, times weight.
     assert_twins("cross_entropy_back", g, *case, normaliser, ulps=16, floor=8)
+
+
+def finite(x):
+    return np.where(np.abs(x) < 100, x, x.dtype.type(0))
+
+
+@given(cases(), st.sampled_from([0.0, 0.1, 1.0]))
+def test_of_probabilities(case, smoothing):
+    x, _, weight, _, reduction = case
+    x, target = finite(x), np.abs(numbers(0, x.shape, x.dtype, scale=0.3))
+    args = x, target, weight, reduction, smoothing
+    want, normaliser = native.DEFINITIONS["soft_cross_entropy"](*args)
+    # Sums over up to 17 classes of some thousand rows: products of 20 by a probability and a weight of up to 10.
+    assert_close(kernels.soft_cross_entropy(*args)[0], want, ulps=32, floor=200)
+    g = numbers(0, want.shape, x.dtype)
+    assert_twins("soft_cross_entropy_back", g, *args, normaliser, ulps=16, floor=16)
 
 
 @given(cases())
@@ -58,14 +77,14 @@ def test_targets_out_of_range(wrong):
     x, target = np.zeros((2, 3), np.float32), np.array([0, wrong])
     for ignored, found in ((wrong, (True, True)), (0, (False, True)), (2, (False, False))):
         assert kernels.are_classes(target, 3, ignored) == found
-    assert native.library.cross_entropy(x, target, None, wrong, "sum")[0] == np.log(np.float32(3))
-    for kernel in (native.library.cross_entropy, native.library.nll_loss):
+    assert native.library.cross_entropy(x, target, None, wrong, "sum", 0.0)[0] == np.log(np.float32(3))
+    for kernel, smoothing in ((native.library.cross_entropy, (0.0,)), (native.library.nll_loss, ())):
         with pytest.raises(IndexError):
-            kernel(x, target, None, None, "mean")
+            kernel(x, target, None, None, "mean", *smoothing)
 
 
 def test_no_classes():
     x, target = np.zeros((2, 0), np.float32), np.array([5, 5])
-    for kernel in (kernels.cross_entropy, kernels.nll_loss):
+    for kernel, smoothing in ((kernels.cross_entropy, (0.0,)), (kernels.nll_loss, ())):
         with pytest.raises((IndexError, ValueError)):
-            kernel(x, target, None, 5, "sum")
+            kernel(x, target, None, 5, "sum", *smoothing)

@@ -1,4 +1,4 @@
-"""Cross entropy on arrays: rows of logits or log-probabilities and the number of the right class of each."""
+"""Cross entropy on arrays: logits or log-probabilities in rows; the number of the class of each, or probabilities."""
 
 from __future__ import annotations
 
@@ -84,11 +84,43 @@ def scales(
 
 @kernel
 def cross_entropy(
-    x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignore: int | None, reduction: str
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    ignore: int | None,
+    reduction: str,
+    smoothing: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The losses of logits, reduced; and what softmax needs besides the logits, see `log_normalised`."""
+    """The losses of logits, reduced; and what softmax needs besides the logits, see `log_normalised`.
+
+    Of the target, as much as ``smoothing`` goes to all classes evenly.
+    """
     log_softmax, normaliser = log_normalised(rows_of(x))
-    return reduced(-picked(log_softmax, in_range(target, ignore)), target, weight, ignore, reduction), normaliser
+    loss = reduced(-picked(log_softmax, in_range(target, ignore)), target, weight, ignore, reduction)
+    if smoothing:
+        scale = even_scales(np.ones((), x.dtype), target, weight, ignore, reduction)
+        even = -weighed(log_softmax, weight).sum(1)
+        even = np.where(scale == 0, 0, even * scale)
+        even = even.reshape(target.shape) if reduction == "none" else even.sum()
+        loss = np.asarray(loss * (1 - smoothing) + even * (smoothing / log_softmax.shape[1]))
+    return loss, normaliser
+
+
+def even_scales(
+    g: np.ndarray, target: np.ndarray, weight: np.ndarray | None, ignore: int | None, reduction: str
+) -> np.ndarray:
+    """`scales` for what goes to all classes, where weights count for each of them and for rows in the mean only."""
+    if reduction != "mean":
+        return scales(g, target, None, ignore, reduction if g.ndim else "sum")
+    counts = row_weights(target.reshape(-1), weight, ignore, g.dtype)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        g = g / g.dtype.type(target.size if counts is None else counts.sum())
+    return scales(g, target, None, ignore, "sum")
+
+
+def weighed(rows: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """What there is of each class times its weight."""
+    return rows if weight is None else rows * weight
 
 
 @kernel
@@ -99,14 +131,59 @@ def cross_entropy_back(
     weight: np.ndarray | None,
     ignore: int | None,
     reduction: str,
+    smoothing: float,
     normaliser: np.ndarray,
 ) -> np.ndarray:
     """The gradient of the logits: softmax less the target."""
     scale = scales(g, target, weight, ignore, reduction)
-    rows = rows_of(x)
-    rows = np.exp((rows - normaliser[:, :1]) - normaliser[:, 1:])
-    rows *= scale[:, None]
+    softmax = normalised(rows_of(x), normaliser)
+    rows = softmax * scale[:, None]
     rows[np.arange(len(rows)), in_range(target, ignore)] -= scale
+    if smoothing:
+        even = weighed(np.ones_like(rows), weight)
+        even = softmax * even.sum(1, keepdims=True) - even
+        even *= even_scales(g, target, weight, ignore, reduction)[:, None]
+        rows = rows * (1 - smoothing) + even * (smoothing / rows.shape[1])
+    return unrowed(rows, x.shape)
+
+
+def normalised(rows: np.ndarray, normaliser: np.ndarray) -> np.ndarray:
+    """The softmax of each row."""
+    return np.exp((rows - normaliser[:, :1]) - normaliser[:, 1:])
+
+
+def smoothed(target: np.ndarray, weight: np.ndarray | None, smoothing: float) -> np.ndarray:
+    """Rows of probabilities, of which even ones get as much as ``smoothing``, times the weights of classes."""
+    rows = rows_of(target)
+    return weighed(rows * (1 - smoothing) + smoothing / rows.shape[1] if smoothing else rows, weight)
+
+
+@kernel
+def soft_cross_entropy(
+    x: np.ndarray, target: np.ndarray, weight: np.ndarray | None, reduction: str, smoothing: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `cross_entropy` for a target of probabilities."""
+    log_softmax, normaliser = log_normalised(rows_of(x))
+    losses = -(log_softmax * smoothed(target, weight, smoothing)).sum(1)
+    if reduction == "none":
+        return losses.reshape(x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()), normaliser
+    return np.asarray(losses.sum() / losses.dtype.type(len(losses) if reduction == "mean" else 1)), normaliser
+
+
+@kernel
+def soft_cross_entropy_back(
+    g: np.ndarray,
+    x: np.ndarray,
+    target: np.ndarray,
+    weight: np.ndarray | None,
+    reduction: str,
+    smoothing: float,
+    normaliser: np.ndarray,
+) -> np.ndarray:
+    """The gradient of the logits: softmax, as often as the sum of the target says, less the target."""
+    wanted = smoothed(target, weight, smoothing)
+    rows = normalised(rows_of(x), normaliser) * wanted.sum(1, keepdims=True) - wanted
+    rows *= g.reshape(-1, 1) if reduction == "none" else g / g.dtype.type(len(rows) if reduction == "mean" else 1)
     return unrowed(rows, x.shape)
 
 

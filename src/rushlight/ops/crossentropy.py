@@ -12,10 +12,10 @@ from ..tensor import Tensor
 from .affine import linear
 from .aside import with_arrays
 from .define import op
-from .levels import everything
+from .levels import everything, open_levels
 from .loss import _floating, reduced, reduction_of
 from .products import cased
-from .promotion import is_half, raw
+from .promotion import float32, float64, is_half, raw
 from .sizes import shaped
 
 __all__: list[str] = []
@@ -123,7 +123,7 @@ def _softmax_minus_target(g, input, target, weight, reduction, ignore_index, nor
     if isinstance(g, Tensor):
         return _in_two_steps(g, input, target, weight, reduction, ignore_index)
     g = _wide(np.asarray(g))
-    found = kernels.cross_entropy_back(g, _wide(input), target, _wide(weight), ignore_index, reduction, normaliser)
+    found = kernels.cross_entropy_back(g, _wide(input), target, _wide(weight), ignore_index, reduction, 0.0, normaliser)
     return found.astype(input.dtype, copy=False)
 
 
@@ -146,7 +146,7 @@ def _fused(name: str) -> Any:
         batch=_cross_entropy_of_all,
     )
     def cross_entropy(input, target, weight, reduction, ignore_index):
-        loss, normaliser = kernels.cross_entropy(_wide(input), target, _wide(weight), ignore_index, reduction)
+        loss, normaliser = kernels.cross_entropy(_wide(input), target, _wide(weight), ignore_index, reduction, 0.0)
         return loss.astype(input.dtype, copy=False), normaliser
 
     return cross_entropy
@@ -250,12 +250,22 @@ def cross_entropy(
     reduction = reduction_of(size_average, reduce, reduction)
     _floating("log_softmax_lastdim_kernel_impl", raw(input))
     if target.shape == input.shape and input.ndim:
+        if raw(target).dtype.kind not in "fV":
+            raise RuntimeError(
+                f"Expected floating point type for target with class probabilities, got {cased(raw(target))}"
+            )
+        if _is_plain(input, target, weight):
+            chosen = _soft_mean if reduction == "mean" else _soft_sum
+            return chosen(input, target, weight, reduction, label_smoothing)[0]
         return _of_probabilities(input, target, weight, reduction, label_smoothing)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     ignore_index = _check(input, target, weight, ignore_index)
     if label_smoothing:
-        return _smoothed(input, target, weight, reduction, ignore_index, label_smoothing)
+        plain = _is_plain(input, input, weight)
+        chosen = _fused_smoothed if plain else _smoothed
+        loss = chosen(input, target, weight, reduction, ignore_index, label_smoothing)
+        return loss[0] if plain else loss
     chosen = _by_shape(_cross_entropy, _cross_entropy_2d, _cross_entropy_nd, input, reduction)
     return chosen(input, target, weight, reduction, ignore_index)[0]
 
@@ -265,10 +275,7 @@ def _across_classes(weight: Any, input: Any) -> Any:
 
 
 def _of_probabilities(input, target, weight, reduction, label_smoothing):
-    if raw(target).dtype.kind not in "fV":
-        raise RuntimeError(
-            f"Expected floating point type for target with class probabilities, got {cased(raw(target))}"
-        )
+    """`cross_entropy` with probabilities in other operations, by which all arguments have derivatives of any order."""
     classes = 0 if input.ndim == 1 else 1
     if label_smoothing:
         target = target * (1 - label_smoothing) + label_smoothing / input.shape[classes]
@@ -281,6 +288,7 @@ def _of_probabilities(input, target, weight, reduction, label_smoothing):
 
 
 def _smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
+    """`cross_entropy` with smoothed labels in other operations."""
     classes = 0 if input.ndim == 1 else 1
     log_probabilities = ops.log_softmax(input, classes)
     hard = _likelihood(log_probabilities, target, weight, reduction, ignore_index)
@@ -296,6 +304,58 @@ def _smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
     else:
         even = reduced(even, reduction)
     return hard * (1 - label_smoothing) + even * (label_smoothing / input.shape[classes])
+
+
+# The same as one operation each. The names of nodes are those of PyTorch's last steps.
+
+
+def _is_plain(input: Any, target: Any, weight: Any) -> bool:
+    """Whether losses that involve all classes are one operation: for the derivative by the logits."""
+    x, t = raw(input), raw(target)
+    if open_levels.get() or not x.size or x.dtype not in (float32, float64) or t.dtype is not x.dtype:
+        return False
+    if weight is not None and (weight.requires_grad or raw(weight).shape != x.shape[x.ndim > 1 :][:1]):
+        return False
+    return target is input or not target.requires_grad
+
+
+def _smoothed_back(g, input, target, weight, reduction, ignore_index, label_smoothing, normaliser):
+    g = np.asarray(g)
+    return kernels.cross_entropy_back(g, input, target, weight, ignore_index, reduction, label_smoothing, normaliser)
+
+
+@with_arrays
+@op(
+    "AddBackward0",
+    input=_smoothed_back,
+    outputs=("result", "normaliser"),
+    nondifferentiable=("normaliser",),
+    composite=_smoothed,
+)
+def _fused_smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
+    return kernels.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def _soft_back(g, input, target, weight, reduction, label_smoothing, normaliser):
+    g = np.asarray(g)
+    return kernels.soft_cross_entropy_back(g, input, target, weight, reduction, label_smoothing, normaliser)
+
+
+def _fused_soft(name: str) -> Any:
+    @op(
+        name,
+        input=_soft_back,
+        outputs=("result", "normaliser"),
+        nondifferentiable=("normaliser",),
+        composite=_of_probabilities,
+    )
+    def soft_cross_entropy(input, target, weight, reduction, label_smoothing):
+        return kernels.soft_cross_entropy(input, target, weight, reduction, label_smoothing)
+
+    return with_arrays(soft_cross_entropy)
+
+
+_soft_mean, _soft_sum = map(_fused_soft, ("DivBackward1", "NegBackward0"))
 
 
 def linear_cross_entropy(
