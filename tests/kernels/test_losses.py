@@ -22,7 +22,7 @@ def sizes(losses_):
     return float(min(finite.sum(), 1e30)) if finite.size else 0.0
 
 
-@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss", "bce_with_logits"])
+@pytest.mark.parametrize("name", ["mse_loss", "smooth_l1_loss", "huber_loss", "bce_with_logits", "soft_margin_loss"])
 @given(x=arrays(), reduction=reductions, seed=st.integers(0, 2**32))
 def test_of_differences(name, x, reduction, seed):
     t, width = numbers(seed, x.shape, x.dtype), 0.75
@@ -33,6 +33,18 @@ def test_of_differences(name, x, reduction, seed):
     assert_twins(name, x, t, reduction, width, ulps=32, floor=10 if reduction == "none" else max(floor, 10))
     g = numbers(seed, x.shape if reduction == "none" else (), x.dtype)
     assert_twins(f"{name}_back", g, x, t, reduction, width, ulps=16, floor=10)
+
+
+@given(x=arrays(special=False), reduction=reductions, seed=st.integers(0, 2**32))
+def test_weighted(x, reduction, seed):
+    t, weight, positive = (numbers(seed + k, x.shape, x.dtype, scale=1.0) for k in range(3))
+    args = x, t, weight, positive, reduction
+    # Sums of products of numbers of up to 10, 5 and 5 for each element.
+    assert_twins("weighted_bce_with_logits", *args, ulps=8, floor=250 * (x.size if reduction == "sum" else 1))
+    g = numbers(seed, x.shape if reduction == "none" else (), x.dtype)
+    assert_twins("weighted_bce_with_logits_back", g, *args, ulps=16, floor=10)
+    spread = np.broadcast_to(positive[:1], x.shape)
+    assert_twins("weighted_bce_with_logits", x, t, weight, spread, "none", ulps=8, floor=250)
 
 
 @given(x=arrays(), reduction=reductions, seed=st.integers(0, 2**32))

@@ -82,6 +82,27 @@ bce_with_logits, bce_with_logits_back = _pair(
 )
 
 
+soft_margin_loss, soft_margin_loss_back = _pair(
+    "soft_margin_loss", lambda x, t, _: np.logaddexp(0, -t * x), lambda x, t, _: -t * _sigmoid(-t * x)
+)
+
+
+@kernel
+def weighted_bce_with_logits(x: Array, t: Array, weight: Array, positive: Array, reduction: str) -> Array:
+    """`bce_with_logits`, where losses count as often as a weight says, and their positive parts besides as another."""
+    losses = ((1 - t) * x + (1 + (positive - 1) * t) * np.logaddexp(0, -x)) * weight
+    return arranged(losses, (x, t)) if reduction == "none" else reduced(losses, reduction)
+
+
+@kernel
+def weighted_bce_with_logits_back(
+    g: Array, x: Array, t: Array, weight: Array, positive: Array, reduction: str
+) -> Array:
+    """Its gradient by the input."""
+    slope = ((1 - t) - (1 + (positive - 1) * t) * _sigmoid(-x)) * weight
+    return scaled(slope, g, reduction)
+
+
 @kernel
 def within_unit_interval(x: Array) -> bool:
     """Whether all elements are numbers from 0 to 1."""

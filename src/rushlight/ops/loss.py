@@ -15,7 +15,7 @@ from .activation import logsigmoid
 from .define import op
 from .levels import everything
 from .products import cased
-from .promotion import as_type, float32, is_half, raw
+from .promotion import raw
 from .reduce import widened
 
 __all__: list[str] = []
@@ -61,6 +61,8 @@ def for_each(batch: Any, *args: Any) -> Any:
     place = batch.spec.names.index("reduction")
     rank = max(x.array.ndim for x in args if isinstance(x, Tensor))
     values = [batch.aligned(x, rank) if isinstance(x, Tensor) else x for x in args]
+    if args[0].array.ndim == rank:  # weights, which may differ along the batch, are spread over its losses
+        values[0] = batch.front(args[0])
     values[place] = "none"
     return reduced_for_each(batch.perform(tuple(values), {}), args[place])
 
@@ -105,12 +107,12 @@ def _promoted_pair(input: Any, target: Any) -> tuple[Any, Any]:
     return input.to(common), target.to(common)
 
 
-def _value(kernel: Any, input: np.ndarray, target: np.ndarray, reduction: str, number: float = 0.0) -> np.ndarray:
+def value_of(kernel: Any, input: np.ndarray, target: np.ndarray, reduction: str, number: float = 0.0) -> np.ndarray:
     """A loss of arrays, of half precision by float32."""
     return kernel(widened(input), widened(target), reduction, number).astype(input.dtype, copy=False)
 
 
-def _slope(kernel: Any, composite: Any, g: Any, input: Any, target: Any, reduction: str, number: float = 0.0) -> Any:
+def slope_of(kernel: Any, composite: Any, g: Any, input: Any, target: Any, reduction: str, number: float = 0.0) -> Any:
     """The gradient of the input of a loss: by its kernel, or of tensors by operations."""
     if type(input) is np.ndarray and input.dtype.kind == "f" and input.itemsize > 2:
         return kernel(np.asarray(g), input, target, reduction, number)
@@ -118,7 +120,7 @@ def _slope(kernel: Any, composite: Any, g: Any, input: Any, target: Any, reducti
 
 
 def _mse_slope(g, input, target, reduction):
-    return _slope(kernels.mse_loss_back, lambda x, t, _: (x - t) * 2, g, input, target, reduction)
+    return slope_of(kernels.mse_loss_back, lambda x, t, _: (x - t) * 2, g, input, target, reduction)
 
 
 @op(
@@ -129,7 +131,7 @@ def _mse_slope(g, input, target, reduction):
 )
 def _mse(input, target, reduction):
     _floating("mse_cpu", input)
-    return _value(kernels.mse_loss, input, target, reduction)
+    return value_of(kernels.mse_loss, input, target, reduction)
 
 
 def mse_loss(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
@@ -169,7 +171,7 @@ def _near_and_far(name: str, value: Any, back: Any, slope: Any, called: str) -> 
     """A loss that is quadratic near zero and linear further out; ``slope`` is its derivative."""
 
     def gradient(g, input, target, reduction, width):
-        return _slope(back, lambda x, t, width: slope(x - t, width), g, input, target, reduction, width)
+        return slope_of(back, lambda x, t, width: slope(x - t, width), g, input, target, reduction, width)
 
     @op(
         name,
@@ -179,7 +181,7 @@ def _near_and_far(name: str, value: Any, back: Any, slope: Any, called: str) -> 
     )
     def loss(input, target, reduction, width):
         _floating(called, input)
-        return _value(value, input, target, reduction, width)
+        return value_of(value, input, target, reduction, width)
 
     return loss
 
@@ -237,7 +239,7 @@ def huber_loss(input, target, reduction="mean", delta=1.0, weight=None):
 def _bce_slope(g, input, target, weight, reduction):
     if weight is None:
         slope = lambda x, t, _: (x - t) / ops.clamp(x * (1 - x), min=1e-12)  # noqa: E731
-        return _slope(kernels.bce_loss_back, slope, g, input, target, reduction)
+        return slope_of(kernels.bce_loss_back, slope, g, input, target, reduction)
     return _scaled((input - target) / ops.clamp(input * (1 - input), min=1e-12), g, weight, input, reduction)
 
 
@@ -255,7 +257,7 @@ def _bce(input, target, weight, reduction):
         if not kernels.within_unit_interval(x):
             raise RuntimeError(f"all elements of {name} should be between 0 and 1")
     if weight is None:
-        return _value(kernels.bce_loss, input, target, reduction)
+        return value_of(kernels.bce_loss, input, target, reduction)
     losses = kernels.bce_loss(input, target, "none", 0.0) * weight
     return np.asarray(reduced(losses, reduction)).astype(input.dtype, copy=False)
 
@@ -290,7 +292,10 @@ def _logit_slope(input, target, pos_weight):
 def _logits_gradient(g, input, target, weight, pos_weight, reduction):
     if weight is None and pos_weight is None:
         slope = lambda x, t, _: _logit_slope(x, t, None)  # noqa: E731
-        return _slope(kernels.bce_with_logits_back, slope, g, input, target, reduction)
+        return slope_of(kernels.bce_with_logits_back, slope, g, input, target, reduction)
+    if type(input) is np.ndarray:
+        weights = _spread(weight, input), _spread(pos_weight, input)
+        return kernels.weighted_bce_with_logits_back(np.asarray(g), input, target, *weights, reduction)
     return _scaled(_logit_slope(input, target, pos_weight), g, weight, input, reduction)
 
 
@@ -309,16 +314,24 @@ def _logit_target_slope(input, pos_weight):
 def _bce_with_logits(input, target, weight, pos_weight, reduction):
     dtype = input.dtype
     if weight is None and pos_weight is None:
-        return _value(kernels.bce_with_logits, input, target, reduction)
-    if is_half(dtype):
-        input, target, weight, pos_weight = (as_type(x, float32) for x in (input, target, weight, pos_weight))
-    lost = np.logaddexp(0, -input)  # -log of the probability
-    if pos_weight is not None:
-        lost = lost * (1 + (pos_weight - 1) * target)
-    losses = (1 - target) * input + lost
-    if weight is not None:
-        losses = losses * weight
-    return np.asarray(reduced(losses, reduction)).astype(dtype, copy=False)
+        return value_of(kernels.bce_with_logits, input, target, reduction)
+    input, target = widened(input), widened(target)
+    weights = _spread(weight, input), _spread(pos_weight, input)
+    return kernels.weighted_bce_with_logits(input, target, *weights, reduction).astype(dtype, copy=False)
+
+
+def _spread(weight: np.ndarray | None, input: np.ndarray) -> np.ndarray:
+    """Weights in the shape of the input, 1 where none are given."""
+    if weight is None:
+        return np.ones(input.shape, input.dtype)
+    if weight.shape == input.shape:
+        return widened(weight)
+    if weight.ndim > input.ndim:
+        raise RuntimeError(
+            f"output with shape {list(input.shape)} doesn't match the broadcast shape "
+            f"{list(np.broadcast_shapes(weight.shape, input.shape))}"
+        )
+    return np.broadcast_to(widened(weight), input.shape)
 
 
 def binary_cross_entropy_with_logits(

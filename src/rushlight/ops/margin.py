@@ -6,10 +6,11 @@ import numpy as np
 
 from .. import ops
 from ..autograd.modes import is_grad_enabled
+from ..kernels import losses as kernels
 from ..tensor import Tensor
 from .activation import logsigmoid
 from .define import op
-from .loss import for_each, reduced, reduced_for_each, reduction_of, share
+from .loss import for_each, reduced, reduced_for_each, reduction_of, slope_of, value_of
 from .norms import pairwise_distance
 from .products import cased
 from .promotion import raw
@@ -113,12 +114,13 @@ def _triplet(anchor, positive, negative, distance, margin, swap, reduction):
 
 @op(
     "SoftMarginLossBackward0",
-    input=lambda g, input, target, reduction: -target * ops.sigmoid(-target * input) * (g * share(input, reduction)),
+    input=lambda g, input, target, reduction: slope_of(
+        kernels.soft_margin_loss_back, lambda x, t, _: -t * ops.sigmoid(-t * x), g, input, target, reduction
+    ),
     batch=for_each,
 )
 def _soft_margin(input, target, reduction):
-    losses = np.logaddexp(0, -target * input)
-    return np.asarray(reduced(losses, reduction)).astype(input.dtype, copy=False)
+    return value_of(kernels.soft_margin_loss, input, target, reduction)
 
 
 def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="mean"):
@@ -133,7 +135,9 @@ def soft_margin_loss(input, target, size_average=None, reduce=None, reduction="m
             "The function 'soft_margin_loss' is not differentiable with respect to argument 'target'. This input "
             "cannot have requires_grad True: pass target.detach()."
         )
-    return _soft_margin(*ops.broadcast_tensors(input, target), reduction)
+    if input.shape != target.shape:
+        input, target = ops.broadcast_tensors(input, target)
+    return _soft_margin(input, target, reduction)
 
 
 # Losses of several classes. Their derivatives are step functions: the second ones are zero.

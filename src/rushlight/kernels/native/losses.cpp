@@ -53,52 +53,79 @@ template <class T> struct OfLogits {
     static T slope(T x, T t, T) { return 1 / (1 + exp(-x)) - t; }
 };
 
+// For targets 1 and -1.
+template <class T> struct SoftMargin {
+    static T value(T x, T t, T) { return softplus(-t * x); }
+    static T slope(T x, T t, T) { return -t * sigmoid(-t * x); }
+};
+
 // The work of an element.
 template <template <class> class Loss> constexpr Index effort = 1;
 template <> constexpr Index effort<CrossEntropy> = 6;
 template <> constexpr Index effort<OfLogits> = 4;
+template <> constexpr Index effort<SoftMargin> = 4;
 
-template <template <class> class Loss, class T>
-Array<T> loss_of(const Contiguous<T> &input, const Contiguous<T> &target, std::string_view reduction, double parameter) {
-    require(same_shape(input, target));
-    const T *x = input.data(), *t = target.data();
-    const T p = static_cast<T>(parameter);
+// The losses value(i) of all elements, reduced.
+template <class T, class Value> Array<T> loss_of(const Array<T> &input, Index work, std::string_view reduction, Value value) {
     const Index count = input.size();
     if (reduction == "none") {
         const auto result = Array<T>::empty(input.shape());
-        parallel(count, effort<Loss>, [=, y = result.data()](Index begin, Index end) {
+        parallel(count, work, [=, y = result.data()](Index begin, Index end) {
 #pragma omp simd
-            for (Index i = begin; i < end; ++i) y[i] = Loss<T>::value(x[i], t[i], p);
+            for (Index i = begin; i < end; ++i) y[i] = value(i);
         });
         return result;
     }
     const auto result = Array<T>::empty(std::span<const Index>());
-    const T sum = sum_of<T>(count, effort<Loss>, [=](Index i) { return Loss<T>::value(x[i], t[i], p); });
+    const T sum = sum_of<T>(count, work, value);
     *result.data() = reduction == "mean" ? sum / static_cast<T>(count) : sum;
     return result;
 }
 
-template <template <class> class Loss, class T>
-Array<T> gradient_of(const Array<T> &gradient, const Contiguous<T> &input, const Contiguous<T> &target,
-                     std::string_view reduction, double parameter) {
-    require(same_shape(input, target));
+// The gradient by the input, of which slope(i) is the derivative of each element's loss.
+template <class T, class Slope>
+Array<T> gradient_of(const Array<T> &gradient, const Array<T> &input, Index work, std::string_view reduction, Slope slope) {
     const bool each = reduction == "none";
     require(each ? same_shape(gradient, input) : gradient.size() == 1);
-    const T *g = gradient.data(), *x = input.data(), *t = target.data();
-    const T p = static_cast<T>(parameter);
+    const T *g = gradient.data();
     const T share = reduction == "mean" ? 1 / static_cast<T>(input.size()) : 1;
     const auto result = Array<T>::empty(input.shape());
-    parallel(input.size(), effort<Loss>, [=, y = result.data()](Index begin, Index end) {
+    parallel(input.size(), work, [=, y = result.data()](Index begin, Index end) {
         if (each) {
 #pragma omp simd
-            for (Index i = begin; i < end; ++i) y[i] = Loss<T>::slope(x[i], t[i], p) * g[i];
+            for (Index i = begin; i < end; ++i) y[i] = slope(i) * g[i];
             return;
         }
         const T scale = *g * share;
 #pragma omp simd
-        for (Index i = begin; i < end; ++i) y[i] = Loss<T>::slope(x[i], t[i], p) * scale;
+        for (Index i = begin; i < end; ++i) y[i] = slope(i) * scale;
     });
     return result;
+}
+
+// `OfLogits`, where the loss of each element counts as often as a weight says and its positive part besides as often as
+// another.
+template <class T> struct Weighted {
+    const T *x, *t, *weight, *positive;
+
+    Weighted(const Contiguous<T> &input, const Contiguous<T> &target, const Array<T> &weight, const Array<T> &positive)
+        : x(input.data()), t(target.data()), weight(weight.data()), positive(positive.data()) {
+        require(same_shape(input, target) && same_shape(input, weight) && same_shape(input, positive));
+    }
+    T often(Index i) const { return 1 + (positive[i] - 1) * t[i]; }
+    T value(Index i) const { return ((1 - t[i]) * x[i] + often(i) * softplus(-x[i])) * weight[i]; }
+    T slope(Index i) const { return ((1 - t[i]) - often(i) * sigmoid(-x[i])) * weight[i]; }
+};
+
+template <class T>
+Array<T> weighted_bce_with_logits(Contiguous<T> x, Contiguous<T> t, Array<T> weight, Array<T> positive, const char *reduction) {
+    return loss_of<T>(x, 4, reduction, [of = Weighted<T>(x, t, weight, positive)](Index i) { return of.value(i); });
+}
+
+template <class T>
+Array<T> weighted_bce_with_logits_back(Array<T> g, Contiguous<T> x, Contiguous<T> t, Array<T> weight, Array<T> positive,
+                                       const char *reduction) {
+    return gradient_of<T>(g, x, 4, reduction, [of = Weighted<T>(x, t, weight, positive)](Index i) { return of.slope(i); });
 }
 
 template <class T> bool within_unit_interval(Array<T> array) {
@@ -107,11 +134,17 @@ template <class T> bool within_unit_interval(Array<T> array) {
 }
 
 template <class T, template <class> class Loss> void add_loss(nb::module_ &module, const char *name, const char *back) {
-    module.def(name, [](Contiguous<T> x, Contiguous<T> t, const char *reduction, double parameter) {
-        return loss_of<Loss>(x, t, reduction, parameter);
+    module.def(name, [](Contiguous<T> input, Contiguous<T> target, const char *reduction, double parameter) {
+        require(same_shape(input, target));
+        return loss_of<T>(input, effort<Loss>, reduction, [x = input.data(), t = target.data(), p = static_cast<T>(parameter)](Index i) {
+            return Loss<T>::value(x[i], t[i], p);
+        });
     });
-    module.def(back, [](Array<T> g, Contiguous<T> x, Contiguous<T> t, const char *reduction, double parameter) {
-        return gradient_of<Loss>(g, x, t, reduction, parameter);
+    module.def(back, [](Array<T> g, Contiguous<T> input, Contiguous<T> target, const char *reduction, double parameter) {
+        require(same_shape(input, target));
+        return gradient_of<T>(g, input, effort<Loss>, reduction, [x = input.data(), t = target.data(), p = static_cast<T>(parameter)](Index i) {
+            return Loss<T>::slope(x[i], t[i], p);
+        });
     });
 }
 
@@ -121,6 +154,7 @@ template <class T> void add_all(nb::module_ &module) {
     add_loss<T, Huber>(module, "huber_loss", "huber_loss_back");
     add_loss<T, CrossEntropy>(module, "bce_loss", "bce_loss_back");
     add_loss<T, OfLogits>(module, "bce_with_logits", "bce_with_logits_back");
+    add_loss<T, SoftMargin>(module, "soft_margin_loss", "soft_margin_loss_back");
     module.def("within_unit_interval", &within_unit_interval<T>);
 }
 
@@ -129,6 +163,8 @@ template <class T> void add_all(nb::module_ &module) {
 void add_losses(nb::module_ &module) {
     add_all<float>(module);
     add_all<double>(module);
+    RUSHLIGHT_FLOATING(module, weighted_bce_with_logits);
+    RUSHLIGHT_FLOATING(module, weighted_bce_with_logits_back);
 }
 
 }  // namespace rushlight
