@@ -38,6 +38,7 @@ from .nodes import (
 )
 from .promotion import broadcast_error, float32, is_half, promoted, raw, unrecordable
 from .sizes import KINDS, with_shapes
+from .ordinary import ordinary_call
 from .writing import (
     bump,
     check_apart,
@@ -116,14 +117,22 @@ class Op(Declaration):
         out = wrap(result if type(result) is ndarray else asarray(result))
         if self.view:
             show(out, first)
-        if edges is not None and out.array.dtype.kind in "fcV":
+        if edges is not None:
+            return self.recorded(out, values, edges, frame)
+        self._remember(out, edges, args, frame)
+        return out
+
+    def recorded(self, out: Tensor, values: Any, edges: tuple, frame: Any) -> Tensor:
+        """The result, with its node."""
+        if out.array.dtype.kind in "fcV":
             out.node = self.record(values, edges, (out,), frame)
+            mode = recording.get()
             if mode is not True:
                 mode.keep(self, out.node, values)
+        elif self.name != "to_dtype":  # from whole numbers to which fill_ gave a history
+            raise unrecordable(out.array)
         else:
-            if edges is not None and self.name != "to_dtype":  # from whole numbers to which fill_ gave a history
-                raise unrecordable(out.array)
-            self._remember(out, edges, args, frame)
+            self._remember(out, edges, values, frame)
         return out
 
     def _remember(self, out: Tensor, edges: tuple | None, args: Any, frame: Any) -> None:
@@ -464,13 +473,22 @@ def op(name: str | None = None, **options: Any) -> Callable:
         spec = Op(name, compute, {key: named(rule) for key, rule in options.items()}, **settings)
         perform = spec.__call__
         converts = spec.promote is not None
+        ordinary: Callable | None = None
+
+        def general(*args: Any, **kwargs: Any) -> Any:
+            return perform(args, kwargs, current_frame(1))
 
         @functools.wraps(compute)
         def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal ordinary
             if args and isinstance(args[0], BARE) and not converts:  # in a rule: bare arrays in, bare arrays out
                 return compute(args[0] if type(args[0]) is ndarray else asarray(args[0]), *args[1:], **kwargs)
             try:
-                return perform(args, kwargs, current_frame(1))
+                if kwargs and "out" in kwargs:
+                    return perform(args, kwargs, current_frame(1))
+                if ordinary is None:
+                    ordinary = ordinary_call(spec, general)
+                return ordinary(*args, **kwargs)
             except AttributeError as error:
                 raise spec.misplaced(error, args, kwargs) from None
             except KINDS as error:
