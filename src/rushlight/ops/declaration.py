@@ -260,7 +260,7 @@ class Declaration:
                     value, releases = SavedPositions(value), True
                 saved[name] = value
             elif source == RESULT:
-                saved[name] = keep(results[place], self._output_place(name, place))
+                saved[name] = keep(results[place], self.output_place(name, place))
                 releases = True
             elif source == SHAPE:
                 value = values[place]
@@ -277,7 +277,8 @@ class Declaration:
             node.fit = self._fit(values, edges, result)
         return node
 
-    def _output_place(self, name: str, place: int) -> int | None:
+    def output_place(self, name: str, place: int) -> int | None:
+        """The place of a result that is kept, see `nodes.OUTPUT`; None for one without a derivative."""
         if name in self.nondifferentiable:
             return None
         if not self.several:

@@ -36,9 +36,9 @@ from .nodes import (
     make_slot,
     named,
 )
+from .ordinary import ordinary_call
 from .promotion import broadcast_error, float32, is_half, promoted, raw, unrecordable
 from .sizes import KINDS, with_shapes
-from .ordinary import ordinary_call
 from .writing import (
     bump,
     check_apart,

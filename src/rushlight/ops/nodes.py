@@ -200,6 +200,13 @@ class SavedPositions:
         return tuple(None if kept is None else kept.load_tensor(node) for kept in self.indices)
 
 
+def loaded(value: Any, node: Node) -> Any:
+    """What a node keeps under a name: the array, or what else it is."""
+    if isinstance(value, Kept) or type(value) is SavedPositions:
+        return value.load(node)
+    return value
+
+
 class Facts(dict):
     """What a derivative asks for where none of it is an array: backward has nothing to release and may run again."""
 
@@ -271,17 +278,9 @@ class Backward(Node):
 
     def kept(self, recorded: bool) -> dict[str | None, Any]:
         """What was saved, by name, as arrays or as Tensors."""
-        kept: dict[str | None, Any] = {}
-        for name, value in self.saved.items():
-            kind = type(value)
-            if kind is Saved and not recorded and value.cell[0] == value.version:
-                value = value.array
-            elif isinstance(value, Kept):
-                value = value.load_tensor(self) if recorded else value.load(self)
-            elif kind is SavedPositions:
-                value = value.load(self)
-            kept[name] = value
-        return kept
+        if recorded:
+            return {n: v.load_tensor(self) if isinstance(v, Kept) else loaded(v, self) for n, v in self.saved.items()}
+        return {name: loaded(value, self) for name, value in self.saved.items()}
 
     def run(self, g: Any, asked: tuple | None = None) -> tuple:
         return self.apply(g, self.kept(False), asked or self.edges)

@@ -13,21 +13,19 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..autograd.modes import open_levels, recording
-from ..autograd.node import Nowhere, current_frame, latest, next_number, user_place
-from ..autograd.origin import remember
+from ..autograd.node import Nowhere, current_frame, latest, make_slot, next_number, user_place
+from ..autograd.origin import CONSTANT, remember
 from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, edge_of, new, view_edge, wrap
 from .declaration import RESULT, SHAPE, VALUE
-from .nodes import OUTPUT, Backward, ElementwiseBackward, Facts, Positions, Saved, SavedPositions, keep
-from .promotion import float32, float64, raw, shapes
-
-PLAIN = frozenset((bool, int, float, str, type(None)))
-"""The types of arguments that are passed on, and kept, as they are."""
+from .nodes import Backward, ElementwiseBackward, Facts, Positions, Saved, SavedPositions, keep, loaded
+from .promotion import PLAIN, float32, float64, raw, shapes
 
 
 def kept(value: Any) -> Any:
@@ -44,13 +42,13 @@ def facts(saved: dict) -> dict:
 
 
 NAMES: dict[str, Any] = {
-    **{"ndarray": np.ndarray, "asarray": np.asarray, "float32": float32, "float64": float64, "PLAIN": PLAIN},
-    **{"open_levels": open_levels, "recording": recording, "current_frame": current_frame, "latest": latest},
-    **{"next_number": next_number, "user_place": user_place, "remember": remember, "Nowhere": Nowhere},
-    **{"arranged": arranged, "Parameter": Parameter, "Tensor": Tensor, "new": new, "view_edge": view_edge},
-    **{"wrap": wrap, "OUTPUT": OUTPUT, "Facts": Facts, "facts": facts, "Saved": Saved, "kept": kept, "raw": raw},
-    **{"shapes": shapes},
-}
+    "ndarray": np.ndarray, "asarray": np.asarray, "float32": float32, "float64": float64, "PLAIN": PLAIN, "raw": raw,
+    "open_levels": open_levels, "recording": recording, "current_frame": current_frame, "user_place": user_place,
+    "latest": latest, "next_number": next_number, "Nowhere": Nowhere, "remember": remember, "CONSTANT": CONSTANT,
+    "Tensor": Tensor, "Parameter": Parameter, "wrap": wrap, "new": new, "view_edge": view_edge, "arranged": arranged,
+    "make_slot": make_slot, "Facts": Facts, "facts": facts, "Saved": Saved, "kept": kept, "loaded": loaded,
+    "shapes": shapes,
+}  # fmt: skip
 """What the text may name; the operation's own things are added with a ``_`` in front."""
 
 
@@ -66,14 +64,16 @@ def ordinary_call(spec: Any, general: Callable) -> Callable:
     if node.run is Backward.run and node.apply in (Backward.apply, ElementwiseBackward.apply):
         rules = {f"rule_{number}": rule.function for number, rule in enumerate(node.rules)}
         node.run = function(spec, "run", run_lines(spec), rules)
+    savers: dict = {}
     own = {"general": general, "spec": spec, "compute": spec.compute, "Node": node, "name": spec._node[0]}
+    own |= {"savers": savers, "saver": partial(saver, spec, [spec.names[place] for place in spec.places], savers)}
     defaults = {f"default_{name}": value for name, value in zip(spec.names, spec.tail)}
     return function(spec, spec.compute.__name__, call_lines(spec), own | defaults)
 
 
 def is_regular(spec: Any) -> bool:
-    """Whether an operation takes tensors one by one, has a derivative, and gives one new tensor."""
-    irregular = spec.view or spec.variadic or spec.sequence is not None or spec.outputs != ("result",)
+    """Whether an operation takes tensors one by one, has a derivative, and gives a known number of new tensors."""
+    irregular = spec.view or spec.variadic or spec.sequence is not None or spec.outputs is None
     return bool(spec.places) and not irregular and NAMES.keys().isdisjoint(spec.names)
 
 
@@ -104,7 +104,8 @@ def call_lines(spec: Any) -> Iterator[str]:
     for name in spec.names:
         if name not in tensors:
             yield f"    _array_{name} = {name} if type({name}) in PLAIN else raw({name})"
-    compute = f"_y = _compute({passed(spec, '_array_')})"
+    results = [f"_y_{number}" for number in range(len(spec.outputs))]
+    compute = f"{', '.join(results)} = _compute({passed(spec, '_array_')})"
     if spec.promote is None:
         yield f"    {compute}"
     else:
@@ -113,16 +114,27 @@ def call_lines(spec: Any) -> Iterator[str]:
         yield "    except (RuntimeError, ValueError):"
         yield f"        {general}"
     if spec.loops:
-        yield f"    if _y.ndim > 1 and not ({' and '.join(straight(spec, name) for name in spec.names)}):"
-        yield f"        _y = arranged(_y, ({''.join(f'_array_{name}, ' for name in spec.names)}))"
-    yield "    _out = wrap(_y if type(_y) is ndarray else asarray(_y))"
+        yield f"    if _y_0.ndim > 1 and not ({' and '.join(straight(spec, name) for name in spec.names)}):"
+        yield f"        _y_0 = arranged(_y_0, ({''.join(f'_array_{name}, ' for name in spec.names)}))"
+    for number, y in enumerate(results):
+        yield f"    _out_{number} = wrap({y} if type({y}) is ndarray else asarray({y}))"
+    real = [f"(_y_{number}.dtype is float32 or _y_{number}.dtype is float64)" for number in linked_of(spec)]
     yield "    if _mode:"
+    yield f"        _usual = {' and '.join(real)}"
     for name in tensors:
         yield from edge_lines(spec, name)
     yield f"        if {' or '.join(f'_edge_{name} is not None' for name in tensors)}:"
     yield from node_lines(spec, tensors, values)
-    yield f"    remember(_out, _name, _mode, current_frame(2), ({values}))"
-    yield "    return _out"
+    for number in range(len(results)):
+        yield f"    remember(_out_{number}, _name, _mode, current_frame(2), ({values}))"
+    yield f"    return {returned(spec)}"
+
+
+def returned(spec: Any) -> str:
+    """The result of a call: the only one, or all of them."""
+    if len(spec.outputs) == 1:
+        return "_out_0"
+    return f"_spec.returns(({''.join(f'_out_{number}, ' for number in range(len(spec.outputs)))}))"
 
 
 def signature(spec: Any) -> str:
@@ -142,12 +154,6 @@ def passed(spec: Any, prefix: str = "") -> str:
     return ", ".join(given[: spec.positional] + by_name)
 
 
-def is_optional(spec: Any, name: str) -> bool:
-    """Whether None may be given in place of a tensor."""
-    place = spec.names.index(name)
-    return place >= spec.required and spec.tail[place] is None
-
-
 def array_lines(spec: Any, name: str, first: bool, general: str) -> Iterator[str]:
     """The array of an operand."""
     yield f"    _kind = type({name})"
@@ -163,7 +169,7 @@ def array_lines(spec: Any, name: str, first: bool, general: str) -> Iterator[str
         if not first:
             yield "    elif _kind is float or _kind is int:"
             yield f"        _array_{name} = asarray({name}, _dtype)"
-    if is_optional(spec, name):
+    if not first:
         yield f"    elif {name} is None:"
         yield f"        _array_{name} = None"
     yield "    else:"
@@ -172,33 +178,40 @@ def array_lines(spec: Any, name: str, first: bool, general: str) -> Iterator[str
 
 def straight(spec: Any, name: str) -> str:
     """The condition that an argument leaves the axes of the result in the order they are in."""
-    test = f"_array_{name}.shape == _y.shape and _array_{name}.flags.c_contiguous"
-    certain = name in spec.differentiable and not is_optional(spec, name)
-    return test if certain else f"(type(_array_{name}) is not ndarray or {test})"
+    test = f"_array_{name}.shape == _y_0.shape and _array_{name}.flags.c_contiguous"
+    return test if name == spec.names[spec.places[0]] else f"(type(_array_{name}) is not ndarray or {test})"
 
 
 def edge_lines(spec: Any, name: str) -> Iterator[str]:
     """Where the gradient of an operand goes."""
-    if spec.promote is not None or is_optional(spec, name):
-        yield f"        if type({name}) in PLAIN:"
+    if name == spec.names[spec.places[0]]:
+        yield f"        if {name}._view is None:"
+    else:
+        yield f"        if {name} is None{f' or type({name}) in PLAIN' if spec.promote is not None else ''}:"
         yield f"            _edge_{name} = None"
         yield f"        elif {name}._view is None:"
-    else:
-        yield f"        if {name}._view is None:"
     yield f"            _edge_{name} = {name} if {name}.leaf else {name}.node"
     yield "        else:"
     yield f"            _edge_{name} = view_edge({name})"
+    yield f"            _usual = _usual and type(_edge_{name}) is not Nowhere"
 
 
 def node_lines(spec: Any, tensors: list[str], values: str) -> Iterator[str]:
-    """The node of a recorded call; written out only for one whose operands all want a gradient."""
+    """The node of a recorded call, and the end of the call."""
     edges = "".join(f"_edge_{name}, " for name in tensors)
-    wanted = [f"_edge_{name} is not None" for name in tensors if len(tensors) > 1]
-    full = " and ".join(wanted + [f"type(_edge_{name}) is not Nowhere" for name in tensors])
-    yield f"            if {full} and (_y.dtype is float32 or _y.dtype is float64):"
-    yield "                _out.node = _node = new(_Node)"
+    linked = linked_of(spec)
+    yield "            if _usual:"
+    yield "                _node = new(_Node)"
     yield f"                _node.number, _node.hooks, _node.edges = next_number(), None, ({edges})"
-    yield f"                _node.saved = {kept_text(spec, tensors)}"
+    if len(tensors) == 1:
+        yield f"                _node.saved = {kept_text(spec, tensors, (True,))}"
+    else:
+        wanted = [f"_edge_{name} is not None" for name in tensors]
+        yield f"                if {' and '.join(wanted)}:"
+        yield f"                    _node.saved = {kept_text(spec, tensors, (True,) * len(tensors))}"
+        yield "                else:"
+        yield f"                    _mask = {', '.join(wanted)}"
+        yield f"                    _node.saved = (_savers.get(_mask) or _saver(_mask))({known(spec, tensors)})"
     yield f"                _node.fit = {fit_text(spec, tensors, values, edges)}"
     yield "                _frame = current_frame(2)"
     yield "                _code = _frame.f_code"
@@ -206,19 +219,50 @@ def node_lines(spec: Any, tensors: list[str], values: str) -> Iterator[str]:
     yield "                    _node.code, _node.instruction = _code, _frame.f_lasti"
     yield "                else:"
     yield "                    _node.code, _node.instruction = user_place(_frame)"
-    yield "                return _out"
-    yield f"            return _spec.recorded(_out, ({values}), ({edges}), current_frame(2))"
+    if spec.several:
+        yield f"                _node.outputs = [{', '.join(f'(_y_{n}.shape, _y_{n}.dtype)' for n in linked)}]"
+        for index, number in reversed([*enumerate(linked)]):  # backward passes the latest first: in order
+            yield f"                _out_{number}.node = make_slot(_node, {index})"
+    else:
+        yield f"                _out_{linked[0]}.node = _node"
+    for number in range(len(spec.outputs)):
+        if number not in linked:
+            yield f"                remember(_out_{number}, _name, CONSTANT, _frame, ({values}))"
+    yield f"                return {returned(spec)}"
+    if len(spec.outputs) == 1:
+        yield f"            return _spec.recorded(_out_0, ({values}), ({edges}), current_frame(2))"
+    else:
+        outs = ", ".join(f"_out_{number}" for number in range(len(spec.outputs)))
+        yield f"            return _spec._linked([{outs}], {tensors[0]}, ({values}), ({edges}), current_frame(2))"
 
 
-def kept_text(spec: Any, tensors: list[str]) -> str:
-    """What a node keeps, a dictionary."""
+def linked_of(spec: Any) -> list[int]:
+    """The places of the results that have a derivative."""
+    return [number for number, name in enumerate(spec.outputs) if name not in spec.nondifferentiable]
+
+
+def known(spec: Any, tensors: list[str]) -> str:
+    """All that a node may keep something of, as arguments or parameters."""
+    names = [*spec.names, *(f"{of}_{name}" for name in tensors for of in ("_array", "_edge"))]
+    return ", ".join(names + [f"_out_{number}" for number in range(len(spec.outputs))])
+
+
+def saver(spec: Any, tensors: list[str], savers: dict, mask: tuple[bool, ...]) -> Callable:
+    """The function that makes what a node keeps where only the gradients of some operands are wanted."""
+    lines = [f"def save({known(spec, tensors)}):", f"    return {kept_text(spec, tensors, mask)}"]
+    savers[mask] = function(spec, "save", iter(lines), {})
+    return savers[mask]
+
+
+def kept_text(spec: Any, tensors: list[str], mask: tuple[bool, ...]) -> str:
+    """What a node keeps for these wanted gradients, a dictionary."""
     items = []
     arrays, uncertain = spec.fast, False
-    for name, source, place in spec.plan((True,) * len(tensors)):
+    for name, source, place in spec.plan([True if wanted else None for wanted in mask]):
         operand = "" if source == RESULT else spec.names[place]
         if source == RESULT:
-            text, arrays = "Saved(_out.array, _out.version, OUTPUT)", True
-        elif source == VALUE and operand in tensors:
+            text, arrays = f"Saved(_out_{place}.array, _out_{place}.version, {spec.output_place(name, place)})", True
+        elif source == VALUE and operand in tensors and mask[tensors.index(operand)]:
             text, arrays = f"Saved(_array_{operand}, {operand}.version, _edge_{operand})", True
         elif source == VALUE:
             text, uncertain = f"{operand} if type({operand}) in PLAIN else kept({operand})", True
@@ -235,8 +279,9 @@ def fit_text(spec: Any, tensors: list[str], values: str, edges: str) -> str:
     """What brings gradients back to operands that were broadcast, if there are any."""
     if not spec.fits:
         return "None"
-    same = [f"_array_{name}.shape == _y.shape and _array_{name}.dtype is _y.dtype" for name in tensors]
-    return f"None if {' and '.join(same)} else _spec._fit(({values}), ({edges}), _out.array)"
+    same = [f"_array_{name}.shape == _y_0.shape and _array_{name}.dtype is _y_0.dtype" for name in tensors]
+    same[1:] = [f"{name} is not None and {test}" for name, test in zip(tensors[1:], same[1:])]
+    return f"None if {' and '.join(same)} else _spec._fit(({values}), ({edges}), _out_0.array)"
 
 
 # The run of a node
@@ -245,19 +290,21 @@ def fit_text(spec: Any, tensors: list[str], values: str, edges: str) -> str:
 def run_lines(spec: Any) -> Iterator[str]:
     """The source of what runs the rules, where all is as it was saved for the gradients of all operands."""
     plan, rules = spec.plan((True,) * len(spec.places)), spec.node.rules
-    general = "return _node.apply(g, _node.kept(False), _asked or _node.edges)"
     edges = [f"_edge_{number}" for number in range(len(spec.places))]
     yield "def run(_node, g, _asked=None):"
-    yield "    _saved = _node.saved"
-    yield f"    if len(_saved) != {len(plan)} or _node.fit is not None:"
-    yield f"        {general}"
+    yield "    if _node.fit is not None:"
+    yield "        return _node.apply(g, _node.kept(False), _asked or _node.edges)"
+    yield "    _saved = _node.saved.get"
     for name, source, _ in plan:
-        yield f"    {name} = _saved[{name!r}]"
-        if source in (VALUE, RESULT):
+        yield f"    {name} = _saved({name!r})"
+        if source == RESULT or (source == VALUE and name in spec.differentiable):
             yield f"    if type({name}) is Saved and {name}.cell[0] == {name}.version:"
             yield f"        {name} = {name}.array"
-            yield f"    elif type({name}) not in PLAIN:"
-            yield f"        {general}"
+            yield f"    elif {name} is not None:"
+            yield f"        {name} = loaded({name}, _node)"
+        elif source == VALUE:
+            yield f"    if type({name}) not in PLAIN:"
+            yield f"        {name} = loaded({name}, _node)"
     if len(rules) == len(edges) == 1 and not spec.node.joint:
         yield f"    return (_rule_0({', '.join(map(str, rules[0].names))}),)"
         return

@@ -16,12 +16,17 @@ ndarray = np.ndarray
 float32, float64 = np.dtype("float32"), np.dtype("float64")
 
 
+PLAIN = frozenset((bool, int, float, str, type(None)))
+"""The types of most arguments that are no tensors, nor hold any."""
+
+
 def raw(value: Any) -> Any:
     """The array of a Tensor, also inside lists and tuples; anything else as it is."""
     if isinstance(value, Tensor):
         return value.array
-    if type(value) is list or type(value) is tuple:
-        return type(value)(map(raw, value))
+    kind = type(value)
+    if (kind is list or kind is tuple) and not PLAIN.issuperset(map(type, value)):
+        return kind(map(raw, value))
     return value
 
 
