@@ -132,4 +132,4 @@ def without_own_frames(traceback: TracebackType | None) -> TracebackType | None:
 def is_own(frame: FrameType) -> bool:
     """Whether a frame runs Rushlight's code or Python's import machinery."""
     filename = frame.f_code.co_filename
-    return filename.startswith((PACKAGE, *IMPORT_MACHINERY))
+    return filename.startswith((PACKAGE, "<rushlight", *IMPORT_MACHINERY))
