@@ -42,7 +42,7 @@ def backward_of(name: str, plain: Any, curve: Any, back: Any, back_back: Any) ->
         f"{name.capitalize()}BackwardBackward0", lambda g, result, out=None: np.asarray(back(g, result)),
         rule, curve, (lambda g, _h, result: back(g, result), back_back),
     )  # fmt: skip
-    operation.op.name = f"{name}_backward"
+    operation.op.name = f"{name}_backward"  # type: ignore[attr-defined]
     return rule
 
 
