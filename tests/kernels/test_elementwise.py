@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rushlight.kernels import arithmetic, choice, functions, native  # noqa: F401
+from rushlight.kernels import arithmetic, choice, functions, native, periodic, powers  # noqa: F401
 
 from .twins import arrays, assert_close, assert_twins, needs_native, numbers
 
@@ -15,18 +15,20 @@ pytestmark = needs_native
 few = settings(max_examples=40)  # of each of many functions
 
 COMPARISONS = ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
-BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum", *COMPARISONS)
-EXACT = ("negative", "absolute", "square", "sqrt", "reciprocal")
+REMAINDERS = ("fmod", "remainder")
+BINARY = ("add", "subtract", "multiply", "divide", "maximum", "minimum", *COMPARISONS, *REMAINDERS)
+EXACT = ("negative", "absolute", "square", "sqrt", "reciprocal", "sign", "cube", "inverse_square", "rsqrt")
 # The units in the last place of the native function and of NumPy's together.
 UNARY = {
     **dict.fromkeys(EXACT, 0), "relu": 0, "exp": 4, "expm1": 7, "log": 4, "log1p": 5, "tanh": 7, "sigmoid": 7,
-    "erf": 9, "hardswish": 2, "hardsigmoid": 1,
+    "erf": 9, "hardswish": 2, "hardsigmoid": 1, "sin": 3, "cos": 3,
 }  # fmt: skip
 # Judged by their distance from 0 as if it were 1: there the definitions lose digits, in 1 + erf(x) for example.
 LOOSE = {"erfc": 10, "silu": 7, "logsigmoid": 8, "mish": 12, "gelu": 8, "gelu_tanh": 8}
 BACK = {
     "square_back": 2, "sqrt_back": 2, "reciprocal_back": 2, "expm1_back": 2, "log1p_back": 2, "relu_back": 0,
-    "absolute_back": 0,
+    "absolute_back": 0, "sin_back": 4, "cos_back": 4, "cube_back": 2, "inverse_back": 2, "root_back": 2,
+    "rsqrt_back": 2,
 }  # fmt: skip
 LOOSE_BACK = (
     "erf_back", "tanh_back", "sigmoid_back", "silu_back", "mish_back", "logsigmoid_back", "gelu_back", "gelu_tanh_back",
@@ -195,3 +197,32 @@ def test_factors_vanish_far_out(name, dtype):
     x = np.array([-np.inf, -1e30, -1e3, 1e3, 1e30, np.inf], dtype)
     assert_twins(name, x, ulps=0)
     assert_twins(f"{name}_back", np.ones_like(x), x, ulps=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["sin", "cos"])
+def test_angles_of_any_size(name, dtype):
+    # Also where r = x - n pi / 2 is small beside x, and beyond the limit where the library's functions serve.
+    rng = np.random.default_rng(0)
+    turns = np.round(np.exp2(rng.uniform(0, 30, 20_000))) * np.pi / 2
+    x = np.concatenate([turns, turns * -1.0000001, np.exp2(rng.uniform(-130, 127, 20_000))]).astype(dtype)
+    assert_twins(name, x, ulps=3)
+    exact = getattr(np, name)(x.astype(np.longdouble)).astype(dtype)
+    assert_close(getattr(native.library, name)(x), exact, 2)
+
+
+def test_angles_do_not_look_at_their_neighbours():
+    x = np.linspace(-100, 100, 1000).astype(np.float32)
+    beside = x.copy()
+    beside[::2] = 1e20
+    assert native.library.sin(beside)[1::2].tobytes() == native.library.sin(x)[1::2].tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_remainders_of_near_multiples(dtype):
+    rng = np.random.default_rng(0)
+    y = rng.uniform(-5, 5, 50_000).astype(dtype)
+    x = (y * np.round(np.exp2(rng.uniform(0, 40, y.size)))).astype(dtype)
+    x[::2] = np.nextafter(x[::2], dtype(np.inf))
+    for name in REMAINDERS:
+        assert_twins(name, x, y, ulps=0)

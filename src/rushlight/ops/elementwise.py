@@ -9,6 +9,7 @@ import numpy as np
 from .. import dtypes
 from ..autograd.modes import recording
 from ..kernels import arithmetic as kernels
+from ..kernels import periodic, powers
 from ..tensor import Tensor, edge_of
 from .define import inplace, op
 from .fast import OPERANDS, binary, unary, written
@@ -243,9 +244,9 @@ def _remainders(name: str, ufunc: Any, rounding_mode: str, doc: str) -> Any:
 
 
 remainder = _remainders(
-    "remainder", np.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign."
+    "remainder", periodic.remainder, "floor", "What ``input`` leaves over ``other``, of the divisor's sign."
 )
-fmod = _remainders("fmod", np.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
+fmod = _remainders("fmod", periodic.fmod, "trunc", "What ``input`` leaves over ``other``, of the dividend's sign.")
 
 
 @op(batch="elementwise")
@@ -334,7 +335,7 @@ def abs_(self: Tensor) -> Tensor:
 
 def _sign_of(input: Any) -> Any:
     if input.dtype.kind == "f":
-        return np.sign(np.where(input != input, 0, input))
+        return powers.sign(input)
     return input.copy() if input.dtype == bool else np.sign(input)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import dtypes
 from ..kernels import arithmetic, functions
+from ..kernels import powers as kernels
 from ..tensor import Tensor
 from .compare import where
 from .convert import to_dtype
@@ -49,7 +50,7 @@ sqrt = unary(
     doc="The square root.",
 )  # fmt: skip
 rsqrt = unary(
-    "RsqrtBackward0", lambda x: 1 / np.sqrt(x), lambda g, _x, y: g * (y * y * y * -0.5), promote="float",
+    "RsqrtBackward0", kernels.rsqrt, lambda g, _x, y: g * (y * y * y * -0.5), kernels.rsqrt_back, promote="float",
     doc="``1 / sqrt(x)``.",
 )  # fmt: skip
 square = promoted_by(
@@ -76,15 +77,40 @@ exp2 = promoted_by(
 # Powers
 
 
+POWERS: dict[float, Any] = {
+    1: np.positive, 2: arithmetic.square, 3: kernels.cube, -1: arithmetic.reciprocal, -2: kernels.inverse_square,
+    0.5: arithmetic.sqrt, -0.5: kernels.rsqrt,
+}  # fmt: skip
+"""Those that are worked out as products, quotients and roots, with what these make of infinities and zeros."""
+
+SLOPES: dict[float, Any] = {
+    2: arithmetic.square_back, 3: kernels.cube_back, -1: kernels.inverse_back, 0.5: kernels.root_back,
+}  # fmt: skip
+"""The gradients of such powers from those of their results and the bases."""
+
+
 def power(base: Any, exponent: Any, out: Any = None) -> Any:
     """``base ** exponent`` of floating-point numbers, the square as a product."""
-    if not exponent.ndim:
-        number = exponent.item()  # whose comparisons cost a tenth of a 0-dim array's
-        if number == 2:
-            return arithmetic.multiply(base, base, out=out)
-        if number == 1:
-            return np.positive(base, out=out)
+    if not exponent.ndim and exponent.item() == 2:
+        return arithmetic.multiply(base, base, out=out)
     return np.power(base, exponent, out=out)
+
+
+def numbered_power(base: Any, number: Any, out: Any = None) -> Any:
+    """`power` to a single number."""
+    special = POWERS.get(number.item())
+    return np.power(base, number, out=out) if special is None else special(base, out=out)
+
+
+def _slope_at_number(g: Any, base: np.ndarray, number: np.ndarray) -> Any:
+    """The gradient of the base of a power to a single number, from arrays."""
+    exponent = number.item()
+    special = SLOPES.get(exponent)
+    if special is not None:
+        return special(g, base)
+    if not exponent:
+        return zeros(g)
+    return arithmetic.multiply(g, arithmetic.multiply(numbered_power(base, np.subtract(number, 1)), number))
 
 
 def _slope(g: Any, base: Any, exponent: Any) -> Any:
@@ -123,12 +149,22 @@ def integer_power(base: Any, exponent: Any) -> Any:
     return np.where(exponent < 0, unit, raised).astype(base.dtype)
 
 
+def _of_any_type(of_floats: Any) -> Any:
+    """The function of floating-point numbers for these, and `integer_power` for others."""
+
+    def compute(base: Any, exponent: Any) -> Any:
+        return np.asarray(of_floats(base, exponent)) if base.dtype.kind == "f" else integer_power(base, exponent)
+
+    return compute
+
+
 POW_DOC = "``input ** exponent``."
-_powers = [
-    promoted_by(binary(f"PowBackward{number}", power, _slope, _growth, doc=POW_DOC), integer_power)
-    for number in range(3)
-]
-plain_pow, tensor_pow, reversed_pow = _powers
+plain_pow = binary(
+    "PowBackward0", numbered_power, _slope, _growth, (_slope_at_number, _growth), doc=POW_DOC,
+)  # fmt: skip
+tensor_pow, reversed_pow = (binary(f"PowBackward{n}", power, _slope, _growth, doc=POW_DOC) for n in (1, 2))
+for _form, _of_floats in (plain_pow, numbered_power), (tensor_pow, power), (reversed_pow, power):
+    promoted_by(_form, _of_any_type(_of_floats))
 
 
 def _refuse_negative(input: Any, exponent: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels import functions
+from ..kernels import functions, periodic
 from .compare import where
 from .define import op
 from .fast import binary, unary
@@ -24,8 +24,8 @@ def _float(name: str, value: Any, rule: Any, doc: str, back: Any = None) -> Any:
     return unary(f"{name}Backward0", value, rule, back, promote="float", doc=doc)
 
 
-sin = _float("Sin", np.sin, lambda g, x, _y: g * cos(x), "The sine.")
-cos = _float("Cos", np.cos, lambda g, x, _y: g * -sin(x), "The cosine.")
+sin = _float("Sin", periodic.sin, lambda g, x, _y: g * cos(x), "The sine.", periodic.sin_back)
+cos = _float("Cos", periodic.cos, lambda g, x, _y: g * -sin(x), "The cosine.", periodic.cos_back)
 tan = _float("Tan", np.tan, lambda g, _x, y: g * (1 + y * y), "The tangent.")
 sinh = _float("Sinh", np.sinh, lambda g, x, _y: g * cosh(x), "The hyperbolic sine.")
 cosh = _float("Cosh", np.cosh, lambda g, x, _y: g * sinh(x), "The hyperbolic cosine.")

@@ -32,6 +32,8 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     add_indexing(module);
     add_joining(module);
     add_ordering(module);
+    add_periodic(module);
+    add_powers(module);
     add_attention(module);
     add_recurrent(module);
     add_random(module);

@@ -16,6 +16,8 @@ void add_gemm(nanobind::module_ &module);
 void add_indexing(nanobind::module_ &module);
 void add_joining(nanobind::module_ &module);
 void add_ordering(nanobind::module_ &module);
+void add_periodic(nanobind::module_ &module);
+void add_powers(nanobind::module_ &module);
 void add_attention(nanobind::module_ &module);
 void add_recurrent(nanobind::module_ &module);
 void add_random(nanobind::module_ &module);
