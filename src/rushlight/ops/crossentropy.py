@@ -101,7 +101,7 @@ def _log_likelihood(name: str) -> Any:
     @op(f"{name}Backward0", flat=True, input=gradient, batch=_likelihood_of_all)
     def nll_loss(input, target, weight, reduction, ignore_index):
         loss = kernels.nll_loss(_wide(input), target, _wide(weight), ignore_index, reduction)
-        return loss.astype(input.dtype, copy=False)
+        return loss if loss.dtype is input.dtype else loss.astype(input.dtype)
 
     @op(
         f"{name}BackwardBackward0",
@@ -122,9 +122,8 @@ _nll, _nll_2d, _nll_nd = (_log_likelihood(name) for name in ("NllLoss", "NllLoss
 def _softmax_minus_target(g, input, target, weight, reduction, ignore_index, normaliser):
     if isinstance(g, Tensor):
         return _in_two_steps(g, input, target, weight, reduction, ignore_index)
-    g = _wide(np.asarray(g))
-    found = kernels.cross_entropy_back(g, _wide(input), target, _wide(weight), ignore_index, reduction, 0.0, normaliser)
-    return found.astype(input.dtype, copy=False)
+    g, weight = np.asarray(g), weight if weight is None else _wide(weight)
+    return kernels.cross_entropy_back(g, input, target, weight, ignore_index, reduction, 0.0, normaliser)
 
 
 def _in_two_steps(g, input, target, weight, reduction, ignore_index):
@@ -146,8 +145,11 @@ def _fused(name: str) -> Any:
         batch=_cross_entropy_of_all,
     )
     def cross_entropy(input, target, weight, reduction, ignore_index):
+        if input.dtype.itemsize > 2:
+            weight = weight if weight is None else _wide(weight)
+            return kernels.cross_entropy(input, target, weight, ignore_index, reduction, 0.0)
         loss, normaliser = kernels.cross_entropy(_wide(input), target, _wide(weight), ignore_index, reduction, 0.0)
-        return loss.astype(input.dtype, copy=False), normaliser
+        return loss.astype(input.dtype), normaliser
 
     return cross_entropy
 
@@ -248,8 +250,9 @@ def cross_entropy(
     tensor(1.3863)
     """
     reduction = reduction_of(size_average, reduce, reduction)
-    _floating("log_softmax_lastdim_kernel_impl", raw(input))
-    if target.shape == input.shape and input.ndim:
+    x = raw(input)
+    _floating("log_softmax_lastdim_kernel_impl", x)
+    if x.ndim and raw(target).shape == x.shape:
         if raw(target).dtype.kind not in "fV":
             raise RuntimeError(
                 f"Expected floating point type for target with class probabilities, got {cased(raw(target))}"

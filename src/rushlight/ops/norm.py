@@ -31,24 +31,18 @@ def _wide(x: np.ndarray | None) -> np.ndarray | None:
     return x if x is None or x.dtype.itemsize > 2 else x.astype(np.float32)
 
 
-def _like(g: np.ndarray | None, x: np.ndarray) -> np.ndarray | None:
+def _like(g: np.ndarray, x: np.ndarray) -> np.ndarray:
     """A gradient in the shape and type of what it belongs to."""
-    if g is None:
-        return None
     g = g if g.ndim == x.ndim else g.reshape(x.shape)
     return g if g.dtype is x.dtype else g.astype(x.dtype)
 
 
 def _norm_back(g, input, weight, bias, layout, centred, mean, scale, needs):
     """The gradients of input, weight and bias."""
-    of_input, of_weight, of_bias = kernels.normalize_back(
-        _wide(g), _wide(input), _wide(weight), mean, scale, *layout, centred, needs[0]
-    )
-    return (
-        of_input if of_input is None else _like(of_input, input),
-        _like(of_weight, weight) if needs[1] else None,
-        _like(of_bias, bias) if needs[2] else None,
-    )
+    weight_wide = weight if weight is None else _wide(weight)
+    found = kernels.normalize_back(g, input, weight_wide, mean, scale, *layout, centred, needs[0])
+    of_input, of_weight, of_bias = found
+    return of_input, _like(of_weight, weight) if needs[1] else None, _like(of_bias, bias) if needs[2] else None
 
 
 def _norm_composite(input, weight, bias, layout, eps, centred):

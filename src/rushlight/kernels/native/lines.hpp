@@ -111,7 +111,7 @@ template <class T> struct Row {
 };
 
 // Lines that are worked on together.
-constexpr Index width = 64;
+constexpr Index width = 128;
 
 template <class T> struct Columns {
     Index begin, length, stride, columns;
