@@ -66,7 +66,16 @@ def test_linear(operands, n, with_bias, seed):
     assert_close(matrix.linear(x, weight, bias), want, ULPS, FLOOR)
 
 
-@pytest.mark.parametrize("shapes", [((300, 500), (500, 400)), ((3, 200, 300), (3, 300, 200)), ((700, 900), (900,))])
+SHARED = [
+    ((300, 500), (500, 400)),
+    ((3, 200, 300), (3, 300, 200)),
+    ((700, 900), (900,)),
+    ((64, 3000), (3000, 90)),  # cut along the axis that is summed over
+    ((9000, 300), (300, 5)),  # narrow
+]
+
+
+@pytest.mark.parametrize("shapes", SHARED)
 def test_results_do_not_depend_on_the_number_of_threads(shapes):
     a, b = (numbers(i, shape, np.float32) for i, shape in enumerate(shapes))
     before = torch.get_num_threads()
@@ -77,6 +86,15 @@ def test_results_do_not_depend_on_the_number_of_threads(shapes):
     torch.set_num_threads(before)
     assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
     np.testing.assert_allclose(results[0], a.astype(np.float64) @ b, rtol=1e-4, atol=1e-2)
+
+
+def test_a_bias_counts_once_where_the_sums_are_cut():
+    x, weight, bias = (
+        numbers(0, (64, 3000), np.float64),
+        numbers(1, (90, 3000), np.float64),
+        numbers(2, (90,), np.float64),
+    )
+    np.testing.assert_allclose(matrix.linear(x, weight, bias), x @ weight.T + bias, rtol=1e-9, atol=1e-9)
 
 
 def test_what_does_not_fit_is_refused():

@@ -38,7 +38,7 @@ def backward_of(name: str, plain: Any, curve: Any, back: Any, back_back: Any) ->
     def rule(g: Any, _input: Any, result: Any) -> Any:
         return operation(g, result) if isinstance(g, Tensor) else plain(g, result)
 
-    operation = binary(
+    operation: Any = binary(
         f"{name.capitalize()}BackwardBackward0", lambda g, result, out=None: np.asarray(back(g, result)),
         rule, curve, (lambda g, _h, result: back(g, result), back_back),
     )  # fmt: skip

@@ -1,6 +1,8 @@
 // Products of matrices and stacks of matrices, wherever their elements lie.
 #include <nanobind/stl/optional.h>
 
+#include <vector>
+
 #include "gemm.hpp"
 #include "module.hpp"
 #include "threads.hpp"
@@ -29,14 +31,19 @@ template <class T> struct Stack {
     }
 };
 
-// How many pieces a product is cut into, along its rows and its columns, for all threads to have some. Elements are summed
-// in the same order however it is cut.
+// How many pieces a product is cut into, for all threads to have some. However many there are along its rows and columns,
+// elements are summed in the same order. Where both are few it is cut along the axis that is summed over, and that for any
+// number of threads.
 struct Cut {
-    Index rows = 1, columns = 1;
+    Index rows = 1, columns = 1, depth = 1;
 
     Cut(Index stack, Index m, Index n, Index k) {
         constexpr Index least = 48, enough = 1 << 20, most = Index(1) << 32;  // multiplications: of a piece some 0.1 s
         const Index work = m * n * k, threads = get_threads();
+        if (stack == 1 && std::max(m, n) < 2 * least) {
+            depth = std::clamp<Index>(std::min(work / enough, k / 256), 1, 16);
+            if (depth > 1) return;
+        }
         const Index wanted = std::max(threads == 1 ? 1 : std::min(2 * threads / stack, work / enough), work / most);
         while (rows * columns < wanted) {
             const bool taller = m / rows >= n / columns;
@@ -78,22 +85,65 @@ template <class T> void times_vector(Index n, Index k, const T *x, Index spacing
         }
 }
 
+// The same where c has few columns, as the product of the transposed matrices: tiles have many columns and any number of rows.
+template <class T>
+void multiply_narrow(Index m, Index n, Index k, Matrix<T> a, Matrix<T> b, T *c, Index pitch, bool accumulate) {
+    constexpr Index most = 1024;
+    std::vector<T> turned(n * std::min(m, most));
+    const Matrix<T> left{b.data, b.column, b.row};
+    for (Index first = 0; first < m; first += most) {
+        const Index rows = std::min(most, m - first);
+        gemm(n, rows, k, left, Matrix<T>{a.from(first, 0).data, a.column, a.row}, turned.data(), rows);
+        for (Index i = 0; i < rows; ++i)
+            for (Index j = 0; j < n; ++j) {
+                T &to = c[(first + i) * pitch + j];
+                to = accumulate ? to + turned[j * rows + i] : turned[j * rows + i];
+            }
+    }
+}
+
 template <class T>
 void multiply(Index m, Index n, Index k, Matrix<T> a, Matrix<T> b, T *c, Index pitch, bool accumulate) {
     constexpr Index tiny = 100;
     if (m == 1) times_vector(n, k, a.data, a.column, b, c, accumulate);
     else if (n == 1 && pitch == 1) times_vector(m, k, b.data, b.row, {a.data, a.column, a.row}, c, accumulate);
-    else if (m * n * k > tiny) gemm(m, n, k, a, b, c, pitch, accumulate);
-    else
+    else if (m * n * k <= tiny)
         for (Index i = 0; i < m; ++i)
             times_vector(n, k, a.data + i * a.row, a.column, b, c + i * pitch, accumulate);
+    else if (n <= lanes<T> * 3 / 4 && m >= lanes<T>) multiply_narrow(m, n, k, a, b, c, pitch, accumulate);
+    else gemm(m, n, k, a, b, c, pitch, accumulate);
 }
 
-// c[place] becomes a(place) times b(place), or grows by it, for all places of a stack.
+// c becomes a times b, plus a bias in each row if there is one.
+template <class T>
+void multiply(Index m, Index n, Index k, Matrix<T> a, Matrix<T> b, T *c, Index pitch, const T *bias) {
+    if (bias)
+        for (Index i = 0; i < m; ++i) std::copy_n(bias, n, c + i * pitch);
+    multiply(m, n, k, a, b, c, pitch, bias != nullptr);
+}
+
+// The same in pieces of k, whose products are added in their order.
+template <class T>
+void multiply_deep(Index pieces, Index m, Index n, Index k, Matrix<T> a, Matrix<T> b, T *c, const T *bias) {
+    const auto others = Array<T>::empty({pieces - 1, m, n});
+    parallel(pieces, m * n * k / pieces / 16, [&, rest = others.data()](Index begin, Index end) {
+        for (Index i = begin; i < end; ++i) {
+            const Index first = k * i / pieces, some = k * (i + 1) / pieces - first;
+            T *const to = i ? rest + (i - 1) * m * n : c;
+            multiply(m, n, some, a.from(0, first), b.from(first, 0), to, n, i ? nullptr : bias);
+        }
+    });
+    const T *from = others.data();
+    for (Index i = 1; i < pieces; ++i, from += m * n)
+        for (Index j = 0; j < m * n; ++j) c[j] += from[j];
+}
+
+// c[place] becomes a(place) times b(place), plus a bias in each row if there is one, for all places of a stack.
 template <class T, class A, class B>
-void multiply_all(Index stack, Index m, Index n, Index k, A a, B b, T *c, bool accumulate) {
+void multiply_all(Index stack, Index m, Index n, Index k, A a, B b, T *c, const T *bias = nullptr) {
     if (!stack || !m || !n) return;
     const Cut cut(stack, m, n, k);
+    if (cut.depth > 1) return multiply_deep(cut.depth, m, n, k, a(0), b(0), c, bias);
     const Index pieces = cut.rows * cut.columns;
     parallel(stack * pieces, m * n * k / pieces / 16, [&](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) {
@@ -101,7 +151,7 @@ void multiply_all(Index stack, Index m, Index n, Index k, A a, B b, T *c, bool a
             const Index top = m * row / cut.rows, left = n * column / cut.columns;
             const Index rows = m * (row + 1) / cut.rows - top, columns = n * (column + 1) / cut.columns - left;
             T *const to = c + (place * m + top) * n + left;
-            multiply(rows, columns, k, a(place).from(top, 0), b(place).from(0, left), to, n, accumulate);
+            multiply(rows, columns, k, a(place).from(top, 0), b(place).from(0, left), to, n, bias ? bias + left : nullptr);
         }
     });
 }
@@ -135,10 +185,7 @@ template <class T> Array<T> rows_times(const Strided<T> &x, Matrix<T> matrix, In
     Shape shape(stack);
     if (!is_vector) shape.add(n);
     const auto y = Array<T>::empty(shape);
-    const Index m = count(stack);
-    if (bias)
-        for (Index i = 0; i < m; ++i) std::copy_n(bias, n, y.data() + i * n);
-    multiply_all<T>(1, m, n, x.shape(-1), [&](Index) { return rows; }, [&](Index) { return matrix; }, y.data(), bias);
+    multiply_all<T>(1, count(stack), n, x.shape(-1), [&](Index) { return rows; }, [&](Index) { return matrix; }, y.data(), bias);
     return y;
 }
 
@@ -162,7 +209,7 @@ template <class T> Array<T> product(Strided<T> a, Strided<T> b) {
     const auto c = Array<T>::empty(shape);
     multiply_all<T>(
         count(stack), m, n, k, [&](Index place) { return left.at(place, stack); },
-        [&](Index place) { return right.at(place, stack); }, c.data(), false);
+        [&](Index place) { return right.at(place, stack); }, c.data());
     return c;
 }
 

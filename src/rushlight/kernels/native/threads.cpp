@@ -21,20 +21,38 @@ using Clock = std::chrono::steady_clock;
 constexpr auto patience = std::chrono::milliseconds(1);
 constexpr auto interrupt_interval = std::chrono::milliseconds(50);
 
+// Each thread begins with pieces of its own, always the same ones, so that it finds what it wrote last time in its cache.
+// Who has done all of them helps the others.
 struct Job {
+    struct alignas(64) Share {
+        std::atomic<Index> next;
+        Index end;
+    };
+
     const std::function<void(Index)> *piece;
-    Index pieces;
-    std::atomic<Index> next{0};
+    std::vector<Share> shares;
     std::atomic<int> helpers{0};  // workers that are inside
     std::atomic<bool> cancelled{false};
     std::exception_ptr error = nullptr;  // of the thread that cancelled
 
+    Job(const std::function<void(Index)> &piece, Index pieces, int threads) : piece(&piece), shares(threads) {
+        for (int i = 0; i < threads; ++i) {
+            shares[i].next = pieces * i / threads;
+            shares[i].end = pieces * (i + 1) / threads;
+        }
+    }
+
+    int workers() const { return static_cast<int>(shares.size()) - 1; }
+
     // Takes pieces until none is left; `pause` runs after each.
-    template <class Pause> void work(Pause &&pause) {
+    template <class Pause> void work(size_t thread, Pause &&pause) {
         try {
-            for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = next.fetch_add(1)) < pieces;) {
-                (*piece)(i);
-                pause();
+            for (size_t k = 0; k < shares.size(); ++k) {
+                Share &share = shares[(thread + k) % shares.size()];
+                for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = share.next.fetch_add(1)) < share.end;) {
+                    (*piece)(i);
+                    pause();
+                }
             }
         } catch (...) {
             if (!cancelled.exchange(true)) error = std::current_exception();
@@ -47,16 +65,15 @@ class Pool {
 public:
     std::mutex in_use;
 
-    void run(Job &job, int helpers, const auto &pause) {
-        grow(helpers);
+    void run(Job &job, const auto &pause) {
+        grow(job.workers());
         {
             std::lock_guard lock(mutex_);
             job_ = &job;
-            wanted_ = helpers;
             turn_.fetch_add(1, std::memory_order_release);
         }
         wake_.notify_all();
-        job.work(pause);
+        job.work(0, pause);
         {
             std::lock_guard lock(mutex_);
             job_ = nullptr;  // who comes now comes too late
@@ -68,19 +85,18 @@ private:
     std::mutex mutex_;
     std::condition_variable wake_;
     Job *job_ = nullptr;
-    int wanted_ = 0;
     std::atomic<uint64_t> turn_{0};
     int size_ = 0;
 
     void grow(int helpers) {
         // Detached, since a process that ends does not wait for them, and the pool is never destroyed.
         try {
-            for (; size_ < helpers; ++size_) std::thread([this] { serve(); }).detach();
+            for (; size_ < helpers; ++size_) std::thread([this, number = size_ + 1] { serve(number); }).detach();
         } catch (const std::system_error &) {  // the system allows no more: those that there are do it
         }
     }
 
-    void serve() {
+    void serve(int number) {
         for (uint64_t seen = 0;;) {
             const auto start = Clock::now();
             while (turn_.load(std::memory_order_acquire) == seen && Clock::now() - start < patience) std::this_thread::yield();
@@ -89,14 +105,13 @@ private:
                 std::unique_lock lock(mutex_);
                 wake_.wait(lock, [&] { return turn_.load(std::memory_order_relaxed) != seen; });
                 seen = turn_.load(std::memory_order_relaxed);
-                if (job_ && wanted_ > 0) {
-                    --wanted_;
+                if (job_ && number <= job_->workers()) {
                     job = job_;
                     job->helpers.fetch_add(1);
                 }
             }
             if (job) {
-                job->work([] {});
+                job->work(number, [] {});
                 job->helpers.fetch_sub(1, std::memory_order_release);
             }
         }
@@ -126,7 +141,7 @@ void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
         for (Index i = 0; i < pieces; ++i) piece(i);
         return;
     }
-    Job job{&piece, pieces};
+    Job job(piece, pieces, static_cast<int>(std::min<Index>(get_threads(), pieces)));
     {
         nb::gil_scoped_release release;
         auto last = Clock::now();
@@ -137,10 +152,9 @@ void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
                 if (PyErr_CheckSignals()) throw nb::python_error();
             }
         };
-        const int helpers = static_cast<int>(std::min<Index>(get_threads(), pieces)) - 1;
         std::unique_lock turn(pool->in_use, std::defer_lock);
-        if (helpers > 0 && turn.try_lock()) pool->run(job, helpers, pause);
-        else job.work(pause);
+        if (job.workers() && turn.try_lock()) pool->run(job, pause);
+        else job.work(0, pause);
     }
     if (job.error) std::rethrow_exception(job.error);
 }
