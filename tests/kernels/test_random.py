@@ -21,6 +21,7 @@ CALLS = st.lists(
         st.tuples(
             st.sampled_from(["chosen32", "chosen64"]), st.integers(0, 3000), st.floats(0, 1), st.floats(0, 9, width=32)
         ),
+        st.tuples(st.just("integers"), st.integers(0, 3000), st.integers(1, 2**32 - 1), st.integers(-(2**62), 2**62)),
         st.just(("restore",)),
     ),
     max_size=8,

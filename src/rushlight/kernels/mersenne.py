@@ -75,6 +75,12 @@ class Words:
         """The same as float64."""
         return (self.uniforms64(n) < probability) * np.float64(value)
 
+    def integers(self, n: int, span: int, first: int) -> np.ndarray:
+        """The next `n` whole numbers of [first, first + span) as int64, from one word each."""
+        numbers = (self.words(n) % np.uint32(span)).astype(np.int64)
+        numbers += first
+        return numbers
+
     def state(self) -> tuple[np.ndarray, int]:
         """The block before tempering, and the place in it of the next word; 0 before the first one was drawn."""
         key = self._engine.get_state(legacy=False)["state"]["key"]
@@ -144,6 +150,10 @@ class MersenneTwister:
         """`n` times `value` with a probability, or else 0, as float32 or float64, from a pair of words each."""
         stream = self.stream
         return (stream.chosen64 if dtype == np.float64 else stream.chosen32)(n, probability, value)
+
+    def integers(self, n: int, span: int, first: int) -> np.ndarray:
+        """The next `n` whole numbers of [first, first + span) as int64, from one word each."""
+        return self.stream.integers(n, span, first)
 
     def get_state(self) -> np.ndarray:
         """The state as an array of 5056 bytes (uint8)."""

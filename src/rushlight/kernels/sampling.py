@@ -232,9 +232,7 @@ def integers(twister: MersenneTwister, size: int, dtype: np.dtype, low: int, hig
     first, last = _bounds(dtype, low, high)
     span = last - first + 1
     if span < _WIDE_RANGE:
-        values = (twister.words(size) % np.uint32(span)).astype(np.int64)
-        if first:
-            values += first
+        values = twister.integers(size, span, first)
     else:
         distances = twister.words64(size) % np.uint64(span)
         values = (distances + np.uint64(first % _WORDS64)).view(np.int64)

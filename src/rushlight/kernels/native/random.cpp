@@ -36,6 +36,16 @@ public:
         return converted<T, 2>(n, [=](const uint32_t *pair) { return uniform64(pair) < probability ? value : T(0); });
     }
 
+    // Whole numbers of [first, first + span). The rest of a division, by way of a quotient that is at most one off.
+    Array<int64_t> integers(Index n, uint32_t span, int64_t first) {
+        if (!span) throw nb::value_error("there is no number in an empty range");
+        const double length = span, inverse = 1 / length;
+        return converted<int64_t, 1>(n, [=](const uint32_t *word) {
+            const double rest = word[0] - std::floor(word[0] * inverse) * length;
+            return static_cast<int64_t>(rest < 0 ? rest + length : rest >= length ? rest - length : rest) + first;
+        });
+    }
+
     nb::tuple state() const {
         const auto key = Array<uint32_t>::empty({block});
         std::memcpy(key.data(), key_, sizeof key_);
@@ -213,6 +223,7 @@ void add_random(nb::module_ &module) {
         .def("uniforms64", &Words::uniforms64)
         .def("chosen32", &Words::chosen<float>)
         .def("chosen64", &Words::chosen<double>)
+        .def("integers", &Words::integers)
         .def("state", &Words::state)
         .def("restore", &Words::restore);
     RUSHLIGHT_FLOATING(module, box_muller);
