@@ -41,8 +41,8 @@ def _common(arrays: list) -> tuple[list, np.dtype]:
     return [as_type(array, target) for array in arrays], target
 
 
-def _listed(name: str, tensors: Any) -> tuple[list, list]:
-    """The tensors to be joined as a list, and their types."""
+def _listed(name: str, tensors: Any) -> tuple[list, Any]:
+    """The tensors to be joined as a list, and their types: the one type where they have the same, or else a list."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     listed: list = []
@@ -56,21 +56,21 @@ def _listed(name: str, tensors: Any) -> tuple[list, list]:
         else:
             raise TypeError(f"expected Tensor as element {position} in argument 0, but got {type(item).__name__}")
         listed.append(item)
-    return listed, types
+    return listed, types[0] if types and types.count(types[0]) == len(types) else types
 
 
-def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
+def _cut(g: Any, dim: int, tensors_shape: list, types: Any) -> list:
     """The gradient of each of the joined tensors: its part, in its own type."""
     dim = axis(dim, raw(g).ndim)
     parts: list = []
     start = 0
-    if type(g) is np.ndarray and tensors_dtype.count(g.dtype) == len(tensors_dtype) and (0,) not in tensors_shape:
+    if type(g) is np.ndarray and types is g.dtype and (0,) not in tensors_shape:
         before: Any = (slice(None),) * dim
         for shape in tensors_shape:
             parts.append(g[(*before, slice(start, start + shape[dim]))])
             start += shape[dim]
         return parts
-    for shape, dtype in zip(tensors_shape, tensors_dtype):
+    for shape, dtype in zip(tensors_shape, _each_type(types, len(tensors_shape))):
         if shape == (0,) and raw(g).ndim != 1:
             parts.append(zeros_as(g, shape))
             continue
@@ -80,7 +80,12 @@ def _cut(g: Any, dim: int, tensors_shape: list, tensors_dtype: list) -> list:
     return parts
 
 
-def _cat_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
+def _each_type(types: Any, count: int) -> list:
+    """The types of so many tensors, see `_listed`."""
+    return types if type(types) is list else [types] * count
+
+
+def _cat_batch(batch: Any, tensors: Any, dim: int, types: Any) -> Any:
     arrays = [raw(tensor) for tensor in tensors]
     if not any(array.ndim for array in arrays):
         raise no_axis()
@@ -100,7 +105,7 @@ def _cat_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
     tensors=lambda g, dim, tensors_shape, types: _cut(g, dim, tensors_shape, types),
 )
 def _cat(tensors, dim, types):
-    if types.count(types[0]) == len(types):
+    if type(types) is not list:
         try:
             return join(tensors, dim, False)
         except ValueError:  # the error is found below, and that the empty vector joins with everything
@@ -155,15 +160,17 @@ def concatenate(tensors: Any, dim: int = 0, *, axis: int | None = None, out: Ten
     return cat(tensors, dim if axis is None else axis, out=out)
 
 
-def _unstack(g: Any, dim: int, types: list) -> list:
-    if type(g) is np.ndarray and types.count(g.dtype) == len(types):
+def _unstack(g: Any, dim: int, types: Any) -> list:
+    count = raw(g).shape[dim]
+    if type(g) is np.ndarray and types is g.dtype:
         before: Any = (slice(None),) * axis(dim, g.ndim)
-        return [g[(*before, position, ...)] for position in range(len(types))]
-    parts = [select(g, dim, position) for position in range(len(types))]
+        return [g[(*before, position, ...)] for position in range(count)]
+    parts = [select(g, dim, position) for position in range(count)]
+    types = _each_type(types, count)
     return [part if raw(part).dtype == dtype else to_dtype(part, dtype) for part, dtype in zip(parts, types)]
 
 
-def _stack_batch(batch: Any, tensors: Any, dim: int, types: list) -> Any:
+def _stack_batch(batch: Any, tensors: Any, dim: int, types: Any) -> Any:
     return _stack([batch.front(tensor) for tensor in tensors], moved(dim, raw(tensors[0]).ndim + 1), types)
 
 
