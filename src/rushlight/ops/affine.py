@@ -7,7 +7,6 @@ import numpy as np
 from ..kernels.matrix import linear as affine
 from . import batched_products as batched
 from .define import op
-from .fast import tensorwise
 from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, times
 from .promotion import fit, raw
 
@@ -30,7 +29,6 @@ _BIAS = {"bias": lambda g, bias_shape: fit(g, bias_shape, raw(g).dtype)}
 def _linear(name: str, rules: dict):
     """The affine map, under one of the names that PyTorch's last step of it has."""
 
-    @tensorwise
     @op(name, **rules, batch=batched.linear)
     def linear(input, weight, bias=None):
         _check_linear(input, weight, bias)

@@ -10,7 +10,6 @@ from .. import ops
 from ..kernels import crossentropy as kernels
 from ..tensor import Tensor
 from .affine import linear
-from .aside import with_arrays
 from .define import op
 from .levels import everything, open_levels
 from .loss import _floating, reduced, reduction_of
@@ -142,6 +141,7 @@ def _fused(name: str) -> Any:
         input=_softmax_minus_target,
         outputs=("result", "normaliser"),
         nondifferentiable=("normaliser",),
+        aside=True,
         batch=_cross_entropy_of_all,
     )
     def cross_entropy(input, target, weight, reduction, ignore_index):
@@ -154,9 +154,7 @@ def _fused(name: str) -> Any:
     return cross_entropy
 
 
-_cross_entropy, _cross_entropy_2d, _cross_entropy_nd = (
-    with_arrays(_fused(name)) for name in ("NllLoss", "NllLoss2D", "View")
-)
+_cross_entropy, _cross_entropy_2d, _cross_entropy_nd = (_fused(name) for name in ("NllLoss", "NllLoss2D", "View"))
 
 
 def _by_shape(plain: Any, two: Any, many: Any, input: Any, reduction: str) -> Any:
@@ -327,13 +325,13 @@ def _smoothed_back(g, input, target, weight, reduction, ignore_index, label_smoo
     return kernels.cross_entropy_back(g, input, target, weight, ignore_index, reduction, label_smoothing, normaliser)
 
 
-@with_arrays
 @op(
     "AddBackward0",
     input=_smoothed_back,
     outputs=("result", "normaliser"),
     nondifferentiable=("normaliser",),
     composite=_smoothed,
+    aside=True,
 )
 def _fused_smoothed(input, target, weight, reduction, ignore_index, label_smoothing):
     return kernels.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
@@ -351,11 +349,12 @@ def _fused_soft(name: str) -> Any:
         outputs=("result", "normaliser"),
         nondifferentiable=("normaliser",),
         composite=_of_probabilities,
+        aside=True,
     )
     def soft_cross_entropy(input, target, weight, reduction, label_smoothing):
         return kernels.soft_cross_entropy(input, target, weight, reduction, label_smoothing)
 
-    return with_arrays(soft_cross_entropy)
+    return soft_cross_entropy
 
 
 _soft_mean, _soft_sum = map(_fused_soft, ("DivBackward1", "NegBackward0"))

@@ -57,6 +57,7 @@ class Declaration:
         of_numbers: it takes numbers for all its operands.
         promote: operands meet in one type first: "common", or "float" if integers become floating-point numbers.
         apart: ``out=`` must be of the result's type and share no memory with an operand.
+        aside: its results after the first serve its own gradient only: an ordinary call leaves them bare arrays.
         batch: how vmap carries it out, see `batching`.
         direct: its fast path, which levels go on with too, see `fast`.
         random: it draws random numbers: vmap decides about it also where no operand differs along the batch.
@@ -89,12 +90,13 @@ class Declaration:
         overlap: str = "same",
         random: bool = False,
         flat: bool = False,
+        aside: bool = False,
     ) -> None:
         self.compute, self.view, self.outputs, self.sequence, self.promote = compute, view, outputs, sequence, promote
         self.name, self.apart, self.batch, self.overlap = compute.__name__.strip("_"), apart, batch, overlap
         self.elementwise, self.composite, self.nondifferentiable = elementwise, composite, nondifferentiable
         self.idempotent, self.of_numbers, self.linear, self.fast = idempotent, False, linear, False
-        self.random = random
+        self.random, self.aside = random, aside
         self.loops = elementwise or (batch == "elementwise" and not view)
         self.direct: Callable | None = None
         self.fits = elementwise or real_rules  # operands meet, and gradients are brought back to each

@@ -502,8 +502,8 @@ def op(name: str | None = None, **options: Any) -> Callable:
 
 
 OPTIONS = frozenset(
-    ("apart", "batch", "composite", "elementwise", "flat", "idempotent", "linear", "nondifferentiable", "outputs")
-    + ("overlap", "promote", "random", "real_rules", "sequence", "view")
+    ("apart", "aside", "batch", "composite", "elementwise", "flat", "idempotent", "linear", "nondifferentiable")
+    + ("outputs", "overlap", "promote", "random", "real_rules", "sequence", "view")
 )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -427,104 +426,6 @@ def parametric(
         return spec((input, *numbers), options, current_frame(1))
 
     call.op = spec  # type: ignore[attr-defined]
-    return call
-
-
-def tensorwise(operation: Callable) -> Callable:
-    """Give an operation of a few tensors, all of one of float32 and float64, the fast path."""
-    spec: Op = operation.op  # type: ignore[attr-defined]
-    value, rules, order = spec.compute, spec.node.rules, spec.places  # the order of the edges is that of the rules
-    count = len(order)
-    names, ends = spec.names[:count], [order.index(i) for i in range(count)]
-    places = {"g": 0} | {name: 1 + i for i, name in enumerate(names)}
-    places |= {f"{name}_shape": 1 + count + i for i, name in enumerate(names)}
-    ways = [(rule.function, itemgetter(*(places[str(name)] for name in rule.names))) for rule in rules]
-    users = [[end for end, rule in enumerate(rules) if name in rule.needs] for name in names]
-
-    class Fast(spec.node):  # type: ignore[name-defined]
-        __slots__ = ()
-
-        def kept(self, recorded: bool) -> dict[str | None, Any]:
-            if type(self.saved) is dict:
-                return super().kept(recorded)
-            kept: dict[str | None, Any] = {f"{name}_shape": shape for name, shape in zip(names, self.fit)}
-            for name, end, (array, cell, version) in zip(names, ends, self.saved):
-                edge = self.edges[end]
-                if array is not None and cell[0] != version:
-                    array = needed(self, name, array, cell, version, edge)
-                kept[name] = restore(array, cell, edge) if recorded and array is not None else array
-            return kept
-
-        def run(self, g: Any, asked: tuple | None = None) -> tuple:
-            saved, edges = self.saved, self.edges
-            if type(saved) is dict:
-                return self.apply(g, self.kept(False), asked or edges)
-            values = [g]
-            for array, cell, version in saved:
-                if array is not None and cell[0] != version:
-                    i = len(values) - 1
-                    array = needed(self, names[i], array, cell, version, edges[ends[i]])
-                values.append(array)
-            values += self.fit
-            pairs = zip(asked or edges, ways)
-            return tuple([None if edge is None else rule(*pick(values)) for edge, (rule, pick) in pairs])
-
-    Fast.__name__ = Fast.__qualname__ = spec.node.__name__
-    spec.node, spec.fast = Fast, True
-
-    def keeps(wanted: int) -> tuple[bool, ...]:
-        """Which operands are needed for the gradients of those whose bits are set."""
-        return tuple(any(wanted >> order[end] & 1 for end in found) for found in users)
-
-    kept_for = [keeps(wanted) for wanted in range(1 << count)]
-    in_order = order == tuple(range(count))
-
-    def call(*inputs: Any, **options: Any) -> Any:
-        mode = recording.get()
-        if options or len(inputs) != count or (mode is not True and mode):
-            return operation(*inputs, **options)
-        arrays = []
-        edges: Any = []
-        dtype = None
-        wanted, bit = 0, 1
-        for x in inputs:
-            if type(x) is not Tensor and type(x) is not Parameter:
-                return operation(*inputs)
-            array = x.array
-            if array.dtype is not dtype:
-                if dtype is not None or (array.dtype is not float32 and array.dtype is not float64):
-                    return operation(*inputs)
-                dtype = array.dtype
-            arrays.append(array)
-            if x._view is None:
-                edge = x if x.leaf else x.node
-            else:
-                edge = view_edge(x)
-                if type(edge) is Nowhere:
-                    return operation(*inputs)
-            edges.append(edge)
-            if edge is not None:
-                wanted += bit
-            bit += bit
-        try:
-            y = value(*arrays)
-        except KINDS:
-            return operation(*inputs)  # refused there too, with the shapes in the message
-        result = wrap(y if type(y) is ndarray else asarray(y))
-        if mode and wanted:
-            saved = []
-            for x, array, keep in zip(inputs, arrays, kept_for[wanted]):
-                saved.append((array, x.version, x.version[0]) if keep else NOTHING)
-            edges = tuple(edges) if in_order else tuple([edges[i] for i in order])
-            node = result.node = make_node(Fast, edges, saved, current_frame(1))
-            node.fit = [array.shape for array in arrays]
-            return result
-        remember(result, spec.name, mode, current_frame(1), *(inputs if count == 2 else (inputs,)))
-        return result
-
-    call.op = spec  # type: ignore[attr-defined]
-    call.__name__ = call.__qualname__ = spec.name
-    call.__doc__ = operation.__doc__
     return call
 
 

@@ -11,7 +11,6 @@ from .. import dtypes
 from ..autograd.modes import no_grad
 from ..kernels import normalize as kernels
 from ..tensor import wrap
-from .aside import with_arrays
 from .batching import BatchLevel
 from .define import op
 from .levels import Layered, mapped, open_levels, top_level
@@ -80,12 +79,13 @@ def _norm(name: str, flat: bool = True) -> Any:
         nondifferentiable=("mean", "variance", "scale"),
         composite=_norm_composite,
         batch=_norm_of_all,
+        aside=True,
     )
     def norm(input, weight, bias, layout, eps, centred):
         result, *rest = kernels.normalize(_wide(input), _wide(weight), _wide(bias), *layout, eps, centred)
         return result if result.dtype is input.dtype else result.astype(input.dtype), *rest
 
-    return with_arrays(norm)
+    return norm
 
 
 _layer, _batch = _norm("NativeLayerNormBackward0"), _norm("NativeBatchNormBackward0")

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.modes import open_levels, recording
+from ..autograd.modes import inferring, open_levels, recording
 from ..autograd.node import Nowhere, current_frame, latest, make_slot, next_number, user_place
 from ..autograd.origin import CONSTANT, remember
+from ..autograd.versions import inference_cell
 from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, edge_of, new, view_edge, wrap
 from .declaration import RESULT, SHAPE, VALUE
-from .nodes import Backward, ElementwiseBackward, Facts, Positions, Saved, SavedPositions, keep, loaded
+from .nodes import Backward, ElementwiseBackward, Facts, Positions, Saved, SavedLayered, SavedPositions, keep, loaded
 from .promotion import PLAIN, float32, float64, raw, shapes
 
 
@@ -35,19 +36,22 @@ def kept(value: Any) -> Any:
     return SavedPositions(value) if type(value) is Positions else value
 
 
+ARRAYS = frozenset((Saved, SavedLayered, SavedPositions))
+"""The types of what holds arrays, which backward has to release."""
+
+
 def facts(saved: dict) -> dict:
-    """What a node keeps, if it has to be looked at whether there is an array to release."""
-    arrays = any(type(value) is Saved or type(value) is SavedPositions for value in saved.values())
-    return saved if arrays else Facts(saved)
+    """What a node keeps, if it has to be looked at whether there are arrays in it."""
+    return Facts(saved) if ARRAYS.isdisjoint(map(type, saved.values())) else saved
 
 
 NAMES: dict[str, Any] = {
     "ndarray": np.ndarray, "asarray": np.asarray, "float32": float32, "float64": float64, "PLAIN": PLAIN, "raw": raw,
-    "open_levels": open_levels, "recording": recording, "current_frame": current_frame, "user_place": user_place,
-    "latest": latest, "next_number": next_number, "Nowhere": Nowhere, "remember": remember, "CONSTANT": CONSTANT,
-    "Tensor": Tensor, "Parameter": Parameter, "wrap": wrap, "new": new, "view_edge": view_edge, "arranged": arranged,
-    "make_slot": make_slot, "Facts": Facts, "facts": facts, "Saved": Saved, "kept": kept, "loaded": loaded,
-    "shapes": shapes,
+    "open_levels": open_levels, "recording": recording, "inferring": inferring, "inference_cell": inference_cell,
+    "current_frame": current_frame, "user_place": user_place, "latest": latest, "next_number": next_number,
+    "remember": remember, "CONSTANT": CONSTANT, "Nowhere": Nowhere, "edge_of": edge_of, "view_edge": view_edge,
+    "Tensor": Tensor, "Parameter": Parameter, "new": new, "wrap": wrap, "arranged": arranged, "make_slot": make_slot,
+    "Facts": Facts, "facts": facts, "Saved": Saved, "kept": kept, "loaded": loaded, "shapes": shapes,
 }  # fmt: skip
 """What the text may name; the operation's own things are added with a ``_`` in front."""
 
@@ -72,9 +76,15 @@ def ordinary_call(spec: Any, general: Callable) -> Callable:
 
 
 def is_regular(spec: Any) -> bool:
-    """Whether an operation takes tensors one by one, has a derivative, and gives a known number of new tensors."""
-    irregular = spec.view or spec.variadic or spec.sequence is not None or spec.outputs is None
-    return bool(spec.places) and not irregular and NAMES.keys().isdisjoint(spec.names)
+    """Whether an operation takes tensors in known places, has a derivative, and gives a known number of new tensors."""
+    if spec.view or spec.variadic or spec.outputs is None or not spec.places:
+        return False
+    if spec.sequence is not None:
+        keeps = [spec.names[place] for _, source, place in spec.plan(()) if source == VALUE]
+        meets = spec.loops or spec.fits or spec.promote is not None
+        if meets or spec.sequence in keeps or spec.differentiable != (spec.sequence,):
+            return False
+    return NAMES.keys().isdisjoint(spec.names)
 
 
 def function(spec: Any, name: str, lines: Iterator[str], own: dict[str, Any]) -> Callable:
@@ -101,9 +111,12 @@ def call_lines(spec: Any) -> Iterator[str]:
     yield f"        {general}"
     for name in tensors:
         yield from array_lines(spec, name, name == tensors[0], general)
-    for name in spec.names:
-        if name not in tensors:
-            yield f"    _array_{name} = {name} if type({name}) in PLAIN else raw({name})"
+    others = [name for name in spec.names if name not in tensors]
+    for name in others:
+        yield f"    if type({name}) in PLAIN:"
+        yield f"        _array_{name} = _kept_{name} = {name}"
+        yield "    else:"
+        yield f"        _array_{name}, _kept_{name} = raw({name}), kept({name})"
     results = [f"_y_{number}" for number in range(len(spec.outputs))]
     compute = f"{', '.join(results)} = _compute({passed(spec, '_array_')})"
     if spec.promote is None:
@@ -116,8 +129,13 @@ def call_lines(spec: Any) -> Iterator[str]:
     if spec.loops:
         yield f"    if _y_0.ndim > 1 and not ({' and '.join(straight(spec, name) for name in spec.names)}):"
         yield f"        _y_0 = arranged(_y_0, ({''.join(f'_array_{name}, ' for name in spec.names)}))"
-    for number, y in enumerate(results):
-        yield f"    _out_{number} = wrap({y} if type({y}) is ndarray else asarray({y}))"
+    for number in tensors_of(spec):
+        yield f"    if type(_y_{number}) is not ndarray:"
+        yield f"        _y_{number} = asarray(_y_{number})"
+        yield f"    _out_{number} = new(Tensor)"
+        yield f"    _out_{number}.array, _out_{number}.leaf, _out_{number}.node = _y_{number}, False, None"
+        yield f"    _out_{number}._grad = _out_{number}._view = _out_{number}._hooks = None"
+        yield f"    _out_{number}.version = inference_cell if not _mode and inferring.get() else [0]"
     real = [f"(_y_{number}.dtype is float32 or _y_{number}.dtype is float64)" for number in linked_of(spec)]
     yield "    if _mode:"
     yield f"        _usual = {' and '.join(real)}"
@@ -125,16 +143,24 @@ def call_lines(spec: Any) -> Iterator[str]:
         yield from edge_lines(spec, name)
     yield f"        if {' or '.join(f'_edge_{name} is not None' for name in tensors)}:"
     yield from node_lines(spec, tensors, values)
-    for number in range(len(results)):
+    for number in tensors_of(spec):
         yield f"    remember(_out_{number}, _name, _mode, current_frame(2), ({values}))"
     yield f"    return {returned(spec)}"
 
 
+def tensors_of(spec: Any) -> range:
+    """The places of the results that become tensors."""
+    return range(1 if spec.aside else len(spec.outputs))
+
+
 def returned(spec: Any) -> str:
     """The result of a call: the only one, or all of them."""
+    outs = [f"_out_{number}" for number in tensors_of(spec)]
     if len(spec.outputs) == 1:
-        return "_out_0"
-    return f"_spec.returns(({''.join(f'_out_{number}, ' for number in range(len(spec.outputs)))}))"
+        return outs[0]
+    if spec.aside:
+        return ", ".join(outs + [f"_y_{number}" for number in range(1, len(spec.outputs))])
+    return f"_spec.returns(({', '.join(outs)}))"
 
 
 def signature(spec: Any) -> str:
@@ -155,7 +181,16 @@ def passed(spec: Any, prefix: str = "") -> str:
 
 
 def array_lines(spec: Any, name: str, first: bool, general: str) -> Iterator[str]:
-    """The array of an operand."""
+    """The array of an operand, or those of a list of them."""
+    if name == spec.sequence:
+        yield f"    if type({name}) is not list and type({name}) is not tuple:"
+        yield f"        {general}"
+        yield f"    _array_{name} = []"
+        yield f"    for _one in {name}:"
+        yield "        if type(_one) is not Tensor and type(_one) is not Parameter:"
+        yield f"            {general}"
+        yield f"        _array_{name}.append(_one.array)"
+        return
     yield f"    _kind = type({name})"
     yield "    if _kind is Tensor or _kind is Parameter:"
     yield f"        _array_{name} = {name}.array"
@@ -183,7 +218,12 @@ def straight(spec: Any, name: str) -> str:
 
 
 def edge_lines(spec: Any, name: str) -> Iterator[str]:
-    """Where the gradient of an operand goes."""
+    """Where the gradient of an operand goes, or those of a list; None if there is none."""
+    if name == spec.sequence:
+        yield f"        _edge_{name} = tuple([edge_of(_one) for _one in {name}])"
+        yield f"        if not any([_one is not None for _one in _edge_{name}]):"
+        yield f"            _edge_{name} = None"
+        return
     if name == spec.names[spec.places[0]]:
         yield f"        if {name}._view is None:"
     else:
@@ -198,11 +238,11 @@ def edge_lines(spec: Any, name: str) -> Iterator[str]:
 
 def node_lines(spec: Any, tensors: list[str], values: str) -> Iterator[str]:
     """The node of a recorded call, and the end of the call."""
-    edges = "".join(f"_edge_{name}, " for name in tensors)
+    edges = f"_edge_{spec.sequence}" if spec.sequence else f"({''.join(f'_edge_{name}, ' for name in tensors)})"
     linked = linked_of(spec)
     yield "            if _usual:"
     yield "                _node = new(_Node)"
-    yield f"                _node.number, _node.hooks, _node.edges = next_number(), None, ({edges})"
+    yield f"                _node.number, _node.hooks, _node.edges = next_number(), None, {edges}"
     if len(tensors) == 1:
         yield f"                _node.saved = {kept_text(spec, tensors, (True,))}"
     else:
@@ -225,15 +265,16 @@ def node_lines(spec: Any, tensors: list[str], values: str) -> Iterator[str]:
             yield f"                _out_{number}.node = make_slot(_node, {index})"
     else:
         yield f"                _out_{linked[0]}.node = _node"
-    for number in range(len(spec.outputs)):
+    for number in tensors_of(spec):
         if number not in linked:
             yield f"                remember(_out_{number}, _name, CONSTANT, _frame, ({values}))"
     yield f"                return {returned(spec)}"
     if len(spec.outputs) == 1:
-        yield f"            return _spec.recorded(_out_0, ({values}), ({edges}), current_frame(2))"
+        yield f"            return _spec.recorded(_out_0, ({values}), {edges}, current_frame(2))"
     else:
-        outs = ", ".join(f"_out_{number}" for number in range(len(spec.outputs)))
-        yield f"            return _spec._linked([{outs}], {tensors[0]}, ({values}), ({edges}), current_frame(2))"
+        tensors_found = tensors_of(spec)
+        outs = ", ".join(f"_out_{n}" if n in tensors_found else f"wrap(_y_{n})" for n in range(len(spec.outputs)))
+        yield f"            return _spec._linked([{outs}], {tensors[0]}, ({values}), {edges}, current_frame(2))"
 
 
 def linked_of(spec: Any) -> list[int]:
@@ -243,8 +284,10 @@ def linked_of(spec: Any) -> list[int]:
 
 def known(spec: Any, tensors: list[str]) -> str:
     """All that a node may keep something of, as arguments or parameters."""
-    names = [*spec.names, *(f"{of}_{name}" for name in tensors for of in ("_array", "_edge"))]
-    return ", ".join(names + [f"_out_{number}" for number in range(len(spec.outputs))])
+    names = [*tensors, *(f"{of}_{name}" for name in tensors for of in ("_array", "_edge"))]
+    others = [of + name for name in spec.names if name not in tensors for of in ("", "_kept_")]
+    outs = [*(f"_y_{n}" for n in range(len(spec.outputs))), *(f"_out_{n}" for n in tensors_of(spec))]
+    return ", ".join([*names, *others, *outs])
 
 
 def saver(spec: Any, tensors: list[str], savers: dict, mask: tuple[bool, ...]) -> Callable:
@@ -257,22 +300,27 @@ def saver(spec: Any, tensors: list[str], savers: dict, mask: tuple[bool, ...]) -
 def kept_text(spec: Any, tensors: list[str], mask: tuple[bool, ...]) -> str:
     """What a node keeps for these wanted gradients, a dictionary."""
     items = []
-    arrays, uncertain = spec.fast, False
+    arrays = spec.fast
+    facts = "Facts"
     for name, source, place in spec.plan([True if wanted else None for wanted in mask]):
         operand = "" if source == RESULT else spec.names[place]
         if source == RESULT:
-            text, arrays = f"Saved(_out_{place}.array, _out_{place}.version, {spec.output_place(name, place)})", True
+            arrays = True
+            version = f"_out_{place}.version" if place in tensors_of(spec) else "[0]"
+            text = f"Saved(_y_{place}, {version}, {spec.output_place(name, place)})"
         elif source == VALUE and operand in tensors and mask[tensors.index(operand)]:
             text, arrays = f"Saved(_array_{operand}, {operand}.version, _edge_{operand})", True
         elif source == VALUE:
-            text, uncertain = f"{operand} if type({operand}) in PLAIN else kept({operand})", True
+            text, facts = f"kept({operand})" if operand in tensors else f"_kept_{operand}", "facts"
+        elif operand == spec.sequence:
+            text = f"[_one.{'shape' if source == SHAPE else 'dtype'} for _one in _array_{operand}]"
         elif operand in tensors:
             text = f"_array_{operand}.{'shape' if source == SHAPE else 'dtype'}"
         else:
             text = f"shapes({operand})" if source == SHAPE else f"raw({operand}).dtype"
         items.append(f"{name!r}: {text}")
     saved = "{" + ", ".join(items) + "}"
-    return saved if arrays else f"facts({saved})" if uncertain else f"Facts({saved})"
+    return saved if arrays else f"{facts}({saved})"
 
 
 def fit_text(spec: Any, tensors: list[str], values: str, edges: str) -> str:
@@ -281,7 +329,7 @@ def fit_text(spec: Any, tensors: list[str], values: str, edges: str) -> str:
         return "None"
     same = [f"_array_{name}.shape == _y_0.shape and _array_{name}.dtype is _y_0.dtype" for name in tensors]
     same[1:] = [f"{name} is not None and {test}" for name, test in zip(tensors[1:], same[1:])]
-    return f"None if {' and '.join(same)} else _spec._fit(({values}), ({edges}), _out_0.array)"
+    return f"None if {' and '.join(same)} else _spec._fit(({values}), {edges}, _out_0.array)"
 
 
 # The run of a node
@@ -305,13 +353,14 @@ def run_lines(spec: Any) -> Iterator[str]:
         elif source == VALUE:
             yield f"    if type({name}) not in PLAIN:"
             yield f"        {name} = loaded({name}, _node)"
-    if len(rules) == len(edges) == 1 and not spec.node.joint:
-        yield f"    return (_rule_0({', '.join(map(str, rules[0].names))}),)"
-        return
-    yield f"    {''.join(f'{edge}, ' for edge in edges)} = _asked or _node.edges"
     if spec.node.joint:
-        yield f"    needs = ({''.join(f'{edge} is not None, ' for edge in edges)})"
+        if "needs" in rules[0].names:
+            yield "    needs = tuple([edge is not None for edge in _asked or _node.edges])"
         yield f"    return tuple(_rule_0({', '.join(map(str, rules[0].names))}))"
+        return
+    parts = [f"_rule_{number}({', '.join(map(str, rule.names))})" for number, rule in enumerate(rules)]
+    if len(parts) == 1:
+        yield f"    return ({parts[0]},)"
     else:
-        parts = [f"_rule_{number}({', '.join(map(str, rule.names))})" for number, rule in enumerate(rules)]
-        yield f"    return ({''.join(f'None if {edge} is None else {part}, ' for edge, part in zip(edges, parts))})"
+        yield f"    {', '.join(edges)} = _asked or _node.edges"
+        yield f"    return ({', '.join(f'None if {edge} is None else {part}' for edge, part in zip(edges, parts))})"

@@ -12,7 +12,6 @@ from ..kernels.matrix import product
 from ..tensor import Tensor
 from . import batched_products as batched
 from .define import op
-from .fast import tensorwise
 from .forms import written_after_checks
 from .promotion import as_type, fit, is_complex, like, promoted, raw
 from .reduce import sum_to_size
@@ -169,7 +168,6 @@ def _check_stacks(a: np.ndarray, b: np.ndarray) -> None:
 # Products
 
 
-@tensorwise
 @op(
     "MmBackward0",
     input=lambda g, mat2: times(g, adjoint(mat2)),
@@ -190,7 +188,6 @@ def mm(input, mat2):
     return product(input, mat2)
 
 
-@tensorwise
 @op(
     "BmmBackward0",
     input=lambda g, mat2: times(g, adjoint(mat2)),
@@ -207,7 +204,6 @@ def bmm(input, mat2):
     return product(input, mat2)
 
 
-@tensorwise
 @op(
     "MvBackward0",
     input=lambda g, vec: g[:, None] * conj(vec),
@@ -224,7 +220,6 @@ def mv(input, vec):
     return product(input, vec)
 
 
-@tensorwise
 @op(
     "DotBackward0",
     input=lambda g, tensor: g * conj(tensor),
@@ -292,7 +287,6 @@ def _other_of_product(g, input, other_shape):
 def _stacked(name: str):
     """The product of operands of any ranks, under one of the names that PyTorch's last step of it has."""
 
-    @tensorwise
     @op(name, input=_input_of_product, other=_other_of_product, batch=batched.products(_check_stacks))
     def matmul(input, other):
         _check_stacks(input, other)
