@@ -111,12 +111,9 @@ def call_lines(spec: Any) -> Iterator[str]:
     yield f"        {general}"
     for name in tensors:
         yield from array_lines(spec, name, name == tensors[0], general)
-    others = [name for name in spec.names if name not in tensors]
-    for name in others:
-        yield f"    if type({name}) in PLAIN:"
-        yield f"        _array_{name} = _kept_{name} = {name}"
-        yield "    else:"
-        yield f"        _array_{name}, _kept_{name} = raw({name}), kept({name})"
+    for name in spec.names:
+        if name not in tensors:
+            yield f"    _array_{name} = {name} if type({name}) in PLAIN else raw({name})"
     results = [f"_y_{number}" for number in range(len(spec.outputs))]
     compute = f"{', '.join(results)} = _compute({passed(spec, '_array_')})"
     if spec.promote is None:
@@ -284,10 +281,9 @@ def linked_of(spec: Any) -> list[int]:
 
 def known(spec: Any, tensors: list[str]) -> str:
     """All that a node may keep something of, as arguments or parameters."""
-    names = [*tensors, *(f"{of}_{name}" for name in tensors for of in ("_array", "_edge"))]
-    others = [of + name for name in spec.names if name not in tensors for of in ("", "_kept_")]
+    names = [*spec.names, *(f"{of}_{name}" for name in tensors for of in ("_array", "_edge"))]
     outs = [*(f"_y_{n}" for n in range(len(spec.outputs))), *(f"_out_{n}" for n in tensors_of(spec))]
-    return ", ".join([*names, *others, *outs])
+    return ", ".join(names + outs)
 
 
 def saver(spec: Any, tensors: list[str], savers: dict, mask: tuple[bool, ...]) -> Callable:
@@ -311,7 +307,7 @@ def kept_text(spec: Any, tensors: list[str], mask: tuple[bool, ...]) -> str:
         elif source == VALUE and operand in tensors and mask[tensors.index(operand)]:
             text, arrays = f"Saved(_array_{operand}, {operand}.version, _edge_{operand})", True
         elif source == VALUE:
-            text, facts = f"kept({operand})" if operand in tensors else f"_kept_{operand}", "facts"
+            text, facts = f"{operand} if type({operand}) in PLAIN else kept({operand})", "facts"
         elif operand == spec.sequence:
             text = f"[_one.{'shape' if source == SHAPE else 'dtype'} for _one in _array_{operand}]"
         elif operand in tensors:
