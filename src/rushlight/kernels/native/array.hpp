@@ -13,15 +13,18 @@
 #include <initializer_list>
 #include <span>
 
-#include "memory.hpp"
-
 namespace nb = nanobind;
 
 namespace rushlight {
 
 using Index = npy_intp;
 
-inline Index count(std::span<const Index> lengths);
+// The product of lengths.
+inline Index count(std::span<const Index> lengths) {
+    Index product = 1;
+    for (Index length : lengths) product *= length;
+    return product;
+}
 
 template <class T> constexpr int type_number = NPY_NOTYPE;
 template <> constexpr int type_number<bool> = NPY_BOOL;
@@ -31,24 +34,31 @@ template <> constexpr int type_number<uint32_t> = NPY_UINT32;
 template <> constexpr int type_number<uint64_t> = NPY_UINT64;
 template <> constexpr int type_number<int64_t> = NPY_INT64;
 
-// An array of T in C order. As an argument it is borrowed, or copied where its memory is in another order; as a result it
-// is new. An argument of another type is not taken: the call goes to the next function of that name.
+// What NumPy gives for a new array, and what an argument takes of an object: false leaves the call to the next function of
+// that name. They are apart from the templates below, so that there is one of each.
+nb::object new_array(std::span<const Index> shape, int type, bool zeros = false);
+nb::object new_array(std::span<const Index> shape, PyArray_Descr *type);
+bool take_in_order(nb::handle source, int type, nb::object &taken) noexcept;
+bool take_if_in_order(nb::handle source, int type, nb::object &taken) noexcept;
+bool take_dense(nb::handle source, int type, nb::object &taken) noexcept;
+bool take_as_it_lies(nb::handle source, int type, nb::object &taken) noexcept;
+bool take_elements(nb::handle source, int, nb::object &taken) noexcept;
+
+// The axes of an array from the outermost in memory; whether its elements fill their memory without gaps.
+void order_of(PyArrayObject *x, int *axes);
+bool is_dense(PyArrayObject *x);
+
+// An array of T in C order. As an argument it is borrowed, or copied where its memory is in another order, or None; as a
+// result it is new. An argument of another type is not taken.
 template <class T> class Array {
 public:
+    static constexpr int type = type_number<T>;
+
     Array() = default;
     explicit Array(nb::object owner) : owner_(std::move(owner)) {}
 
-    static Array empty(std::span<const Index> shape) {
-        if (count(shape) * Index(sizeof(T)) >= Index(large)) use_pool();
-        PyObject *made = PyArray_SimpleNew(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type_number<T>);
-        if (!made) throw nb::python_error();
-        return Array(nb::steal(made));
-    }
-    static Array zeros(std::span<const Index> shape) {
-        PyObject *made = PyArray_ZEROS(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type_number<T>, 0);
-        if (!made) throw nb::python_error();
-        return Array(nb::steal(made));
-    }
+    static Array empty(std::span<const Index> shape) { return Array(new_array(shape, type)); }
+    static Array zeros(std::span<const Index> shape) { return Array(new_array(shape, type, true)); }
     static Array empty(std::initializer_list<Index> shape) { return empty(std::span(shape.begin(), shape.size())); }
 
     // Of a shape less one of its axes, or with length 1 there.
@@ -64,7 +74,9 @@ public:
     int ndim() const { return PyArray_NDIM(numpy()); }
     Index size() const { return PyArray_SIZE(numpy()); }
     std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
-    Index shape(int axis) const { return PyArray_DIM(numpy(), axis); }
+    // Of an axis, counted from the end where it is negative; strides are in elements.
+    Index shape(int axis) const { return PyArray_DIM(numpy(), axis < 0 ? axis + ndim() : axis); }
+    Index stride(int axis) const { return PyArray_STRIDE(numpy(), axis < 0 ? axis + ndim() : axis) / Index(sizeof(T)); }
     const nb::object &object() const { return owner_; }
     explicit operator bool() const { return owner_.is_valid(); }  // of an optional argument
 
@@ -72,22 +84,32 @@ private:
     nb::object owner_;
 };
 
+// The same in C order and never copied: others are not taken, where results lie in memory as their operands do.
+template <class T> struct Contiguous : Array<T> {
+    using Array<T>::Array;
+};
+
+// The same whose elements fill its memory in some order of its axes; of others a copy in C order.
+template <class T> struct Dense : Array<T> {
+    using Array<T>::Array;
+};
+
+// The same as it lies in memory.
+template <class T> struct Strided : Array<T> {
+    using Array<T>::Array;
+};
+
 // An array in C order of elements of any type that may be copied as bytes; those of 4 or 8 bytes lie at multiples of that,
 // and may be copied as integers.
 class Elements {
 public:
+    static constexpr int type = NPY_NOTYPE;  // any
+
     Elements() = default;
     explicit Elements(nb::object owner) : owner_(std::move(owner)) {}
 
     // A new array of elements of the same type.
-    Elements empty(std::span<const Index> shape) const {
-        if (count(shape) * itemsize() >= Index(large)) use_pool();
-        PyArray_Descr *type = PyArray_DESCR(numpy());
-        Py_INCREF(type);
-        PyObject *made = PyArray_Empty(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type, 0);
-        if (!made) throw nb::python_error();
-        return Elements(nb::steal(made));
-    }
+    Elements empty(std::span<const Index> shape) const { return Elements(new_array(shape, PyArray_DESCR(numpy()))); }
 
     PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
     char *data() const { return static_cast<char *>(PyArray_DATA(numpy())); }
@@ -99,37 +121,6 @@ public:
 private:
     nb::object owner_;
 };
-
-// An array of T as it lies in memory; as an argument it is borrowed.
-template <class T> class Strided {
-public:
-    Strided() = default;
-    explicit Strided(nb::object owner) : owner_(std::move(owner)) {}
-
-    PyArrayObject *numpy() const { return reinterpret_cast<PyArrayObject *>(owner_.ptr()); }
-    T *data() const { return static_cast<T *>(PyArray_DATA(numpy())); }
-    int ndim() const { return PyArray_NDIM(numpy()); }
-    std::span<const Index> shape() const { return {PyArray_DIMS(numpy()), static_cast<size_t>(ndim())}; }
-    // Of an axis, counted from the end where it is negative; strides are in elements.
-    Index shape(int axis) const { return PyArray_DIM(numpy(), axis < 0 ? axis + ndim() : axis); }
-    Index stride(int axis) const { return PyArray_STRIDE(numpy(), axis < 0 ? axis + ndim() : axis) / Index(sizeof(T)); }
-    const nb::object &object() const { return owner_; }
-
-private:
-    nb::object owner_;
-};
-
-// An array in C order, which is not copied: others are not taken, where results lie in memory as their operands do.
-template <class T> struct Contiguous : Array<T> {
-    using Array<T>::Array;
-};
-
-// The product of lengths.
-inline Index count(std::span<const Index> lengths) {
-    Index product = 1;
-    for (Index length : lengths) product *= length;
-    return product;
-}
 
 // Leaves the call to the next function of that name, the definition, unless this one takes the arguments.
 inline void require(bool taken) {
@@ -144,83 +135,27 @@ template <class T, class U> bool same_shape(const Array<T> &a, const Array<U> &b
 
 namespace nanobind::detail {
 
-template <class T> struct type_caster<rushlight::Strided<T>> {
-    NB_TYPE_CASTER(rushlight::Strided<T>, const_name("ndarray"))
+// An argument as `take` finds it.
+template <class Taken, auto take> struct array_caster {
+    NB_TYPE_CASTER(Taken, const_name("ndarray"))
 
     bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
-        if (!PyArray_CheckExact(source.ptr())) return false;
-        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
-        if (PyArray_TYPE(array) != rushlight::type_number<T> || !PyArray_ISBEHAVED_RO(array)) return false;
-        for (int axis = 0; axis < PyArray_NDIM(array); ++axis)
-            if (PyArray_STRIDE(array, axis) % rushlight::Index(sizeof(T))) return false;
-        value = rushlight::Strided<T>(borrow(source));
+        object taken;
+        if (!take(source, Taken::type, taken)) return false;
+        value = Taken(std::move(taken));
         return true;
     }
-
-    static handle from_cpp(const rushlight::Strided<T> &array, rv_policy, cleanup_list *) noexcept {
-        return array.object().inc_ref();
+    static handle from_cpp(const Taken &array, rv_policy, cleanup_list *) noexcept {
+        return array.object().is_valid() ? array.object().inc_ref() : none().release();
     }
 };
 
-template <class T> struct type_caster<rushlight::Array<T>> {
-    NB_TYPE_CASTER(rushlight::Array<T>, const_name("ndarray"))
-
-    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
-        if (source.is_none()) return true;  // of an argument that may be None
-        if (!PyArray_CheckExact(source.ptr())) return false;
-        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
-        if (PyArray_TYPE(array) != rushlight::type_number<T>) return false;
-        if (PyArray_ISCARRAY_RO(array)) {
-            value = rushlight::Array<T>(borrow(source));
-            return true;
-        }
-        PyObject *copy = PyArray_FROM_OTF(source.ptr(), rushlight::type_number<T>, NPY_ARRAY_IN_ARRAY | NPY_ARRAY_NOTSWAPPED);
-        if (!copy) {
-            PyErr_Clear();
-            return false;
-        }
-        value = rushlight::Array<T>(steal(copy));
-        return true;
-    }
-
-    static handle from_cpp(const rushlight::Array<T> &array, rv_policy, cleanup_list *) noexcept {
-        return array ? array.object().inc_ref() : none().release();
-    }
-};
-
-template <> struct type_caster<rushlight::Elements> {
-    NB_TYPE_CASTER(rushlight::Elements, const_name("ndarray"))
-
-    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
-        if (!PyArray_CheckExact(source.ptr())) return false;
-        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
-        if (PyDataType_REFCHK(PyArray_DESCR(array))) return false;
-        const auto size = PyArray_ITEMSIZE(array);
-        const bool apart = (size == 4 || size == 8) && reinterpret_cast<uintptr_t>(PyArray_DATA(array)) % size;
-        PyObject *ordered = PyArray_FromArray(array, nullptr, NPY_ARRAY_C_CONTIGUOUS | (apart ? NPY_ARRAY_ENSURECOPY : 0));
-        if (!ordered) {
-            PyErr_Clear();
-            return false;
-        }
-        value = rushlight::Elements(steal(ordered));
-        return true;
-    }
-
-    static handle from_cpp(const rushlight::Elements &array, rv_policy, cleanup_list *) noexcept {
-        return array.object().inc_ref();
-    }
-};
-
-template <class T> struct type_caster<rushlight::Contiguous<T>> {
-    NB_TYPE_CASTER(rushlight::Contiguous<T>, const_name("ndarray"))
-
-    bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
-        if (!PyArray_CheckExact(source.ptr())) return false;
-        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
-        if (PyArray_TYPE(array) != rushlight::type_number<T> || !PyArray_ISCARRAY_RO(array)) return false;
-        value = rushlight::Contiguous<T>(borrow(source));
-        return true;
-    }
-};
+template <class T> struct type_caster<rushlight::Array<T>> : array_caster<rushlight::Array<T>, rushlight::take_in_order> {};
+template <class T>
+struct type_caster<rushlight::Contiguous<T>> : array_caster<rushlight::Contiguous<T>, rushlight::take_if_in_order> {};
+template <class T> struct type_caster<rushlight::Dense<T>> : array_caster<rushlight::Dense<T>, rushlight::take_dense> {};
+template <class T>
+struct type_caster<rushlight::Strided<T>> : array_caster<rushlight::Strided<T>, rushlight::take_as_it_lies> {};
+template <> struct type_caster<rushlight::Elements> : array_caster<rushlight::Elements, rushlight::take_elements> {};
 
 }  // namespace nanobind::detail

@@ -51,34 +51,6 @@ struct Axes : Lengths {
     }
 };
 
-// A borrowed array whose elements fill its memory in some order of its axes; of others a copy in C order.
-template <class T> struct Dense : Array<T> {
-    using Array<T>::Array;
-
-    // The axes from the outermost in memory.
-    void order(int *axes) const {
-        const int n = this->ndim();
-        const Index *strides = PyArray_STRIDES(this->numpy());
-        for (int i = 0; i < n; ++i) {
-            int at = i;
-            for (; at > 0 && strides[axes[at - 1]] < strides[i]; --at) axes[at] = axes[at - 1];
-            axes[at] = i;
-        }
-    }
-    bool dense() const {
-        int axes[NPY_MAXDIMS];
-        order(axes);
-        Index step = sizeof(T);
-        for (int i = this->ndim(); i--;) {
-            const int axis = axes[i];
-            if (this->shape(axis) == 1) continue;
-            if (PyArray_STRIDE(this->numpy(), axis) != step) return false;
-            step *= this->shape(axis);
-        }
-        return true;
-    }
-};
-
 // Adjacent axes in memory that are all reduced or all kept, as one.
 struct Group {
     Index length;
@@ -89,7 +61,7 @@ struct Group {
 // in the shape, and so the result would, the call is left to the definition.
 template <class T> std::vector<Group> groups_of(const Dense<T> &x, uint64_t reduced) {
     int axes[NPY_MAXDIMS], last = -1;
-    x.order(axes);
+    order_of(x.numpy(), axes);
     std::vector<Group> groups;
     for (int i = 0; i < x.ndim(); ++i) {
         const Index length = x.shape(axes[i]);
@@ -143,24 +115,6 @@ template <> struct type_caster<rushlight::Axes> {
     bool from_python(handle source, uint8_t, cleanup_list *) noexcept {
         if (source.is_none()) return value.all = true;
         return PyLong_CheckExact(source.ptr()) ? value.add(source.ptr()) : value.add_all(source.ptr());
-    }
-};
-
-template <class T> struct type_caster<rushlight::Dense<T>> {
-    NB_TYPE_CASTER(rushlight::Dense<T>, const_name("ndarray"))
-
-    bool from_python(handle source, uint8_t flags, cleanup_list *cleanup) noexcept {
-        if (!PyArray_CheckExact(source.ptr())) return false;
-        auto *array = reinterpret_cast<PyArrayObject *>(source.ptr());
-        if (PyArray_TYPE(array) != rushlight::type_number<T>) return false;
-        if (PyArray_ISBEHAVED_RO(array)) {
-            value = rushlight::Dense<T>(borrow(source));
-            if (PyArray_IS_C_CONTIGUOUS(array) || value.dense()) return true;
-        }
-        make_caster<rushlight::Array<T>> copy;
-        if (!copy.from_python(source, flags, cleanup)) return false;
-        value = rushlight::Dense<T>(copy.value.object());
-        return true;
     }
 };
 

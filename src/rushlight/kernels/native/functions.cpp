@@ -20,8 +20,8 @@ struct Normal {
 
     // To 6e-8, as near as float comes to 1: the density times a polynomial in (|x| - 4) / (|x| + 4).
     static auto of(float x) {
-        constexpr float coefficients[] = {0x1.82b4bap-1f,  -0x1.373e2ep-1f, 0x1.8c7184p-2f, -0x1.7df754p-3f,
-                                          0x1.ebc36ep-5f, -0x1.29c7f2p-7f, -0x1.866af8p-8f};
+        constexpr std::array coefficients = {0x1.82b4bap-1f,  -0x1.373e2ep-1f, 0x1.8c7184p-2f, -0x1.7df754p-3f,
+                                             0x1.ebc36ep-5f, -0x1.29c7f2p-7f, -0x1.866af8p-8f};
         const float e = quick_exp(x * x * -0.5f), inverse = 1 / (std::abs(x) + 4);
         const float tail = e * (polynomial(1 - 8 * inverse, coefficients) * inverse);
         return std::pair(x < 0 ? tail : 1 - tail, e);

@@ -74,7 +74,7 @@ template <class Way, class T, class Term> T fold_run(Index begin, Index end, Ter
 }
 
 // The terms of [begin, end) joined.
-template <class Way, class T, class Term> T fold(Index begin, Index end, Term &&term) {
+template <class Way, class T, class Term> [[gnu::noinline]] T fold(Index begin, Index end, Term &&term) {
     if (end - begin <= run) return fold_run<Way, T>(begin, end, term);
     const Index middle = begin + (end - begin) / 2 / lanes * lanes;
     const T first = fold<Way, T>(begin, middle, term);
@@ -116,7 +116,7 @@ constexpr Index width = 128;
 template <class T> struct Columns {
     Index begin, length, stride, columns;
 
-    template <template <class> class Way, class Term> void fold(T *joined, Term &&term) const {
+    template <template <class> class Way, class Term> [[gnu::noinline]] void fold(T *joined, Term &&term) const {
         if (length > run) {
             T second[width];
             Columns{begin, length / 2, stride, columns}.template fold<Way>(joined, term);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstddef>
@@ -22,7 +23,7 @@ template <> struct Format<float> {
     static constexpr int exp_degree = 7, log_terms = 5, erf_terms = 7, softplus_terms = 8;
     static constexpr float rounder_of_half = 0x1.8p15f;
     static constexpr float saturation = 10.0f;  // from here on tanh is 1
-    static constexpr float erfcx[] = {
+    static constexpr std::array<float, 11> erfcx = {
         0x1.1649460p0f, -0x1.e02748p-1f, 0x1.6362d6p-1f, -0x1.bdb422p-2f, 0x1.ce517cp-3f, -0x1.7a0f5ep-4f,
         0x1.b266eep-6f, -0x1.acddp-9f, -0x1.67903p-10f, 0x1.c302eap-11f, 0x1.76c836p-13f};
 };
@@ -35,7 +36,7 @@ template <> struct Format<double> {
     static constexpr int exp_degree = 13, log_terms = 11, erf_terms = 13, softplus_terms = 16;
     static constexpr double rounder_of_half = 0x1.8p32;
     static constexpr double saturation = 20.0;
-    static constexpr double erfcx[] = {
+    static constexpr std::array<double, 23> erfcx = {
         0x1.1649466cd0bf1p+0, -0x1.e02749166d56dp-1, 0x1.6362dd280195dp-1, -0x1.bdb3c1808b492p-2, 0x1.ce500ceb5bdd7p-3,
         -0x1.7a232e1d1a434p-4, 0x1.b27b2747fc97bp-6, -0x1.a06c1eb46a1aap-9, -0x1.5630dec6a2c8ep-10,
         0x1.769ed3c8ad567p-11, -0x1.60d7d855b14ccp-15, -0x1.39a39417538dbp-14, 0x1.38d9273e3635ep-16,
@@ -57,7 +58,7 @@ template <std::size_t exponent, class T> inline T power(T x) {
 // A polynomial; `coefficients` from the constant one on. Halves are summed side by side (Estrin), since the processor
 // waits four steps for each product and does others meanwhile.
 template <class T, std::size_t terms, std::size_t from = 0, std::size_t count = terms>
-inline T polynomial(T x, const T (&coefficients)[terms]) {
+inline T polynomial(T x, const std::array<T, terms> &coefficients) {
     if constexpr (count == 1) {
         return coefficients[from];
     } else {
@@ -65,6 +66,13 @@ inline T polynomial(T x, const T (&coefficients)[terms]) {
         return polynomial<T, terms, from, half>(x, coefficients) +
                power<half>(x) * polynomial<T, terms, from + half, count - half>(x, coefficients);
     }
+}
+
+// The coefficients term(0), term(1), ...
+template <std::size_t terms, class Term> constexpr auto coefficients(Term term) {
+    std::array<decltype(term(0)), terms> result{};
+    for (std::size_t k = 0; k < terms; ++k) result[k] = term(static_cast<int>(k));
+    return result;
 }
 
 // x = n ln 2 + r with |r| <= ln 2 / 2, for the exponentials.
@@ -86,9 +94,7 @@ template <class T> struct Reduced {
 
 // 1 + r/2 + r^2/6 + ..., which is (e^r - 1) / r.
 template <class T> inline T mean_slope(T r) {
-    constexpr int degree = Format<T>::exp_degree;
-    T inverse_factorials[degree] = {1};
-    for (int k = 1; k < degree; ++k) inverse_factorials[k] = inverse_factorials[k - 1] / (k + 1);
+    constexpr auto inverse_factorials = coefficients<Format<T>::exp_degree>([factor = T(1)](int k) mutable { return factor /= k + 1; });
     return polynomial(r, inverse_factorials);
 }
 
@@ -130,8 +136,7 @@ template <class T> inline T log(T x, T correction = 0) {
     const T m = std::bit_cast<T>((bits & ((Bits(1) << F::mantissa) - 1)) + root_half);
     // An integer of few bits as a number: in the last bits of the rounder.
     const T exponent = std::bit_cast<T>(std::bit_cast<Bits>(F::rounder) + n) - F::rounder - (denormal ? F::mantissa : 0);
-    T odd[F::log_terms];
-    for (int k = 0; k < F::log_terms; ++k) odd[k] = T(2) / (2 * k + 3);
+    constexpr auto odd = coefficients<F::log_terms>([](int k) { return T(2) / (2 * k + 3); });
     const T f = m - 1, s = f / (f + 2), square = s * s, half_square = f * f / 2;
     const T tail = s * (half_square + square * polynomial(square, odd)) + (exponent * F::ln2_lower + correction);
     const T result = exponent * F::ln2_upper - ((half_square - tail) - f);
@@ -160,9 +165,7 @@ template <class T> inline T sigmoid(T x) { return 1 / (1 + quick_exp(-x)); }
 
 // log(1 + e^x), within 5 ulp: the larger of x and 0, and log(1 + e^-|x|), which is 2 artanh(e / (e+2)).
 template <class T> inline T softplus(T x) {
-    constexpr int terms = Format<T>::softplus_terms;
-    T odd[terms];
-    for (int k = 0; k < terms; ++k) odd[k] = T(2) / (2 * k + 1);
+    constexpr auto odd = coefficients<Format<T>::softplus_terms>([](int k) { return T(2) / (2 * k + 1); });
     const T e = exp(-std::abs(x)), s = e / (e + 2);
     return (x > 0 ? x : 0) + s * polynomial(s * s, odd);
 }
@@ -179,13 +182,12 @@ template <class T> inline T erfc_of_size(T x) {
 
 // The Taylor polynomial of the error function, for x^2 < 1/4.
 template <class T> inline T erf_near(T x) {
-    using F = Format<T>;
-    T coefficients[F::erf_terms], factor = T(1.12837916709551257390);
-    for (int k = 0; k < F::erf_terms; ++k) {
-        coefficients[k] = factor / (2 * k + 1);
+    constexpr auto odd = coefficients<Format<T>::erf_terms>([factor = T(1.12837916709551257390)](int k) mutable {
+        const T term = factor / (2 * k + 1);
         factor /= -(k + 1);
-    }
-    return x * polynomial(x * x, coefficients);
+        return term;
+    });
+    return x * polynomial(x * x, odd);
 }
 
 // The error function, within 4 ulp.

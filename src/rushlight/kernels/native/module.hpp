@@ -32,5 +32,24 @@ void add_pooling(nanobind::module_ &module);
 void add_softmax(nanobind::module_ &module);
 void add_steps(nanobind::module_ &module);
 void add_transposing(nanobind::module_ &module);
+[[gnu::cold]] void add_convolution(nanobind::module_ &module);
+[[gnu::cold]] void add_arithmetic(nanobind::module_ &module);
+[[gnu::cold]] void add_functions(nanobind::module_ &module);
+[[gnu::cold]] void add_gemm(nanobind::module_ &module);
+[[gnu::cold]] void add_indexing(nanobind::module_ &module);
+[[gnu::cold]] void add_attention(nanobind::module_ &module);
+[[gnu::cold]] void add_recurrent(nanobind::module_ &module);
+[[gnu::cold]] void add_random(nanobind::module_ &module);
+[[gnu::cold]] void add_memory(nanobind::module_ &module);
+[[gnu::cold]] void add_products(nanobind::module_ &module);
+[[gnu::cold]] void add_scans(nanobind::module_ &module);
+[[gnu::cold]] void add_crossentropy(nanobind::module_ &module);
+[[gnu::cold]] void add_losses(nanobind::module_ &module);
+[[gnu::cold]] void add_normalize(nanobind::module_ &module);
+[[gnu::cold]] void add_reduce(nanobind::module_ &module);
+[[gnu::cold]] void add_pooling(nanobind::module_ &module);
+[[gnu::cold]] void add_softmax(nanobind::module_ &module);
+[[gnu::cold]] void add_steps(nanobind::module_ &module);
+[[gnu::cold]] void add_transposing(nanobind::module_ &module);
 
 }  // namespace rushlight

@@ -47,15 +47,15 @@ template <class T> struct Angle;
 template <> struct Angle<float> {
     static constexpr float limit = 0x1p12f;
     static constexpr float half_pi[] = {0x1.921fb6p+0f, -0x1.777a5cp-25f, -0x1.ee59dap-50f};  // the sum of these
-    static constexpr float sine[] = {-0x1.555556p-3f, 0x1.11110ep-7f, -0x1.a013a2p-13f, 0x1.6dbc3p-19f};
-    static constexpr float cosine[] = {0x1.555556p-5f, -0x1.6c16cp-10f, 0x1.a015cp-16f, -0x1.25230ep-22f};
+    static constexpr std::array sine = {-0x1.555556p-3f, 0x1.11110ep-7f, -0x1.a013a2p-13f, 0x1.6dbc3p-19f};
+    static constexpr std::array cosine = {0x1.555556p-5f, -0x1.6c16cp-10f, 0x1.a015cp-16f, -0x1.25230ep-22f};
 };
 template <> struct Angle<double> {
     static constexpr double limit = 0x1p24;
     static constexpr double half_pi[] = {0x1.921fb54442d18p+0, 0x1.1a62633145c07p-54, -0x1.f1976b7ed8fbcp-110};
-    static constexpr double sine[] = {-0x1.5555555555555p-3,  0x1.1111111110ba6p-7,  -0x1.a01a019e80a1ep-13,
+    static constexpr std::array sine = {-0x1.5555555555555p-3,  0x1.1111111110ba6p-7,  -0x1.a01a019e80a1ep-13,
                                       0x1.71de379292369p-19, -0x1.ae6006d9b0846p-26, 0x1.5e09988bec75bp-33};
-    static constexpr double cosine[] = {0x1.5555555555555p-5,   -0x1.6c16c16c16960p-10, 0x1.a01a019f4d280p-16,
+    static constexpr std::array cosine = {0x1.5555555555555p-5,   -0x1.6c16c16c16960p-10, 0x1.a01a019f4d280p-16,
                                         -0x1.27e4fa15da106p-22, 0x1.1eeb66d0e9e6dp-29,  -0x1.907c1f7998900p-37};
 };
 

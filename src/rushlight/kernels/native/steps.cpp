@@ -16,21 +16,6 @@ PyArrayObject *as_array(nb::handle object) {
     return reinterpret_cast<PyArrayObject *>(object.ptr());
 }
 
-// Whether the elements fill their memory without gaps, in whatever order of the axes.
-bool is_dense(PyArrayObject *x) {
-    if (PyArray_IS_C_CONTIGUOUS(x)) return true;
-    Index next = PyArray_ITEMSIZE(x);
-    std::vector<int> axes;
-    for (int axis = 0; axis < PyArray_NDIM(x); ++axis)
-        if (PyArray_DIM(x, axis) > 1) axes.push_back(axis);
-    std::ranges::sort(axes, {}, [&](int axis) { return PyArray_STRIDE(x, axis); });
-    for (int axis : axes) {
-        if (PyArray_STRIDE(x, axis) != next) return false;
-        next *= PyArray_DIM(x, axis);
-    }
-    return true;
-}
-
 bool same_order(PyArrayObject *x, PyArrayObject *y) {
     if (PyArray_IS_C_CONTIGUOUS(x) && PyArray_IS_C_CONTIGUOUS(y)) return true;
     return PyArray_CompareLists(PyArray_STRIDES(x), PyArray_STRIDES(y), PyArray_NDIM(x));
@@ -129,21 +114,18 @@ std::vector<double> advance(const nb::list &steps, size_t count) {
 }
 
 // The gradient as a step takes it.
-struct Gradient {
-    double weight_decay;
-    bool maximize;
+template <class T> struct Gradient {
+    T weight_decay, sign;
 
-    template <class T> T operator()(T g, T p) const {
-        g = maximize ? -g : g;
-        return weight_decay != 0 ? g + static_cast<T>(weight_decay) * p : g;
-    }
+    Gradient(double weight_decay, bool maximize) : weight_decay(static_cast<T>(weight_decay)), sign(maximize ? -1 : 1) {}
+    T operator()(T g, T p) const { return weight_decay != 0 ? sign * g + weight_decay * p : sign * g; }
 };
 
 // NaN if one of them is.
 template <class T> T larger(T a, T b) { return a > b || a != a ? a : b; }
 
 template <bool amsgrad, class T>
-void adam(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T shrink, T rate, T take1, T keep2, T take2, T eps) {
+void adam(const std::array<T *, most_lists> &x, Index n, Gradient<T> gradient, T shrink, T rate, T take1, T keep2, T take2, T eps) {
     T *const p = x[0], *const gs = x[1], *const m = x[2], *const v = x[3], *const largest = x[4];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
@@ -167,14 +149,14 @@ void adam_step(nb::list params, nb::list grads, nb::list means, nb::list squares
 }
 
 template <bool accumulates, class T>
-void sgd(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T lr, T momentum, T take, bool nesterov) {
+void sgd(const std::array<T *, most_lists> &x, Index n, Gradient<T> gradient, T lr, T momentum, T take, T nesterov) {
     T *const p = x[0], *const gs = x[1], *const b = x[2];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
         T g = gradient(gs[i], p[i]);
         if constexpr (accumulates) {
             b[i] = b[i] * momentum + g * take;
-            g = nesterov ? g + momentum * b[i] : b[i];
+            g = nesterov != 0 ? g + momentum * b[i] : b[i];
         }
         p[i] -= lr * g;
     }
@@ -189,7 +171,7 @@ void sgd_step(nb::list params, nb::list grads, nb::list buffers, double lr, doub
 }
 
 template <bool accumulates, bool centered, class T>
-void rmsprop(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T lr, T alpha, T take, T eps, T momentum) {
+void rmsprop(const std::array<T *, most_lists> &x, Index n, Gradient<T> gradient, T lr, T alpha, T take, T eps, T momentum) {
     T *const p = x[0], *const gs = x[1], *const v = x[2], *const velocity = x[3], *const mean = x[4];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {
@@ -216,7 +198,7 @@ void rmsprop_step(nb::list params, nb::list grads, nb::list squares, nb::list ve
     });
 }
 
-template <class T> void adagrad(const std::array<T *, most_lists> &x, Index n, Gradient gradient, T rate, T eps) {
+template <class T> void adagrad(const std::array<T *, most_lists> &x, Index n, Gradient<T> gradient, T rate, T eps) {
     T *const p = x[0], *const gs = x[1], *const sum = x[2];
 #pragma omp simd
     for (Index i = 0; i < n; ++i) {

@@ -1,5 +1,6 @@
 #include "threads.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -20,6 +21,8 @@ using Clock = std::chrono::steady_clock;
 // Python; a sleeping worker takes as long to wake on a virtual machine.
 constexpr auto patience = std::chrono::milliseconds(1);
 constexpr auto interrupt_interval = std::chrono::milliseconds(50);
+
+struct Stopped {};  // thrown where a piece ends since its job is cancelled
 
 // Each thread begins with pieces of its own, always the same ones, so that it finds what it wrote last time in its cache.
 // Who has done all of them helps the others.
@@ -44,28 +47,51 @@ struct Job {
 
     int workers() const { return static_cast<int>(shares.size()) - 1; }
 
-    // Takes pieces until none is left; `pause` runs after each.
-    template <class Pause> void work(size_t thread, Pause &&pause) {
-        try {
-            for (size_t k = 0; k < shares.size(); ++k) {
-                Share &share = shares[(thread + k) % shares.size()];
-                for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = share.next.fetch_add(1)) < share.end;) {
-                    (*piece)(i);
-                    pause();
-                }
-            }
-        } catch (...) {
-            if (!cancelled.exchange(true)) error = std::current_exception();
+    // Takes pieces until none is left; thread 0 is the caller.
+    void work(size_t thread);
+
+    // What the caller does after each piece.
+    void look_for_interrupts() {
+        if (const auto now = Clock::now(); now - looked_ > interrupt_interval) {
+            looked_ = now;
+            nb::gil_scoped_acquire acquire;
+            if (PyErr_CheckSignals()) throw nb::python_error();
         }
     }
+
+private:
+    Clock::time_point looked_ = Clock::now();
 };
+
+// What this thread works on.
+struct Work {
+    Job *job = nullptr;
+    bool is_caller = false;
+};
+thread_local Work current;
+
+void Job::work(size_t thread) {
+    current = {this, thread == 0};
+    try {
+        for (size_t k = 0; k < shares.size(); ++k) {
+            Share &share = shares[(thread + k) % shares.size()];
+            for (Index i; !cancelled.load(std::memory_order_relaxed) && (i = share.next.fetch_add(1)) < share.end;) {
+                (*piece)(i);
+                if (thread == 0) look_for_interrupts();
+            }
+        }
+    } catch (...) {
+        if (!cancelled.exchange(true)) error = std::current_exception();
+    }
+    current = {};
+}
 
 // Threads that wait for jobs. One job at a time: a second caller meanwhile works alone.
 class Pool {
 public:
     std::mutex in_use;
 
-    void run(Job &job, const auto &pause) {
+    void run(Job &job) {
         grow(job.workers());
         {
             std::lock_guard lock(mutex_);
@@ -73,7 +99,7 @@ public:
             turn_.fetch_add(1, std::memory_order_release);
         }
         wake_.notify_all();
-        job.work(0, pause);
+        job.work(0);
         {
             std::lock_guard lock(mutex_);
             job_ = nullptr;  // who comes now comes too late
@@ -111,7 +137,7 @@ private:
                 }
             }
             if (job) {
-                job->work(number, [] {});
+                job->work(number);
                 job->helpers.fetch_sub(1, std::memory_order_release);
             }
         }
@@ -144,19 +170,25 @@ void run_pieces(Index pieces, const std::function<void(Index)> &piece) {
     Job job(piece, pieces, static_cast<int>(std::min<Index>(get_threads(), pieces)));
     {
         nb::gil_scoped_release release;
-        auto last = Clock::now();
-        const auto pause = [&] {
-            if (const auto now = Clock::now(); now - last > interrupt_interval) {
-                last = now;
-                nb::gil_scoped_acquire acquire;
-                if (PyErr_CheckSignals()) throw nb::python_error();
-            }
-        };
         std::unique_lock turn(pool->in_use, std::defer_lock);
-        if (job.workers() && turn.try_lock()) pool->run(job, pause);
-        else job.work(0, pause);
+        if (job.workers() && turn.try_lock()) pool->run(job);
+        else job.work(0);
     }
     if (job.error) std::rethrow_exception(job.error);
+}
+
+void breathe() {
+    if (!current.job) return;
+    if (current.job->cancelled.load(std::memory_order_relaxed)) throw Stopped();
+    if (current.is_caller) current.job->look_for_interrupts();
+}
+
+void share_out(Index count, Index work, const std::function<void(Index, Index)> &body) {
+    work = std::max<Index>(work, 1);
+    const Index length = std::max<Index>(1, piece_work / work);
+    if (count * work > piece_work)
+        run_pieces((count + length - 1) / length, [&](Index i) { body(i * length, std::min(count, (i + 1) * length)); });
+    else if (count) body(0, count);
 }
 
 }  // namespace rushlight

@@ -1,7 +1,6 @@
 // Loops shared among threads.
 #pragma once
 
-#include <algorithm>
 #include <functional>
 
 #include "array.hpp"
@@ -19,16 +18,13 @@ void set_threads(int count);
 // interrupt (Ctrl-C) ends it between pieces, as an exception; so does an exception in a piece. Not for use in a piece.
 void run_pieces(Index pieces, const std::function<void(Index)> &piece);
 
+// To be called now and then in a piece of more than some 0.1 s: an interrupt, or an exception in another piece, ends it there
+// by an exception.
+void breathe();
+
 // Calls body(begin, end) so that [0, count) is covered, in pieces that depend on the count and the work of one index
 // only: results do not depend on the number of threads.
-template <class Body> void parallel(Index count, Index work, Body &&body) {
-    work = std::max<Index>(work, 1);
-    const Index length = std::max<Index>(1, piece_work / work);
-    if (count * work <= piece_work) {
-        if (count) body(Index(0), count);
-        return;
-    }
-    run_pieces((count + length - 1) / length, [&](Index i) { body(i * length, std::min(count, (i + 1) * length)); });
-}
+void share_out(Index count, Index work, const std::function<void(Index, Index)> &body);
+template <class Body> void parallel(Index count, Index work, Body &&body) { share_out(count, work, std::ref(body)); }
 
 }  // namespace rushlight
