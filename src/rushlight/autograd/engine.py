@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels.arithmetic import add
 from .anomalies import is_anomaly_enabled, report
 from .modes import IN_BACKWARD, as_recording, recording
 from .nesting import nested
@@ -24,7 +25,6 @@ from .node import Bundle, Node, explained, freed_by, name_line
 
 by_number = attrgetter("number")
 ndarray = np.ndarray
-add = np.add
 
 FREED = (
     "Trying to backward through the graph a second time (or directly access saved tensors after they have already been "
@@ -147,7 +147,7 @@ def run(
                             due = last_before_leaves(roots)
                     continue
                 if edge is following:
-                    arrived = arrived + part
+                    arrived = add(arrived, part) if type(arrived) is ndarray else arrived + part
                     continue
                 so_far = grads.get(edge)
                 if so_far is None:
@@ -164,7 +164,7 @@ def run(
                 elif edge in owned:
                     add(so_far, part, so_far)
                 else:
-                    grads[edge] = total = so_far + part
+                    grads[edge] = total = add(so_far, part) if type(so_far) is ndarray else so_far + part
                     if type(total) is ndarray:
                         owned.add(edge)
             parts = part = so_far = total = None
@@ -353,7 +353,10 @@ def accumulate(leaf: Any, g: Any, on_tensors: bool, make: Callable) -> None:
         elif grad is None:
             leaf._grad = make(g if is_sole(g) else like_its_leaf(g, leaf.array))
         else:
-            add(grad.array, g, grad.array, casting="unsafe")
+            if type(g) is ndarray and g.dtype is grad.array.dtype:
+                add(grad.array, g, grad.array)
+            else:
+                np.add(grad.array, g, grad.array, casting="unsafe")
             cell = grad.version
             cell[0] += 1
             if len(cell) > 1:

@@ -7,7 +7,7 @@ import numpy as np
 from ..kernels.matrix import linear as affine
 from . import batched_products as batched
 from .define import op
-from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, times
+from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, times, turned
 from .promotion import fit, raw
 
 __all__: list[str] = []
@@ -21,7 +21,7 @@ _PRODUCT = {
     "input": lambda g, weight, input_shape: (
         times(g, conj(weight)) if len(input_shape) == 2 else _rows_times(g, weight, input_shape)
     ),
-    "weight": lambda g, input: times(flat(g).mT, conj(flat(input))),
+    "weight": lambda g, input: times(turned(flat(g)), conj(flat(input))),
 }
 _BIAS = {"bias": lambda g, bias_shape: fit(g, bias_shape, raw(g).dtype)}
 

@@ -147,7 +147,7 @@ class Declaration:
         name, bases, attributes = self._node
         return type(name, bases, attributes)
 
-    @property
+    @functools.cached_property
     def inplace_name(self) -> str:
         """What errors call the in-place form."""
         return f"{name_of(self._node[0])}_"

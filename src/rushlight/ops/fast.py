@@ -25,7 +25,7 @@ from .sizes import KINDS, with_shapes
 from .writing import needs_record, unrecorded
 
 ndarray = np.ndarray
-single, double = np.float32, np.float64
+single, double, int64 = np.float32, np.float64, np.dtype("int64")
 
 
 def unary(
@@ -479,6 +479,7 @@ def written(spec: Op, value: Callable, scaled: Op | None = None) -> Callable:
     ``scaled`` is its form with ``alpha``, if it has one.
     """
     called = f"{spec.name}_"
+    whole = spec.name in ("add", "sub", "mul")  # of whole numbers it gives whole numbers
 
     def call(self: Tensor, other: Any, *, alpha: Any = None) -> Tensor:
         if alpha is not None:
@@ -489,11 +490,15 @@ def written(spec: Op, value: Callable, scaled: Op | None = None) -> Callable:
         if unrecorded(self):
             a = self.array
             dtype = a.dtype
-            if dtype is float32 or dtype is float64:
-                kind = type(other)
+            kind = type(other)
+            if (
+                dtype is float32
+                or dtype is float64
+                or (dtype is int64 and kind is int and whole and abs(other) < 2**31)
+            ):
                 b = None
                 if kind is float or kind is int:
-                    b = (constants32 if dtype is float32 else constants64).get(other)
+                    b = constants[dtype].get(other)
                     if b is None:
                         b = constant(other, dtype)
                 elif (
@@ -548,7 +553,7 @@ NOTHING = (None, CONSTANT, 0)
 
 asarray = np.asarray
 
-constants: dict[np.dtype, dict[float, ndarray]] = {float32: {}, float64: {}}
+constants: dict[np.dtype, dict[float, ndarray]] = {float32: {}, float64: {}, int64: {}}
 
 
 constants32, constants64 = constants[float32], constants[float64]

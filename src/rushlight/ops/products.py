@@ -15,6 +15,7 @@ from .define import op
 from .forms import written_after_checks
 from .promotion import as_type, fit, is_complex, like, promoted, raw
 from .reduce import sum_to_size
+from .views import t
 
 __all__ = [
     "addbmm", "addmm", "addmv", "addr", "baddbmm", "bmm", "chain_matmul", "dot", "ger", "inner", "matmul",
@@ -39,9 +40,14 @@ def by(array: np.ndarray) -> str:
     return "x".join(map(str, array.shape))
 
 
+def turned(x: Any) -> Any:
+    """The matrix transposed: one, or each of a stack."""
+    return t(x) if isinstance(x, Tensor) and x.array.ndim == 2 else x.mT
+
+
 def adjoint(x: Any) -> Any:
     """The matrix transposed and conjugated."""
-    return x.mT.conj() if is_complex(x) else x.mT
+    return turned(x).conj() if is_complex(x) else turned(x)
 
 
 def conj(x: Any) -> Any:
@@ -51,7 +57,9 @@ def conj(x: Any) -> Any:
 
 def times(a: Any, b: Any) -> Any:
     """The matrix product of two arrays or two Tensors."""
-    return product(a, b) if type(a) is np.ndarray else a @ b
+    if type(a) is np.ndarray:
+        return product(a, b)
+    return mm(a, b) if a.array.ndim == b.array.ndim == 2 else a @ b
 
 
 def summed_to(g: Any, shape: tuple) -> Any:

@@ -41,6 +41,8 @@ template <class T> void pack_rows(Matrix<T> a, Index rows, Index depth, T *to) {
             if (a.column == 1)  // rows of neighbours: squares are transposed, as far as there is room beyond them
                 for (; (k + lanes<T>) * height + lanes<T> <= depth * height; k += lanes<T>, from += lanes<T>, to += height * lanes<T>)
                     pack_squares<height>(from, a.row, to);
+            if (a.row == 1)  // columns of neighbours
+                for (; k < depth; ++k, from += a.column, to += height) std::memcpy(to, from, height * sizeof(T));
             for (; k < depth; ++k, from += a.column, to += height)
                 for (int r = 0; r < height; ++r) to[r] = from[r * a.row];
         });
