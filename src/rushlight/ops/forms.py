@@ -132,7 +132,7 @@ def by_operand(name: str, tensors: Any, number: Any, reflected: Any = None) -> A
     def call(input: Any, other: Any, *, out: Any = None) -> Any:
         return choose(input, other)(input, other, out=out)
 
-    call.op = Forms(name, choose)
+    call.op = Forms(name, choose)  # type: ignore[attr-defined]
     call.__name__, call.__doc__ = name, tensors.__doc__
     return call
 
@@ -176,7 +176,7 @@ def requiring(operation: Any, *names: str) -> Any:
                 check(input, other)
             return operation(input, other) if out is None else operation(input, other, out=out)
 
-        call.op, call.__name__, call.__doc__ = operation.op, operation.__name__, operation.__doc__
+        call.op, call.__name__, call.__doc__ = operation.op, operation.__name__, operation.__doc__  # type: ignore[attr-defined]
         return call
     return before(operation, check)
 
