@@ -72,7 +72,7 @@ def ordinary_call(spec: Any, general: Callable) -> Callable:
     own = {"general": general, "spec": spec, "compute": spec.compute, "Node": node, "name": spec._node[0]}
     own |= {"savers": savers, "saver": partial(saver, spec, [spec.names[place] for place in spec.places], savers)}
     defaults = {f"default_{name}": value for name, value in zip(spec.names, spec.tail)}
-    return function(spec, spec.compute.__name__, call_lines(spec), own | defaults)
+    return function(spec, spec.name, call_lines(spec), own | defaults)
 
 
 def is_regular(spec: Any) -> bool:
@@ -105,7 +105,7 @@ def call_lines(spec: Any) -> Iterator[str]:
     tensors = [spec.names[place] for place in spec.places]
     values = "".join(f"{name}, " for name in spec.names)
     general = f"return _general({passed(spec)})"
-    yield f"def {spec.compute.__name__}({signature(spec)}):"
+    yield f"def {spec.name}({signature(spec)}):"
     yield "    _mode = recording.get()"
     yield "    if (_mode is not True and _mode) or open_levels.get():"
     yield f"        {general}"
