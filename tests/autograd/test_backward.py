@@ -885,3 +885,15 @@ def gradients_that_a_hook_of_a_linear_layer_sees(torch):
         leaf.register_post_accumulate_grad_hook(lambda _, letter=letter: seen.append(letter))
     y.sum().backward()
     yield seen
+
+
+@programs
+def derivatives_of_the_fourth_order(torch):
+    for function in (torch.tanh, torch.sigmoid):
+        x, w = leaf(torch, 0.5, -1.0, 0.25), leaf(torch, 1.5, 0.5, -2.0)
+        y = function(x * w)
+        for _ in range(4):
+            by_x, by_w = torch.autograd.grad(y.sum(), [x, w], create_graph=True)
+            yield by_x.detach()
+            yield by_w.detach()
+            y = by_x * by_w

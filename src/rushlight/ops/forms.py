@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..tensor import Tensor
-from .define import inplace
+from .define import inplace, op
 from .fast import OPERANDS, binary, no_method
 from .promotion import like, raw
 
@@ -26,23 +26,37 @@ def undefined(name: str) -> Any:
     return rule
 
 
-def backward_of(name: str, plain: Any, curve: Any, back: Any, back_back: Any) -> Any:
-    """A rule ``(g, input, result)`` that is an operation of its own in the graph of a gradient.
+def backward_of(name: str, plain: Any, curve: Any, bend: Any, back: Any, back_back: Any) -> Any:
+    """A rule ``(g, input, result)`` that is an operation of its own in the graph of a gradient, and so is its own rule.
 
     Args:
         plain: the rule, ``(g, result)``.
-        curve: its own rule by the result, ``(g, h, result)`` where ``h`` is what it took as ``g``.
-        back: the first in one call for arrays, ``back_back`` the second.
+        curve: the derivative of that by the result, ``(g, h, result)`` where ``h`` is what it took as ``g``.
+        bend: the derivative of that by the result, ``(g, h, i)`` where ``h`` and ``i`` are the others.
+        back: the first in one call for arrays; ``back_back`` the second.
     """
 
     def rule(g: Any, _input: Any, result: Any) -> Any:
         return operation(g, result) if isinstance(g, Tensor) else plain(g, result)
 
+    def by_result(g: Any, h: Any, result: Any) -> Any:
+        if type(g) is np.ndarray:
+            return back_back(g, h, result)
+        return curved(g, h, result) if isinstance(g, Tensor) else curve(g, h, result)
+
     operation: Any = binary(
         f"{name.capitalize()}BackwardBackward0", lambda g, result, out=None: np.asarray(back(g, result)),
-        rule, curve, (lambda g, _h, result: back(g, result), back_back),
+        rule, by_result, (lambda g, _h, result: back(g, result), back_back),
     )  # fmt: skip
     operation.op.name = f"{name}_backward"
+
+    @op(
+        "MulBackward0", elementwise=True, promote="common",
+        h=lambda g, i, y: by_result(g, i, y), i=lambda g, h, y: by_result(g, h, y), y=lambda g, h, i: bend(g, h, i),
+    )  # fmt: skip
+    def curved(h, i, y):
+        return np.asarray(back_back(h, i, y))
+
     return rule
 
 

@@ -35,8 +35,8 @@ def _float(name: str, value: Any, rule: Any, doc: str | None, back: Any = None) 
 sigmoid = _float(
     "Sigmoid", functions.sigmoid,
     backward_of(
-        "sigmoid", lambda g, y: g * ((1 - y) * y), lambda g, h, y: g * h * (1 - 2 * y), functions.sigmoid_back,
-        functions.sigmoid_back_back,
+        "sigmoid", lambda g, y: g * ((1 - y) * y), lambda g, h, y: g * h * (1 - 2 * y),
+        lambda g, h, i: g * h * (i * -2), functions.sigmoid_back, functions.sigmoid_back_back,
     ),
     "``1 / (1 + exp(-x))``.", functions.sigmoid_back,
 )  # fmt: skip

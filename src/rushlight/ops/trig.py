@@ -29,11 +29,16 @@ cos = _float("Cos", periodic.cos, lambda g, x, _y: g * -sin(x), "The cosine.", p
 tan = _float("Tan", np.tan, lambda g, _x, y: g * (1 + y * y), "The tangent.")
 sinh = _float("Sinh", np.sinh, lambda g, x, _y: g * cosh(x), "The hyperbolic sine.")
 cosh = _float("Cosh", np.cosh, lambda g, x, _y: g * sinh(x), "The hyperbolic cosine.")
+
+
+def _tanh_curve(g: Any, h: Any, y: Any) -> Any:
+    return g * h * (y * -2)
+
+
 tanh = _float(
     "Tanh", functions.tanh,
     backward_of(
-        "tanh", lambda g, y: g - g * y * y, lambda g, h, y: g * h * (y * -2), functions.tanh_back,
-        functions.tanh_back_back,
+        "tanh", lambda g, y: g - g * y * y, _tanh_curve, _tanh_curve, functions.tanh_back, functions.tanh_back_back
     ),
     "The hyperbolic tangent.", functions.tanh_back,
 )  # fmt: skip
