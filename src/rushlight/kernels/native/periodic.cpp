@@ -20,9 +20,9 @@ namespace {
 template <class T, class Function, int operands>
 void loop_with_exceptions(const void *const *from, void *to, Index n, const double *) {
     constexpr Index block = 256;
-    const T *x = static_cast<const T *>(from[0]), *y = static_cast<const T *>(from[operands - 1]);
-    for (; n > 0; n -= block, x += block, y += block) {
-        const Index count = std::min(block, n);
+    for (Index begin = 0; begin < n; begin += block) {
+        const T *x = static_cast<const T *>(from[0]) + begin, *y = static_cast<const T *>(from[operands - 1]) + begin;
+        const Index count = std::min(block, n - begin);
         T part[block];
         typename Format<T>::Bits exceptions = 0;
 #pragma omp simd
@@ -32,7 +32,7 @@ void loop_with_exceptions(const void *const *from, void *to, Index n, const doub
         if (exceptions)
             for (Index i = 0; i < count; ++i)
                 if (!Function::holds(x[i], y[i])) part[i] = Function::exact(x[i], y[i]);
-        to = std::copy_n(part, count, static_cast<T *>(to));
+        std::copy_n(part, count, static_cast<T *>(to) + begin);
     }
 }
 
@@ -63,14 +63,14 @@ template <> struct Angle<double> {
 // of the sine or of the cosine. The first difference is exact.
 template <class T> [[gnu::always_inline]] inline T turned(T x, int quarters) {
     using A = Angle<T>;
-    using Bits = typename Format<T>::Bits;
+    using Bits = std::make_unsigned_t<typename Format<T>::Bits>;
     const T shifted = std::fma(x, T(0.63661977236758134308), Format<T>::rounder), n = shifted - Format<T>::rounder;
     const Bits quadrant = std::bit_cast<Bits>(shifted) + quarters;
     const T r = std::fma(-n, A::half_pi[2], std::fma(-n, A::half_pi[1], std::fma(-n, A::half_pi[0], x)));
     const T z = r * r, half = z / 2, rest = 1 - half;
     const T sine = std::fma(r * z, polynomial(z, A::sine), r);
     const T cosine = rest + ((1 - rest - half) + z * z * polynomial(z, A::cosine));
-    const Bits sign = static_cast<Bits>(static_cast<std::make_unsigned_t<Bits>>(quadrant >> 1) << (8 * sizeof(T) - 1));
+    const Bits sign = quadrant >> 1 << (8 * sizeof(T) - 1);
     return std::bit_cast<T>(std::bit_cast<Bits>(quadrant & 1 ? cosine : sine) ^ sign);
 }
 
