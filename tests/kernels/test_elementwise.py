@@ -24,14 +24,14 @@ EXACT = ("negative", "absolute", "square", "sqrt", "reciprocal", "sign", "cube",
 # The units in the last place of the native function and of NumPy's together.
 UNARY = {
     **dict.fromkeys(EXACT, 0), "relu": 0, "exp": 4, "expm1": 7, "log": 4, "log1p": 5, "tanh": 7, "sigmoid": 7,
-    "erf": 9, "hardswish": 2, "hardsigmoid": 1,
+    "exp2": 4, "erf": 9, "hardswish": 2, "hardsigmoid": 1,
     **(dict.fromkeys(("sin", "cos"), 3) if fused else {}),
 }  # fmt: skip
 # Judged by their distance from 0 as if it were 1: there the definitions lose digits, in 1 + erf(x) for example.
 LOOSE = {"erfc": 10, "silu": 7, "logsigmoid": 8, "mish": 12, "gelu": 8, "gelu_tanh": 8}
 BACK = {
     "square_back": 2, "sqrt_back": 2, "reciprocal_back": 2, "expm1_back": 2, "log1p_back": 2, "relu_back": 0,
-    "absolute_back": 0, "cube_back": 2, "inverse_back": 2, "root_back": 2,
+    "absolute_back": 0, "cube_back": 2, "exp2_back": 2, "inverse_back": 2, "root_back": 2,
     "rsqrt_back": 2, **(dict.fromkeys(("sin_back", "cos_back"), 4) if fused else {}),
 }  # fmt: skip
 LOOSE_BACK = (
@@ -98,6 +98,16 @@ def test_into_an_overlapping_array():
 def test_choice(operands):
     condition, x, y = operands
     assert_twins("select", condition > 0, x, y, ulps=0)
+
+
+@few
+@given(pairs(3))
+def test_the_way_between(operands):
+    # Terms may cancel: judged beside the larger end, and what overflows on the way is left out.
+    x, y, weight = (np.where(np.abs(a) < 1e18, a, a.dtype.type(1)) for a in operands)
+    largest = max((float(np.abs(a).max()) for a in (x, y) if a.size), default=0.0)
+    scale = max(1.0, float(np.abs(weight).max())) if weight.size else 1.0
+    assert_twins("lerp", x, y, weight, ulps=4, floor=largest * scale)
 
 
 @few

@@ -17,6 +17,13 @@ negative, absolute, square, sqrt, reciprocal = map(
 
 
 @kernel
+def lerp(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The point that far on the way from x to y, from the nearer end."""
+    span = y - x
+    return np.where(np.absolute(weight) < 0.5, x + weight * span, y - span * (1 - weight))
+
+
+@kernel
 def absolute_back(g: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The sign; 0 at 0, and for NaN."""
     return g * np.sign(np.where(x == x, x, 0))

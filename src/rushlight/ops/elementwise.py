@@ -415,8 +415,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 
 def _interpolate(input: Any, end: Any, weight: Any) -> Any:
     try:
-        span = end - input
-        return np.where(np.absolute(weight) < 0.5, input + weight * span, end - span * (1 - weight))
+        return kernels.lerp(input, end, weight)
     except ValueError as error:
         raise broadcast_error(error, (input, end, weight)) from None
 
@@ -427,7 +426,7 @@ _ENDS = {"input": lambda g, weight: g * (1 - weight), "end": lambda g, weight: g
 @op("LerpBackward0", elementwise=True, **_ENDS)
 def _lerp_number(input, end, weight):
     _refuse_other_type("end", input, end)
-    result = _interpolate(input, end, input.dtype.type(weight))
+    result = _interpolate(input, end, np.asarray(input.dtype.type(weight)))
     _refuse_integers(input)  # after shapes that do not fit
     return result
 

@@ -68,10 +68,11 @@ def _scaled(z: np.ndarray, factor: float) -> np.ndarray:
 
 exp2 = promoted_by(
     unary(
-        "Exp2Backward0", np.exp2, lambda g, _x, y: g * (y * LN2), promote="float", doc="2 to the power of each element."
+        "Exp2Backward0", kernels.exp2, lambda g, _x, y: g * (y * LN2), kernels.exp2_back, promote="float",
+        doc="2 to the power of each element.",
     ),
-    lambda input: np.exp(_scaled(input, LN2)) if input.dtype.kind == "c" else np.exp2(input),
-)
+    lambda input: np.exp(_scaled(input, LN2)) if input.dtype.kind == "c" else kernels.exp2(input),
+)  # fmt: skip
 
 
 # Powers
@@ -93,13 +94,15 @@ def power(base: Any, exponent: Any, out: Any = None) -> Any:
     """``base ** exponent`` of floating-point numbers, the square as a product."""
     if not exponent.ndim and exponent.item() == 2:
         return arithmetic.multiply(base, base, out=out)
-    return np.power(base, exponent, out=out)
+    if not base.ndim and base.item() == 2:
+        return kernels.exp2(exponent, out=out)
+    return kernels.power(base, exponent, out=out)
 
 
 def numbered_power(base: Any, number: Any, out: Any = None) -> Any:
     """`power` to a single number."""
     special = POWERS.get(number.item())
-    return np.power(base, number, out=out) if special is None else special(base, out=out)
+    return kernels.power(base, number, out=out) if special is None else special(base, out=out)
 
 
 def _slope_at_number(g: Any, base: np.ndarray, number: np.ndarray) -> Any:
@@ -128,6 +131,10 @@ def _slope(g: Any, base: Any, exponent: Any) -> Any:
 
 def _growth(g: Any, base: Any, exponent: Any) -> Any:
     """The gradient of the exponent: 0 where a base of 0 is raised to a power that leaves it 0."""
+    if type(g) is type(exponent) is np.ndarray and g.dtype is exponent.dtype and g.dtype.kind == "f":
+        if not np.ndim(base) and base != 0:
+            base = np.asarray(base, g.dtype)
+            return arithmetic.multiply(g, arithmetic.multiply(power(base, exponent), functions.log(base)))
     flat = base == 0
     if raw(exponent).dtype.kind != "c":
         flat = flat & (exponent >= 0)

@@ -26,6 +26,10 @@ void add_arithmetic(nb::module_ &module) {
         const Bits mask = -static_cast<Bits>(first);  // a choice by a truth value would be a branch
         return std::bit_cast<T>((std::bit_cast<Bits>(x) & mask) | (std::bit_cast<Bits>(y) & ~mask));
     });
+    define<3>(module, "lerp", 2, []<class T>(T x, T y, T weight) {
+        const T span = y - x;
+        return std::abs(weight) < T(0.5) ? x + weight * span : y - span * (1 - weight);
+    });
     define<1>(module, "negative", 1, []<class T>(T x) { return -x; });
     define<1>(module, "absolute", 1, []<class T>(T x) { return std::abs(x); });
     define<2>(module, "absolute_back", 1, []<class T>(T g, T x) { return x > 0 ? g : x < 0 ? -g : g * 0; });
