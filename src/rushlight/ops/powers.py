@@ -131,10 +131,10 @@ def _slope(g: Any, base: Any, exponent: Any) -> Any:
 
 def _growth(g: Any, base: Any, exponent: Any) -> Any:
     """The gradient of the exponent: 0 where a base of 0 is raised to a power that leaves it 0."""
-    if type(g) is type(exponent) is np.ndarray and g.dtype is exponent.dtype and g.dtype.kind == "f":
-        if not np.ndim(base) and base != 0:
-            base = np.asarray(base, g.dtype)
-            return arithmetic.multiply(g, arithmetic.multiply(power(base, exponent), functions.log(base)))
+    real = type(g) is type(exponent) is np.ndarray and g.dtype is exponent.dtype and g.dtype.kind == "f"
+    if real and not np.ndim(base) and base != 0:
+        base = np.asarray(base, g.dtype)
+        return arithmetic.multiply(g, arithmetic.multiply(power(base, exponent), functions.log(base)))
     flat = base == 0
     if raw(exponent).dtype.kind != "c":
         flat = flat & (exponent >= 0)
