@@ -89,6 +89,7 @@ def _norm(name: str, flat: bool = True) -> Any:
 
 
 _layer, _batch = _norm("NativeLayerNormBackward0"), _norm("NativeBatchNormBackward0")
+_instance = _norm("ViewBackward0")  # as PyTorch calls the last step of it
 _group, _root_mean_square = _norm("NativeGroupNormBackward0", False), _norm("MulBackward0", False)
 
 
@@ -324,6 +325,11 @@ def instance_norm(
     n, channels = shape[:2]
     _check_length("running_mean", running_mean, channels, input)
     _check_length("running_var", running_var, channels, input)
+    fit = (weight is None or raw(weight).size == channels) and (bias is None or raw(bias).size == channels)
+    if fit and use_input_stats and running_mean is None and running_var is None and raw(input).size:
+        _floating(input, "batch_norm")
+        layout = (n, channels, math.prod(shape[2:])), (2,), (1, channels, 1)
+        return _instance(input, weight, bias, layout, eps, True)[0]
     one_batch = input.reshape(1, n * channels, *shape[2:])
     means, variances = (None if x is None else x.repeat(n) for x in (running_mean, running_var))
     weight, bias = (None if x is None else x.repeat(n) for x in (weight, bias))
