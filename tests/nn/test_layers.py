@@ -527,3 +527,18 @@ def test_every_layer_is_here():
 
 
 MISSING = {"Container", "CrossMapLRN2d", "SyncBatchNorm"}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", [(3, 4, 5, 6), (1, 3, 5, 5), (2, 3, 2, 5, 4)])
+def test_batch_norm_of_channels_last(shape, training):
+    def program(t):
+        form = t.channels_last if len(shape) == 4 else t.channels_last_3d
+        x = t.tensor(values(shape, 0)).contiguous(memory_format=form).requires_grad_()
+        weight, bias = (t.tensor(values(shape[1:2], seed), requires_grad=True) for seed in (1, 2))
+        mean, variance = t.zeros(shape[1]), t.ones(shape[1])
+        y = t.nn.functional.batch_norm(x, mean, variance, weight, bias, training)
+        found = t.autograd.grad(y, (x, weight, bias), t.tensor(values(shape, 3)))
+        return [y, mean, variance, *found, str(y.stride()), str(found[0].stride())]
+
+    assert_same(program, rtol=1e-4, atol=1e-5)

@@ -38,10 +38,39 @@ def _like(g: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _norm_back(g, input, weight, bias, layout, centred, mean, scale, needs):
     """The gradients of input, weight and bias."""
+    shape, in_rows = input.shape, not input.flags.c_contiguous and _has_channels_last(input, layout[1])
+    if in_rows:
+        g, input, layout = _rows(g), _rows(input), _of_rows(layout)
     weight_wide = weight if weight is None else _wide(weight)
     found = kernels.normalize_back(g, input, weight_wide, mean, scale, *layout, centred, needs[0])
     of_input, of_weight, of_bias = found
+    if in_rows and needs[0]:
+        of_input = _unrowed(of_input, shape)
     return of_input, _like(of_weight, weight) if needs[1] else None, _like(of_bias, bias) if needs[2] else None
+
+
+# Where the channels lie last in memory, and are what is normalised, there are rows of them.
+
+LAST = {4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # the axes with channels last, by their number, and the way back
+BACK = {4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+
+
+def _has_channels_last(x: np.ndarray, axes: tuple = (0, 2)) -> bool:
+    return x.ndim in LAST and axes[:2] == (0, 2) and x.transpose(LAST[x.ndim]).flags.c_contiguous
+
+
+def _rows(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x.transpose(LAST[x.ndim]).reshape(-1, x.shape[1]))
+
+
+def _unrowed(rows: np.ndarray, shape: tuple) -> np.ndarray:
+    return rows.reshape(shape[0], *shape[2:], shape[1]).transpose(BACK[len(shape)])
+
+
+def _of_rows(layout: tuple) -> tuple:
+    """The layout of the rows in place of that of the array."""
+    shape, channels = layout[0], layout[0][1]
+    return (math.prod(shape) // channels, channels), (0,), (1, channels)
 
 
 def _norm_composite(input, weight, bias, layout, eps, centred):
@@ -82,7 +111,12 @@ def _norm(name: str, flat: bool = True) -> Any:
         aside=True,
     )
     def norm(input, weight, bias, layout, eps, centred):
-        result, *rest = kernels.normalize(_wide(input), _wide(weight), _wide(bias), *layout, eps, centred)
+        x, in_rows = input, not input.flags.c_contiguous and _has_channels_last(input, layout[1])
+        if in_rows:
+            x, layout = _rows(input), _of_rows(layout)
+        result, *rest = kernels.normalize(_wide(x), _wide(weight), _wide(bias), *layout, eps, centred)
+        if in_rows:
+            result = _unrowed(result, input.shape)
         return result if result.dtype is input.dtype else result.astype(input.dtype), *rest
 
     return norm
@@ -232,7 +266,12 @@ def _move(running: Any, towards: Any, momentum: float, factor: float) -> None:
 def _statistics_back(g, input, mean, variance, weight, bias, eps, needs):
     if type(g) is np.ndarray:
         statistics = (x if x is None else x.astype(g.dtype, copy=False) for x in (mean, variance, weight))
+        shape, in_rows = input.shape, not input.flags.c_contiguous and _has_channels_last(input)
+        if in_rows:
+            g, input = _rows(g), _rows(input)
         found = kernels.normalize_by_back(g, input, *statistics, eps, needs[0])
+        if in_rows and needs[0]:
+            found = _unrowed(found[0], shape), *found[1:]
         of_weight, of_bias = (of if needed else None for of, needed in zip(found[1:], needs[3:]))
         return found[0], None, None, of_weight, of_bias
     affine = kernels.along_channels(raw(input))
@@ -267,7 +306,12 @@ def _with_statistics_of_all(batch, input, mean, variance, weight, bias, eps):
     batch=_with_statistics_of_all,
 )
 def _with_statistics(input, mean, variance, weight, bias, eps):
-    result = kernels.normalize_by(_wide(input), *map(_wide, (mean, variance, weight, bias)), eps)
+    x, in_rows = input, not input.flags.c_contiguous and _has_channels_last(input)
+    if in_rows:
+        x = _rows(input)
+    result = kernels.normalize_by(_wide(x), *map(_wide, (mean, variance, weight, bias)), eps)
+    if in_rows:
+        result = _unrowed(result, input.shape)
     return result.astype(input.dtype, copy=False)
 
 
