@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -44,20 +45,32 @@ def contract(a: np.ndarray, b: np.ndarray, a_axes: str, b_axes: str, out_axes: s
 
     Axes are named by letters. An axis that only one operand has must be in the result.
     """
+    counts, a_order, b_order, order = _orders(a_axes, b_axes, out_axes)
+    left, right = a.transpose(a_order), b.transpose(b_order)
+    first, rows, columns = counts  # of the axes of the stack, and of those that only one has
+    summed = len(a_axes) - first - rows
+    batch, k = left.shape[:first], math.prod(left.shape[first + rows :])
+    kept, others = left.shape[first : first + rows], right.shape[first + summed :]
+    if first:
+        stack = math.prod(batch)
+        left, right = left.reshape(stack, math.prod(kept), k), right.reshape(stack, k, math.prod(others))
+    else:
+        left, right = left.reshape(math.prod(kept), k), right.reshape(k, math.prod(others))
+    return product(left, right).reshape((*batch, *kept, *others)).transpose(order)
+
+
+@functools.lru_cache(256)
+def _orders(a_axes: str, b_axes: str, out_axes: str) -> tuple:
+    """How many axes the stack and each operand alone have, and the order in which the axes of each are needed."""
     shared = [x for x in a_axes if x in b_axes]
     batch = [x for x in shared if x in out_axes]
     summed = [x for x in shared if x not in out_axes]
     rows = [x for x in a_axes if x not in b_axes]
     columns = [x for x in b_axes if x not in a_axes]
-    size = dict(zip(a_axes + b_axes, a.shape + b.shape))
-    shapes = [[size[x] for x in group] for group in (batch, rows, summed, columns)]
-    stack, m, k, n = (int(np.prod(shape, dtype=np.int64)) for shape in shapes)
-    left = a.transpose([a_axes.index(x) for x in (*batch, *rows, *summed)]).reshape(stack, m, k)
-    right = b.transpose([b_axes.index(x) for x in (*batch, *summed, *columns)]).reshape(stack, k, n)
-    result = product(left[0], right[0]) if stack == 1 else product(left, right)
-    order = (*batch, *rows, *columns)
-    result = result.reshape((*shapes[0], *shapes[1], *shapes[3]))
-    return result.transpose([order.index(x) for x in out_axes])
+    a_order = tuple(map(a_axes.index, (*batch, *rows, *summed)))
+    b_order = tuple(map(b_axes.index, (*batch, *summed, *columns)))
+    found = (*batch, *rows, *columns)
+    return (len(batch), len(rows), len(columns)), a_order, b_order, tuple(map(found.index, out_axes))
 
 
 def cross(a: np.ndarray, b: np.ndarray, axis: int) -> np.ndarray:

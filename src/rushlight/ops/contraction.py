@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import string
 from typing import Any
@@ -64,8 +65,8 @@ def einsum(*args):
     >>> torch.einsum("ii->i", torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     tensor([1., 4.])
     """
-    inputs, out, operands = _parsed(args)
-    operands, inputs, out = _without_ellipsis(operands, inputs, out)
+    subscripts, operands = _given(args)
+    inputs, out = _named(subscripts, tuple([x.ndim for x in operands]))
     size: dict[str, int] = {}
     for position, (x, axes) in enumerate(zip(operands, inputs)):
         for letter, n in zip(axes, x.shape):
@@ -89,20 +90,31 @@ def einsum(*args):
     return _shown_as(left, axes, out, size)
 
 
-def _parsed(args: tuple) -> tuple[list[str], str | None, list]:
-    """The subscripts of the operands, those of the result if they are given, and the operands."""
+def _given(args: tuple) -> tuple[Any, list]:
+    """The equation, or in its place the subscripts of the operands and of the result, and the operands."""
     if not args:
         raise ValueError(
             "einsum(): must specify the equation string and at least one operand, or at least one operand and its "
             "subscripts list"
         )
     if not isinstance(args[0], str):
-        operands = list(args[: len(args) // 2 * 2 : 2])
-        inputs = [_spelled(numbers) for numbers in args[1::2]]
-        return inputs, _spelled(args[-1]) if len(args) % 2 else None, operands
-    equation, operands = args[0].replace(" ", ""), list(args[1:])
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = list(operands[0])
+        inputs = tuple(_spelled(numbers) for numbers in args[1::2])
+        return (inputs, _spelled(args[-1]) if len(args) % 2 else None), list(args[: len(args) // 2 * 2 : 2])
+    if len(args) == 2 and isinstance(args[1], (list, tuple)):
+        return args[0], list(args[1])
+    return args[0], list(args[1:])
+
+
+@functools.lru_cache(256)
+def _named(subscripts: Any, ranks: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
+    """A letter for each axis of the operands, which have these numbers of axes, and of the result."""
+    inputs, out = _parsed(subscripts, len(ranks)) if isinstance(subscripts, str) else subscripts
+    return _without_ellipsis(inputs, out, ranks)
+
+
+def _parsed(equation: str, count: int) -> tuple[list[str], str | None]:
+    """The subscripts of the operands, and those of the result if they are given."""
+    equation = equation.replace(" ", "")
     left, arrow, out = equation.partition("->")
     inputs = left.split(",")
     for subscripts in (*inputs, out):
@@ -112,10 +124,10 @@ def _parsed(args: tuple) -> tuple[list[str], str | None, list]:
                 f"einsum(): invalid subscript given at index {equation.index(min(stray))} in the equation string, "
                 "subscripts must be in [a-zA-Z]"
             )
-    if len(inputs) != len(operands):
-        more = "more" if len(operands) > len(inputs) else "fewer"
+    if len(inputs) != count:
+        more = "more" if count > len(inputs) else "fewer"
         raise RuntimeError(f"einsum(): {more} operands were provided than specified in the equation")
-    return inputs, out if arrow else None, operands
+    return inputs, out if arrow else None
 
 
 def _spelled(numbers: Any) -> str:
@@ -126,23 +138,23 @@ def _spelled(numbers: Any) -> str:
     return "".join("..." if n is Ellipsis else _LETTERS[n] for n in numbers)
 
 
-def _without_ellipsis(operands: list, inputs: list[str], out: str | None) -> tuple[list, list[str], str]:
+def _without_ellipsis(inputs: Any, out: str | None, ranks: tuple[int, ...]) -> tuple[tuple[str, ...], str]:
     """The same with a letter for each axis that ``...`` stands for; they are the digits and what follows them."""
     covered = []
-    for position, (x, axes) in enumerate(zip(operands, inputs)):
+    for position, (found, axes) in enumerate(zip(ranks, inputs)):
         named = len(axes.replace("...", ""))
-        extra = x.ndim - named
+        extra = found - named
         if extra < 0 or ("..." not in axes and extra):
             how = "" if "..." in axes else " and no ellipsis was given"
             raise RuntimeError(
                 f"einsum(): the number of subscripts in the equation ({named}) "
                 f"{'is more than' if '...' in axes else 'does not match'} "
-                f"the number of dimensions ({x.ndim}) for operand {position}{how}"
+                f"the number of dimensions ({found}) for operand {position}{how}"
             )
         covered.append(extra if "..." in axes else 0)
     rank = max(covered)
     stand_ins = "".join(chr(0x3B1 + i) for i in range(rank))
-    inputs = [axes.replace("...", stand_ins[rank - n :]) for axes, n in zip(inputs, covered)]
+    inputs = tuple(axes.replace("...", stand_ins[rank - n :]) for axes, n in zip(inputs, covered))
     if out is None:
         everything = "".join(inputs)
         out = stand_ins + "".join(sorted(x for x in set(everything) - set(stand_ins) if everything.count(x) == 1))
@@ -155,7 +167,7 @@ def _without_ellipsis(operands: list, inputs: list[str], out: str | None) -> tup
                 raise RuntimeError(
                     f"einsum(): output subscript {letter} does not appear in the equation for any input operand"
                 )
-    return operands, inputs, out
+    return inputs, out
 
 
 def _simplified(x: Any, axes: str, elsewhere: str, size: dict[str, int]) -> tuple[Any, str]:

@@ -36,7 +36,13 @@ def sequence(values: Any) -> tuple[int, ...]:
     """Sizes or axes given as separate arguments or as one sequence."""
     if len(values) == 1 and isinstance(values[0], (tuple, list)):
         values = values[0]
-    return tuple(n if type(n) is int else index(n) for n in values)
+    if INTEGERS.issuperset(map(type, values)):
+        return tuple(values)
+    return tuple(map(index, values))
+
+
+INTEGERS = frozenset((int,))
+"""The types of sizes and axes that need no conversion."""
 
 
 # Expanding
