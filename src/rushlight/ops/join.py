@@ -181,6 +181,11 @@ def _stack_batch(batch: Any, tensors: Any, dim: int, types: Any) -> Any:
     batch=_stack_batch,
 )
 def _stack(tensors, dim, types):
+    if type(types) is not list:
+        try:
+            return join(tensors, dim, True)
+        except ValueError:  # the error is found below
+            pass
     shape = tensors[0].shape
     for position, array in enumerate(tensors):
         if array.shape != shape:

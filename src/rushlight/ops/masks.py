@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import dtypes
+from ..kernels.choice import select
+from ..layouts import in_order
 from ..tensor import Tensor, wrap
 from .along import gather, scatter_add
 from .batching_rules import refused
@@ -45,17 +47,12 @@ def _filled(input: ndarray, mask: ndarray, value: Any) -> ndarray:
     given = dtypes.of(value.dtype) if isinstance(value, ndarray) else dtypes.of_scalar(value)
     if given.category == dtypes.COMPLEX and have.category < dtypes.COMPLEX:
         raise RuntimeError("value cannot be converted to type without overflow")
-    if input.shape == mask.shape:
-        out = input.copy()
-    else:
+    if input.shape != mask.shape:
         try:
-            shape = np.broadcast_shapes(input.shape, mask.shape)
+            np.broadcast_shapes(input.shape, mask.shape)
         except ValueError:
             raise mismatch([input.shape, mask.shape]) from None
-        out = np.array(np.broadcast_to(input, shape), order="C")
-        mask = np.broadcast_to(mask, shape)
-    out[mask] = as_type(value, out.dtype)
-    return out
+    return in_order(np.asarray(select(mask, as_type(value, input.dtype), input)))
 
 
 @op(
