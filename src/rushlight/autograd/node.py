@@ -252,6 +252,13 @@ def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
     return None, 0
 
 
+def user_frame(frame: FrameType | None) -> FrameType | None:
+    """The frame of `user_place`, for many to ask for their place from there."""
+    while frame is not None and inside[frame.f_code.co_filename]:
+        frame = frame.f_back
+    return frame
+
+
 def where(code: CodeType | None, instruction: int) -> str:
     """A place as ``file:line: the source line``; an instruction of -1 stands for the head of the function."""
     if code is None:

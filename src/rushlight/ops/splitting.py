@@ -9,7 +9,7 @@ import numpy as np
 from ..tensor import Tensor
 from .axes import axis
 from .define import op
-from .join import cat, stack
+from .join import cat, join, stack
 from .parts import slice_along
 from .promotion import raw
 from .views import sequence
@@ -18,6 +18,11 @@ __all__ = [
     "chunk", "dsplit", "hsplit", "split", "split_with_sizes", "tensor_split", "unbind", "unsafe_chunk", "unsafe_split",
     "unsafe_split_with_sizes", "vsplit",
 ]  # fmt: skip
+
+
+def _rejoined(g: list, dim: int) -> Any:
+    """The gradient of what was split, from those of the parts."""
+    return join(g, dim, False) if type(g[0]) is np.ndarray else cat(g, dim)
 
 
 def _pieces(input: np.ndarray, ends: list[int], dim: int) -> tuple:
@@ -57,24 +62,24 @@ def _of_sizes(input: np.ndarray, split_sizes: Any, dim: int) -> tuple:
     return _pieces(input, np.cumsum(sizes).tolist(), dim)
 
 
-@op("SplitBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
+@op("SplitBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: _rejoined(g, dim))
 def _split(input, split_size, dim=0):
     return _equal(input, split_size, dim)
 
 
-@op("UnsafeSplitBackward0", outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
+@op("UnsafeSplitBackward0", outputs=None, batch="dim", input=lambda g, dim: _rejoined(g, dim))
 def unsafe_split(input, split_size, dim=0):
     """`split` into copies that may be changed in place."""
     return tuple(map(np.copy, _equal(input, split_size, dim)))
 
 
-@op("SplitWithSizesBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
+@op("SplitWithSizesBackward0", view=True, outputs=None, batch="dim", input=lambda g, dim: _rejoined(g, dim))
 def split_with_sizes(input, split_sizes, dim=0):
     """Views of these lengths along an axis, one after the other."""
     return _of_sizes(input, split_sizes, dim)
 
 
-@op("UnsafeSplitWithSizesBackward0", outputs=None, batch="dim", input=lambda g, dim: cat(g, dim))
+@op("UnsafeSplitWithSizesBackward0", outputs=None, batch="dim", input=lambda g, dim: _rejoined(g, dim))
 def unsafe_split_with_sizes(input, split_sizes, dim=0):
     """`split_with_sizes` into copies that may be changed in place."""
     return tuple(map(np.copy, _of_sizes(input, split_sizes, dim)))

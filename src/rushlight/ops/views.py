@@ -293,13 +293,24 @@ def reshape(input, *shape):
     if input.array.flags.c_contiguous:
         return view_as_shape(input, *shape)
     size = resolve_size(shape, input.array.size)
-    try:
-        return _reshape_alias(input, size)
-    except RuntimeError:
-        check_views((input,))
-        from .convert import contiguous
+    if _is_viewable(input.array, size):
+        try:
+            return _reshape_alias(input, size)
+        except RuntimeError:  # under vmap, of which this array is but the first element
+            pass
+    check_views((input,))
+    from .convert import contiguous
 
-        return _unsafe_view(contiguous(input), size)
+    return _unsafe_view(contiguous(input), size)
+
+
+def _is_viewable(array: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether there are strides that give this shape over the memory of an array."""
+    try:
+        array.reshape(shape, copy=False)
+    except ValueError:
+        return False
+    return True
 
 
 def reshape_as(input: Tensor, other: Tensor) -> Tensor:
