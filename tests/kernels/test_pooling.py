@@ -77,3 +77,14 @@ def test_values_of_windows_of_padding_alone_go_nowhere(place):
 def test_largest_of_parts(case, parts):
     x, by = case
     assert_twins("largest_of_parts", x, parts[: len(by.out)], ulps=0)
+
+
+@settings(max_examples=100, deadline=None)
+@given(windows(), st.tuples(*(st.integers(1, 7) for _ in range(3))))
+def test_averages_of_parts(case, parts):
+    x, by = case
+    size, out = x.shape[-len(by.out) :], parts[: len(by.out)]
+    scale = np.max(np.abs(x), initial=1, where=np.isfinite(x)).astype(np.float64)
+    assert_twins("averages_of_parts", x, out, ulps=8, floor=scale)
+    y = numbers(7, (*x.shape[: x.ndim - len(size)], *out), x.dtype)
+    assert_twins("averages_of_parts_back", y, size, ulps=8, floor=64)

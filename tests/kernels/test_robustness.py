@@ -74,6 +74,9 @@ print(native.library.softmax(np.zeros((2, 2)), 1).tolist())
 
 LONG = {
     "attention": "lambda: library.attention(long, long, long, None, 1.0, False)",
+    "the gradient of attention": "lambda: library.attention_back(*[long] * 4, None, 1.0, False, long, long[None, :, 0])",
+    "LSTM": "lambda: library.lstm(gates, state, state, weight, bias)",
+    "the gradient of LSTM": "lambda: library.lstm_back(states, state, weight, states, gates)",
 }
 
 
@@ -86,6 +89,8 @@ import numpy as np
 from rushlight.kernels.native import library
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 long = np.broadcast_to(np.float32(1), (2**18, 8))
+state, weight, bias = np.ones((1, 2048), np.float32), np.ones((8192, 2048), np.float32), np.ones(8192, np.float32)
+gates, states = np.ones((2048, 1, 8192), np.float32), np.ones((2, 2048, 1, 2048), np.float32)
 call = {LONG[name]}
 print("started", flush=True)
 try:
@@ -95,7 +100,7 @@ except KeyboardInterrupt:
 """
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stdout.readline() == "started\n"
-        time.sleep(0.3)
+        time.sleep(0.5)
         process.send_signal(signal.SIGINT)
         start = time.monotonic()
         assert process.stdout.read() == "interrupted [1.0]\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import product as combinations
 from typing import Any, NamedTuple
 
@@ -249,13 +248,26 @@ def part_bounds(n: int, out: int) -> list[tuple[int, int]]:
     return [(i * n // out, -(-(i + 1) * n // out)) for i in range(out)]
 
 
-@lru_cache(64)
-def averaging(n: int, out: int) -> np.ndarray:
-    """The matrix that averages the parts of an axis."""
-    matrix = np.zeros((out, n))
-    for row, (start, end) in zip(matrix, part_bounds(n, out)):
-        row[start:end] = 1 / (end - start)
-    return matrix
+@kernel
+def averages_of_parts(x: np.ndarray, out: tuple[int, ...]) -> np.ndarray:
+    """The average of each part, along one axis after the other."""
+    for axis, parts in enumerate(out, x.ndim - len(out)):
+        y = np.empty((*x.shape[:axis], parts, *x.shape[axis + 1 :]), x.dtype)
+        for i, (start, end) in enumerate(part_bounds(x.shape[axis], parts)):
+            np.moveaxis(y, axis, 0)[i] = np.moveaxis(x, axis, 0)[start:end].sum(0) / (end - start)
+        x = y
+    return x
+
+
+@kernel
+def averages_of_parts_back(y: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """Each value over the number of elements added to those of its part: the transpose of `averages_of_parts`."""
+    for axis, n in enumerate(size, y.ndim - len(size)):
+        x = np.zeros((*y.shape[:axis], n, *y.shape[axis + 1 :]), y.dtype)
+        for i, (start, end) in enumerate(part_bounds(n, y.shape[axis])):
+            np.moveaxis(x, axis, 0)[start:end] += np.moveaxis(y, axis, 0)[i] / (end - start)
+        y = x
+    return y
 
 
 @kernel

@@ -91,8 +91,27 @@ def _wide(x: np.ndarray) -> np.ndarray:
     return x.astype(np.float32) if x.dtype.itemsize == 2 and x.dtype.kind in "fV" else x
 
 
+def _averages_of_parts(name: str) -> Any:
+    def gradient(g, input, out):
+        return back(g, tuple(input.shape[-len(out) :]))
+
+    @op(name, flat=True, input=gradient, batch="leading")
+    def average(input, out):
+        return kernels.averages_of_parts(_wide(input), out).astype(input.dtype, copy=False)
+
+    @op(
+        f"{name[:-1]}Backward0",
+        input=lambda g, input_shape, size: average(g, input_shape[-len(size) :]),
+        batch="leading",
+    )
+    def back(input, size):
+        return kernels.averages_of_parts_back(_wide(input), size).astype(input.dtype, copy=False)
+
+    return parametric(average, average.op.compute, gradient)
+
+
 _average = {rank: _averages(_named("AvgPool", rank)) for rank in (1, 2, 3)}
-_even_average = {rank: _averages(_named("AdaptiveAvgPool", rank)) for rank in (1, 2, 3)}
+_average_of_parts = {rank: _averages_of_parts(_named("AdaptiveAvgPool", rank)) for rank in (1, 2, 3)}
 
 
 def separable(name: str) -> Any:
@@ -104,7 +123,7 @@ def separable(name: str) -> Any:
     def forth(g, matrices):
         return apply(g, tuple(None if m is None else m.T for m in matrices))
 
-    @op(name, flat="Pool" in name or name.startswith("Squeeze"), input=back, batch="leading")
+    @op(name, input=back, batch="leading")
     def apply(input, matrices):
         if input.dtype.kind == "u":
             return kernels.bytes_along_axes(input, matrices)
@@ -116,8 +135,6 @@ def separable(name: str) -> Any:
 
     return apply
 
-
-_average_of_parts = {rank: separable(_named("AdaptiveAvgPool", rank)) for rank in (1, 2, 3)}
 
 # Parameters
 
@@ -246,37 +263,35 @@ max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = map(
 
 def _parts(input: Any, output_size: Any, rank: int, name: str) -> tuple[int, ...]:
     """The wished lengths of the last axes; None keeps one."""
-    if rank > 1 and input.ndim <= rank and isinstance(output_size, (tuple, list)):
-        raise ValueError(f"Input dimension should be at least {rank + 1}, got {input.ndim}")
-    if input.ndim not in (rank + 1, rank + 2):
-        raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(input.shape)}")
+    wished = tuple(output_size) if isinstance(output_size, (tuple, list)) else output_size
+    return _parts_of(tuple(input.array.shape), wished, rank, name)
+
+
+@lru_cache(256)
+def _parts_of(shape: tuple, output_size: Any, rank: int, name: str) -> tuple[int, ...]:
+    ndim = len(shape)
+    if rank > 1 and ndim <= rank and isinstance(output_size, tuple):
+        raise ValueError(f"Input dimension should be at least {rank + 1}, got {ndim}")
+    if ndim not in (rank + 1, rank + 2):
+        raise RuntimeError(f"{name}(): Expected {rank + 1}D or {rank + 2}D tensor, but got {list(shape)}")
     wished = (output_size,) * rank if isinstance(output_size, int) or output_size is None else tuple(output_size)
     wished = wished * rank if len(wished) == 1 else wished
     if len(wished) != rank:
         raise RuntimeError(f"{name}: output_size must be {rank}, got {len(wished)} sizes")
-    out = tuple(n if w is None else w for w, n in zip(wished, input.shape[-rank:]))
+    out = tuple(n if w is None else w for w, n in zip(wished, shape[-rank:]))
     if min(out) < 0:
         if "max" in name:
-            shape = [*input.shape[:-rank], *out]
-            raise RuntimeError(f"Trying to create tensor with negative dimension {min(out)}: {shape}")
+            shape = (*shape[:-rank], *out)
+            raise RuntimeError(f"Trying to create tensor with negative dimension {min(out)}: {list(shape)}")
         raise RuntimeError(
             f"{name}: elements of output_size must be greater than or equal to 0 but received {list(out)}"
         )
-    if 0 in input.shape[-rank:]:
+    if 0 in shape[-rank:]:
         raise RuntimeError(
             f"{name}(): Expected input to have non-zero size for non-batch dimensions, but input has sizes "
-            f"{list(input.shape)}"
+            f"{list(shape)}"
         )
     return out
-
-
-def _even(input: Any, out: tuple[int, ...]) -> Windows | None:
-    """Windows for parts that are all of one length, or None."""
-    size = tuple(input.shape[-len(out) :])
-    if any(o == 0 or n % o for n, o in zip(size, out)):
-        return None
-    kernel = tuple(n // o for n, o in zip(size, out))
-    return Windows(kernel, kernel, (0,) * len(out), (1,) * len(out), out)
 
 
 def _adaptive_max_pool(rank: int) -> Any:
@@ -413,11 +428,7 @@ def _adaptive_avg_pool(rank: int) -> Any:
         _refuse(input, name, "fV")
         if set(parts) == {1} and rank > 1:
             return input.mean(tuple(range(-rank, 0)), keepdim=True)
-        even = _even(input, parts)
-        if even is not None:
-            return _even_average[rank](input, even, kernels.divisors(even, tuple(input.shape[-rank:]), True))
-        matrices = tuple(kernels.averaging(n, o) for n, o in zip(input.shape[-rank:], parts))
-        return _average_of_parts[rank](input, matrices)
+        return _average_of_parts[rank](input, parts)
 
     adaptive_avg_pool.__name__ = adaptive_avg_pool.__qualname__ = name
     adaptive_avg_pool.__doc__ = f"""The average of each of ``output_size`` parts along each of the last axes ({rank}).

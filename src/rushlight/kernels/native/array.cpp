@@ -28,7 +28,9 @@ PyArrayObject *array_of(nb::handle source, int type) {
 }  // namespace
 
 nb::object new_array(std::span<const Index> shape, PyArray_Descr *type) {
-    if (count(shape) * PyDataType_ELSIZE(type) >= Index(large)) use_pool();
+    double bytes = PyDataType_ELSIZE(type);  // which may be absurdly many
+    for (Index length : shape) bytes *= static_cast<double>(length);
+    if (bytes >= large) use_pool();
     Py_INCREF(type);
     return made(PyArray_Empty(static_cast<int>(shape.size()), const_cast<Index *>(shape.data()), type, 0));
 }

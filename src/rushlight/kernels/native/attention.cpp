@@ -95,7 +95,10 @@ template <class Body> void over_queries(Index length, Body &&body) {
 }
 
 template <class Body> void over_keys(Index length, Body &&body) {
-    for (Index i = 0; i < length; i += key_block) body(i, std::min(key_block, length - i));
+    for (Index i = 0; i < length; i += key_block) {
+        body(i, std::min(key_block, length - i));
+        breathe();
+    }
 }
 
 // An array (*, rows, columns) with the heads of one row beside each other, where there are heads: what follows attention

@@ -9,34 +9,16 @@ namespace rushlight {
 #define RUSHLIGHT_FLOATING(module, name, ...) \
     module.def(#name, &name<float> __VA_OPT__(, ) __VA_ARGS__).def(#name, &name<double> __VA_OPT__(, ) __VA_ARGS__)
 
-void add_convolution(nanobind::module_ &module);
-void add_arithmetic(nanobind::module_ &module);
-void add_functions(nanobind::module_ &module);
-void add_gemm(nanobind::module_ &module);
-void add_indexing(nanobind::module_ &module);
-void add_joining(nanobind::module_ &module);
-void add_ordering(nanobind::module_ &module);
-void add_periodic(nanobind::module_ &module);
-void add_powers(nanobind::module_ &module);
-void add_attention(nanobind::module_ &module);
-void add_recurrent(nanobind::module_ &module);
-void add_random(nanobind::module_ &module);
-void add_memory(nanobind::module_ &module);
-void add_products(nanobind::module_ &module);
-void add_scans(nanobind::module_ &module);
-void add_crossentropy(nanobind::module_ &module);
-void add_losses(nanobind::module_ &module);
-void add_normalize(nanobind::module_ &module);
-void add_reduce(nanobind::module_ &module);
-void add_pooling(nanobind::module_ &module);
-void add_softmax(nanobind::module_ &module);
-void add_steps(nanobind::module_ &module);
-void add_transposing(nanobind::module_ &module);
+// They run once, and are built for size.
 [[gnu::cold]] void add_convolution(nanobind::module_ &module);
 [[gnu::cold]] void add_arithmetic(nanobind::module_ &module);
 [[gnu::cold]] void add_functions(nanobind::module_ &module);
 [[gnu::cold]] void add_gemm(nanobind::module_ &module);
 [[gnu::cold]] void add_indexing(nanobind::module_ &module);
+[[gnu::cold]] void add_joining(nanobind::module_ &module);
+[[gnu::cold]] void add_ordering(nanobind::module_ &module);
+[[gnu::cold]] void add_periodic(nanobind::module_ &module);
+[[gnu::cold]] void add_powers(nanobind::module_ &module);
 [[gnu::cold]] void add_attention(nanobind::module_ &module);
 [[gnu::cold]] void add_recurrent(nanobind::module_ &module);
 [[gnu::cold]] void add_random(nanobind::module_ &module);

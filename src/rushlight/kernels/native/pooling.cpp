@@ -1,6 +1,6 @@
 // Pooling over one to three axes: the largest element or the average of each window.
 #include <array>
-#include <stdexcept>
+#include <utility>
 #include <vector>
 
 #include "maths.hpp"
@@ -55,8 +55,7 @@ struct Pooling {
             require(std::max({w.kernel, w.stride, w.padding, w.dilation}) <= most && w.out <= Index(1) << 32);
             if (w.kernel < 1 || w.stride < 1 || w.dilation < 1 || w.padding < 0 || w.out < 0) throw nb::next_overload();
             along[axes - rank + i] = w;
-            size *= w.n;
-            out *= w.out;
+            size = within(size, w.n), out = within(out, w.out);
         }
         for (Index k = 0; k < along[2].kernel; ++k) {
             first.push_back(along[2].first(k));
@@ -69,6 +68,12 @@ struct Pooling {
         auto result = shape;
         for (int i = 0; i < rank; ++i) result[result.size() - rank + i] = along[axes - rank + i].*length;
         return result;
+    }
+
+    // A product that is not absurd.
+    static Index within(Index a, Index b) {
+        require(0 <= b && b <= (Index(1) << 48) / std::max<Index>(a, 1));
+        return a * b;
     }
 
     Index elements() const { return along[0].kernel * along[1].kernel * along[2].kernel; }
@@ -168,47 +173,138 @@ template <class T> nb::tuple largest_of_windows(Array<T> x, nb::tuple windows) {
     return nb::make_tuple(values, places);
 }
 
-// The largest element of each of so many parts of nearly equal length along each axis, which cover it, and its place.
-template <class T> nb::tuple largest_of_parts(Array<T> x, nb::tuple parts) {
-    const int rank = static_cast<int>(nb::len(parts));
-    std::vector<Index> shape(x.shape().begin(), x.shape().end());
-    if (rank < 1 || rank > axes || rank > x.ndim() || !x.size()) throw nb::next_overload();
-    std::array<Index, axes> n = {1, 1, 1}, out = {1, 1, 1};
-    for (int i = 0; i < rank; ++i) {
-        n[axes - rank + i] = shape[x.ndim() - rank + i];
-        shape[x.ndim() - rank + i] = out[axes - rank + i] = nb::cast<Index>(parts[i]);
-        if (out[axes - rank + i] < 1) throw nb::next_overload();
-    }
-    const auto values = Array<T>::empty(shape);
-    const auto places = Array<int64_t>::empty(shape);
-    std::array<std::vector<Index>, axes> first, last;
-    for (int axis = 0; axis < axes; ++axis)
-        for (Index i = 0; i < out[axis]; ++i) {
-            first[axis].push_back(i * n[axis] / out[axis]);
-            last[axis].push_back(((i + 1) * n[axis] + out[axis] - 1) / out[axis]);
+// Parts of nearly equal length along each of the last axes, which cover it.
+struct Parts {
+    std::array<Index, axes> n = {1, 1, 1}, out = {1, 1, 1};  // elements and parts
+    std::array<std::vector<Index>, axes> first, last;         // of each part
+    Index lead, size, cells;
+
+    Parts(std::span<const Index> whole, std::span<const Index> parts) : lead(count(whole.first(whole.size() - parts.size()))) {
+        std::ranges::copy(whole.last(parts.size()), n.end() - parts.size());
+        std::ranges::copy(parts, out.end() - parts.size());
+        for (int axis = 0; axis < axes; ++axis) {
+            require(0 < n[axis] && n[axis] <= most && 0 < out[axis] && out[axis] <= most);
+            for (Index i = 0; i < out[axis]; ++i) {
+                first[axis].push_back(i * n[axis] / out[axis]);
+                last[axis].push_back(((i + 1) * n[axis] + out[axis] - 1) / out[axis]);
+            }
         }
-    const Index size = n[0] * n[1] * n[2], lines = out[0] * out[1];
-    parallel(x.size() / size * lines, 2 * size / lines, [&](Index begin, Index end) {
+        size = n[0] * n[1] * n[2], cells = out[0] * out[1] * out[2];
+    }
+
+    Index length(int axis, Index part) const { return last[axis][part] - first[axis][part]; }
+    // The parts that element i is in.
+    std::pair<Index, Index> around(int axis, Index i) const {
+        return {i * out[axis] / n[axis], ((i + 1) * out[axis] + n[axis] - 1) / n[axis]};
+    }
+    // Calls body(start) for the rows of two parts.
+    template <class Body> void rows_of(Index a, Index b, Body &&body) const {
+        for (Index i = first[0][a]; i < last[0][a]; ++i)
+            for (Index j = first[1][b]; j < last[1][b]; ++j) body((i * n[1] + j) * n[2]);
+    }
+
+    static constexpr Index most = 1 << 20;
+};
+
+// A shape whose last axes are others, and those.
+struct Resized {
+    std::vector<Index> shape;
+    size_t rank;
+
+    Resized(std::span<const Index> of, nb::tuple lengths) : shape(of.begin(), of.end()), rank(lengths.size()) {
+        require(0 < rank && rank <= axes && rank <= shape.size());
+        for (size_t i = 0; i < rank; ++i) shape[shape.size() - rank + i] = nb::cast<Index>(lengths[i]);
+    }
+    std::span<const Index> last() const { return std::span<const Index>(shape).last(rank); }
+};
+
+// The largest element of each part and its place.
+template <class T> nb::tuple largest_of_parts(Array<T> x, nb::tuple parts) {
+    const Resized resized(x.shape(), parts);
+    const Parts by(x.shape(), resized.last());
+    const auto values = Array<T>::empty(resized.shape);
+    const auto places = Array<int64_t>::empty(resized.shape);
+    const Index lines = by.out[0] * by.out[1];
+    parallel(by.lead * lines, 2 * by.size / lines, [&](Index begin, Index end) {
         for (Index line = begin; line < end; ++line) {
-            const T *const image = x.data() + line / lines * size;
-            const Index a = line % lines / out[1], b = line % out[1];
-            for (Index c = 0; c < out[2]; ++c) {
+            const T *const image = x.data() + line / lines * by.size;
+            const Index a = line % lines / by.out[1], b = line % by.out[1];
+            for (Index c = 0; c < by.out[2]; ++c) {
                 T best = -std::numeric_limits<T>::infinity();
-                int64_t place = (first[0][a] * n[1] + first[1][b]) * n[2] + first[2][c];
-                for (Index i = first[0][a]; i < last[0][a]; ++i)
-                    for (Index j = first[1][b]; j < last[1][b]; ++j)
-                        for (Index k = first[2][c], row = (i * n[1] + j) * n[2]; k < last[2][c]; ++k) {
-                            const T candidate = image[row + k];
-                            const bool better = (candidate > best) | (candidate != candidate);
-                            best = better ? candidate : best;
-                            place = better ? row + k : place;
-                        }
-                values.data()[line * out[2] + c] = best;
-                places.data()[line * out[2] + c] = place;
+                int64_t place = (by.first[0][a] * by.n[1] + by.first[1][b]) * by.n[2] + by.first[2][c];
+                by.rows_of(a, b, [&](Index row) {
+                    for (Index k = by.first[2][c]; k < by.last[2][c]; ++k) {
+                        const T candidate = image[row + k];
+                        const bool better = (candidate > best) | (candidate != candidate);
+                        best = better ? candidate : best;
+                        place = better ? row + k : place;
+                    }
+                });
+                values.data()[line * by.out[2] + c] = best;
+                places.data()[line * by.out[2] + c] = place;
             }
         }
     });
     return nb::make_tuple(values, places);
+}
+
+// The average of each part.
+template <class T> Array<T> averages_of_parts(Array<T> x, nb::tuple parts) {
+    const Resized resized(x.shape(), parts);
+    const Parts by(x.shape(), resized.last());
+    const auto y = Array<T>::empty(resized.shape);
+    const Index lines = by.out[0] * by.out[1], n = by.n[2];
+    parallel(by.lead * lines, by.size / lines, [&](Index begin, Index end) {
+        std::vector<T> sums(n);  // of the rows of parts
+        for (Index line = begin; line < end; ++line) {
+            const T *const image = x.data() + line / lines * by.size;
+            const Index a = line % lines / by.out[1], b = line % by.out[1];
+            const T rows = static_cast<T>(by.length(0, a) * by.length(1, b));
+            std::fill_n(sums.data(), n, T(0));
+            by.rows_of(a, b, [&, to = sums.data()](Index row) {
+                for (Index k = 0; k < n; ++k) to[k] += image[row + k];
+            });
+            for (Index c = 0; c < by.out[2]; ++c) {
+                T sum = 0;
+                for (Index k = by.first[2][c]; k < by.last[2][c]; ++k) sum += sums[k];
+                y.data()[line * by.out[2] + c] = sum / (rows * static_cast<T>(by.length(2, c)));
+            }
+        }
+    });
+    return y;
+}
+
+// The transpose. Rows that are of the same parts are computed once.
+template <class T> Array<T> averages_of_parts_back(Array<T> y, nb::tuple size) {
+    const Resized resized(y.shape(), size);
+    const Parts by(resized.shape, y.shape().last(resized.rank));
+    const auto x = Array<T>::empty(resized.shape);
+    const Index n = by.n[2];
+    parallel(by.lead, 2 * by.size, [&](Index begin, Index end) {
+        for (Index image = begin; image < end; ++image) {
+            T *const to = x.data() + image * by.size, *row = to;
+            const T *const from = y.data() + image * by.cells;
+            for (Index i = 0; i < by.n[0]; ++i) {
+                const auto planes = by.around(0, i);
+                for (Index j = 0; j < by.n[1]; ++j, row += n) {
+                    const auto rows = by.around(1, j);
+                    if (j && rows == by.around(1, j - 1)) {
+                        std::copy_n(row - n, n, row);
+                        continue;
+                    }
+                    std::fill_n(row, n, T(0));
+                    for (Index p = planes.first; p < planes.second; ++p)
+                        for (Index q = rows.first; q < rows.second; ++q)
+                            for (Index c = 0; c < by.out[2]; ++c) {
+                                const Index elements = by.length(0, p) * by.length(1, q) * by.length(2, c);
+                                const T share = from[(p * by.out[1] + q) * by.out[2] + c] / static_cast<T>(elements);
+                                for (Index k = by.first[2][c]; k < by.last[2][c]; ++k) row[k] += share;
+                            }
+                }
+            }
+        }
+    });
+    return x;
 }
 
 // Sums of windows, which have no dilation, divided.
@@ -309,7 +405,7 @@ template <class T> Array<T> add_at_places(Array<T> values, Array<int64_t> places
     if (rank > dims || places.size() != values.size()) throw nb::next_overload();
     const Index lead = count(std::span<const Index>(shape).first(dims - rank));
     Index total = 1;
-    for (Index i = 0; i < rank; ++i) total *= shape[dims - rank + i] = nb::cast<Index>(size[i]);
+    for (Index i = 0; i < rank; ++i) total = Pooling::within(total, shape[dims - rank + i] = nb::cast<Index>(size[i]));
     const auto x = Array<T>::empty(shape);
     const Index each = lead ? values.size() / lead : 0;
     parallel(lead, each + total, [&](Index begin, Index end) {
@@ -329,6 +425,8 @@ template <class T> Array<T> add_at_places(Array<T> values, Array<int64_t> places
 void add_pooling(nb::module_ &module) {
     RUSHLIGHT_FLOATING(module, largest_of_windows);
     RUSHLIGHT_FLOATING(module, largest_of_parts);
+    RUSHLIGHT_FLOATING(module, averages_of_parts);
+    RUSHLIGHT_FLOATING(module, averages_of_parts_back);
     RUSHLIGHT_FLOATING(module, averaged);
     RUSHLIGHT_FLOATING(module, averaged_back);
     module.def("averaged", &averaged_variously<float>).def("averaged", &averaged_variously<double>);

@@ -72,6 +72,7 @@ std::tuple<Array<T>, Array<T>> lstm(Array<T> x, Array<T> h, Array<T> c, Array<T>
         std::vector<T> work(rows * width);
         const T *h_before = h.data() + first * width, *c_before = c.data() + first * width;
         for (Index t = 0; t < s.steps; ++t) {
+            breathe();
             const Index row = t * s.batch + first;
             T *const g = gs + row * all;
             const T *const from_x = x.data() + row * all, *const b = bias.data();
@@ -109,6 +110,7 @@ std::tuple<Array<T>, Array<T>, Array<T>> lstm_back(Array<T> of_states, Array<T> 
         T *const dh = of_h.data() + first * width, *const dc = of_c.data() + first * width;
         std::fill_n(dh, rows * width, T(0)), std::fill_n(dc, rows * width, T(0));
         for (Index t = s.steps - 1; t >= 0; --t) {
+            breathe();
             const Index row = t * s.batch + first;
             const T *const c_before = t ? cells + (row - s.batch) * width : c.data() + first * width;
             for (Index r = 0; r < rows; ++r) {
@@ -145,6 +147,7 @@ template <class T> std::tuple<Array<T>, Array<T>> gru(Array<T> x, Array<T> h, Ar
         std::vector<T> work(rows * width), from_state(rows * all);
         const T *before = h.data() + first * width;
         for (Index t = 0; t < s.steps; ++t) {
+            breathe();
             const Index row = t * s.batch + first;
             for (Index r = 0; r < rows; ++r) std::copy_n(bias.data(), all, from_state.data() + r * all);
             packed.add_product(before, width, rows, from_state.data(), all, work.data());
@@ -180,6 +183,7 @@ std::tuple<Array<T>, Array<T>, Array<T>> gru_back(Array<T> of_hidden, Array<T> h
         T *const dh = of_h.data() + first * width;
         std::fill_n(dh, rows * width, T(0));
         for (Index t = s.steps - 1; t >= 0; --t) {
+            breathe();
             const Index row = t * s.batch + first;
             const T *const before = t ? hidden.data() + (row - s.batch) * width : h.data() + first * width;
             for (Index r = 0; r < rows; ++r) {
