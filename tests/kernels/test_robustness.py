@@ -74,9 +74,9 @@ print(native.library.softmax(np.zeros((2, 2)), 1).tolist())
 
 LONG = {
     "attention": "lambda: library.attention(long, long, long, None, 1.0, False)",
-    "the gradient of attention": "lambda: library.attention_back(*[long] * 4, None, 1, False, long, long[None, :, 0])",
+    "attention, backward": "lambda: library.attention_back(*[long] * 4, None, 1.0, False, long, long[None, :, 0])",
     "LSTM": "lambda: library.lstm(gates, state, state, weight, bias)",
-    "the gradient of LSTM": "lambda: library.lstm_back(states, state, weight, states, gates)",
+    "LSTM, backward": "lambda: library.lstm_back(states, state, weight, states, gates)",
 }
 
 
