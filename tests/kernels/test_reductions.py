@@ -86,6 +86,9 @@ def test_variances(x, axes, keepdims):
     if x.size:
         assert_twins("var_mean", x, axes, 7.0, keepdims, ulps=32, floor=3)
         assert_twins("norm2", x, axes, keepdims, ulps=16)
+        norm = reductions.norm2(x, axes, keepdims)
+        assert_twins("norm2_back", numbers(0, norm.shape, x.dtype), x, norm, axes, ulps=2)
+        assert_twins("norm2_back", numbers(0, norm.shape, x.dtype), x * 0, norm * 0, axes, ulps=0)
         g = numbers(x.size, np.add.reduce(x, axes, keepdims=True).shape, x.dtype)
         assert_twins("var_back", g, x, axes, 0.3, ulps=32, floor=10)
 

@@ -92,6 +92,16 @@ def norm2(x: Array, axes: Any, keepdims: bool) -> Array:
 
 
 @kernel
+def norm2_back(g: Array, x: Array, norm: Array, axes: Any) -> Array:
+    """The gradient of x from that of its norm, with or without the axes that were reduced; 0 where the norm is 0."""
+    if g.ndim < x.ndim:
+        axes = tuple(range(x.ndim)) if axes is None else axes
+        g, norm = np.expand_dims(g, axes), np.expand_dims(norm, axes)
+    flat = norm == 0
+    return x * np.where(flat, x.dtype.type(0), g / np.where(flat, x.dtype.type(1), norm))
+
+
+@kernel
 def repeated(g: Array, shape: tuple[int, ...], axes: Any, keepdims: bool, shared: bool) -> Array:
     """What was reduced over axes repeated along them, or ``shared`` among them; what is large as a view."""
     every = range(len(shape))

@@ -143,7 +143,9 @@ def _one_sided(name: str, parameter: str, tensors: Any, number: Any, doc: str) -
         return tensors if isinstance(named.get(parameter, bound), Tensor) else number
 
     def call(input: Tensor, *bound: Any, out: Any = None, **named: Any) -> Tensor:
-        return choose(input, *bound, **named)(input, *bound, out=out, **named)
+        if out is not None:
+            named["out"] = out
+        return choose(input, *bound, **named)(input, *bound, **named)
 
     call.op, call.__name__, call.__doc__ = Forms(name, choose), name, doc  # type: ignore[attr-defined]
     return call

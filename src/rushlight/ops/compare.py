@@ -16,7 +16,7 @@ from ..kernels import choice as kernels
 from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, edge_of, wrap
 from .define import Op, op
-from .fast import OPERANDS, constant, constants
+from .fast import OPERANDS, constant, constants, int64
 from .forms import NUMBERS, invalid, operator, requiring, requiring_one
 from .levels import DYNAMIC, known
 from .nodes import Saved, make_node
@@ -33,9 +33,11 @@ __all__ = [
 
 
 def of_type(number: Any, dtype: np.dtype) -> Any:
-    """A number as a 0-dim array of a type; None if it is no number."""
+    """A number as a 0-dim array of a type; None if it is no number, or one that the type may not have."""
     kind = type(number)
-    if kind is not float and kind is not int:
+    if (kind is not float or dtype is int64) and (kind is not int or abs(number) >= 2**63):
+        return None
+    if dtype.kind != "f" and dtype is not int64:
         return None
     kept = constants.get(dtype)
     found = kept.get(number) if kept is not None else np.array(number, dtype)
@@ -63,7 +65,7 @@ def comparison(name: str, ufunc: Any, doc: str) -> tuple[Any, Any]:
                 kind = type(other)
                 a = input.array
                 b = other.array if kind is Tensor or kind is Parameter else of_type(other, a.dtype)
-                if b is not None and b.dtype is a.dtype and a.dtype.kind == "f":
+                if b is not None and b.dtype is a.dtype and (a.dtype.kind == "f" or a.dtype is int64):
                     try:
                         value = ufunc(a, b, out=...)
                     except ValueError:

@@ -46,8 +46,8 @@ def norm_of(x: np.ndarray, ord: float, dims: Any, keepdims: bool) -> np.ndarray:
 
 def norm_gradient(g: Any, input: Any, result: Any, ord: float, dim: Any, keepdim: bool) -> Any:
     """The gradient of a vector norm; zero where the norm is zero, and shared evenly among largest elements."""
-    if ord == 2 and dim is None and type(input) is np.ndarray and input.dtype.kind == "f":
-        return input * (g / result if result else input.dtype.type(0))
+    if ord == 2 and type(input) is np.ndarray and input.dtype.kind == "f":
+        return kernels.norm2_back(np.asarray(g), input, result, dim)
     from . import sgn, where
 
     g, result = (unreduced(v, input.shape, dim, keepdim) for v in (g, result))
@@ -383,7 +383,9 @@ def cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     common = dtypes.promote_types(x1.dtype, x2.dtype)
     if common.category < dtypes.FLOATING:
         raise RuntimeError(f"expected common dtype to be floating point, yet common dtype is {dtypes.CASED[common]}")
-    x1, x2 = broadcast_tensors(converted(x1, common), converted(x2, common))
+    x1, x2 = converted(x1, common), converted(x2, common)
+    if x1.shape != x2.shape:
+        x1, x2 = broadcast_tensors(x1, x2)
     lengths = [larger(vector_norm(x, 2, dim, True), wrap(np.array(eps, raw(x).real.dtype))) for x in (x1, x2)]
     return add_up(x1 / lengths[0] * (x2 / lengths[1]), dim)
 

@@ -310,6 +310,19 @@ template <class T> Array<T> norm2(Array<T> input, Axes axes, bool keepdims) {
     return result;
 }
 
+template <class T> Array<T> norm2_back(Array<T> gradient, Contiguous<T> input, Array<T> norm, Axes axes) {
+    require(input.size());
+    const Axis axis = one_group(Dense<T>(input.object()), axes.of(input.ndim()));
+    require(gradient.size() == axis.outer * axis.inner && norm.size() == gradient.size());
+    const auto result = Array<T>::empty(input.shape());
+    over_lines<T>(axis, 1, [g = gradient.data(), x = input.data(), length = norm.data(), to = result.data()](auto lines, Index first) {
+        T factor[width];
+        lines.each_line([&](Index j) { factor[j] = length[first + j] == 0 ? 0 : g[first + j] / length[first + j]; });
+        lines.each([&](Index i, Index j) { to[i] = x[i] * factor[j]; });
+    });
+    return result;
+}
+
 }  // namespace
 
 void add_reduce(nb::module_ &module) {
@@ -326,6 +339,7 @@ void add_reduce(nb::module_ &module) {
     RUSHLIGHT_FLOATING(module, var_mean, x, axes, nb::arg("freedom"), keepdims);
     RUSHLIGHT_FLOATING(module, var_back, g, x, axes, nb::arg("factor"));
     RUSHLIGHT_FLOATING(module, norm2, x, axes, keepdims);
+    RUSHLIGHT_FLOATING(module, norm2_back, g, x, nb::arg("norm"), axes);
     RUSHLIGHT_FLOATING(module, repeated, g, nb::arg("shape"), axes, keepdims, nb::arg("shared"));
     RUSHLIGHT_FLOATING(module, picked_back);
 }
