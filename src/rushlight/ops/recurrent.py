@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ..kernels import recurrent as kernels
+from ..kernels import reductions
+from ..kernels.matrix import product
 from ..tensor import Tensor
 from .affine import linear
 from .define import op
@@ -51,9 +53,9 @@ def _step_by_step(step: Callable, x: Tensor, state: State, weight: Tensor, bias:
 def _of_weights(of_gates: np.ndarray, h: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The gradients of the weight and the bias, from those of all gates and the states that each step started from."""
     width = of_gates.shape[-1]
-    weight = of_gates[0].T.dot(h)
-    weight += of_gates[1:].reshape(-1, width).T.dot(hidden[:-1].reshape(-1, h.shape[1]))
-    return weight, of_gates.reshape(-1, width).sum(0)
+    weight = product(of_gates[0].T, h)
+    weight += product(of_gates[1:].reshape(-1, width).T, hidden[:-1].reshape(-1, h.shape[1]))
+    return weight, reductions.sum(of_gates.reshape(-1, width), 0, False)
 
 
 def _lstm_back(g, h, c, weight, states, gates):
