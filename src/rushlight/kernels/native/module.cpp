@@ -26,6 +26,7 @@ NB_MODULE(RUSHLIGHT_MODULE, module) {
     module.def("get_threads", &get_threads);
     module.def("set_threads", &set_threads);
     add_convolution(module);
+    add_weighing(module);
     add_arithmetic(module);
     add_functions(module);
     add_gemm(module);

@@ -11,6 +11,7 @@ namespace rushlight {
 
 // They run once, and are built for size.
 [[gnu::cold]] void add_convolution(nanobind::module_ &module);
+[[gnu::cold]] void add_weighing(nanobind::module_ &module);
 [[gnu::cold]] void add_arithmetic(nanobind::module_ &module);
 [[gnu::cold]] void add_functions(nanobind::module_ &module);
 [[gnu::cold]] void add_gemm(nanobind::module_ &module);
