@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from itertools import count
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -241,22 +241,15 @@ latest = Latest()
 latest.code = None
 
 
-def user_place(frame: FrameType | None) -> tuple[CodeType | None, int]:
+def user_place(frame: Any) -> tuple[CodeType | None, int]:
     """The innermost place outside of the library, as code and instruction."""
-    while frame is not None:
-        code = frame.f_code
-        if code is latest.code or not inside[code.co_filename]:
-            latest.code = code
-            return code, frame.f_lasti
-        frame = frame.f_back
-    return None, 0
-
-
-def user_frame(frame: FrameType | None) -> FrameType | None:
-    """The frame of `user_place`, for many to ask for their place from there."""
-    while frame is not None and inside[frame.f_code.co_filename]:
-        frame = frame.f_back
-    return frame
+    try:
+        while inside[frame.f_code.co_filename]:
+            frame = frame.f_back
+    except AttributeError:  # beyond the outermost: to ask for that at each frame would cost more
+        return None, 0
+    latest.code = code = frame.f_code
+    return code, frame.f_lasti
 
 
 def where(code: CodeType | None, instruction: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..kernels.matrix import linear as affine
+from ..kernels.reductions import sum as added
 from . import batched_products as batched
 from .define import op
 from .products import _cannot_multiply, _check_types, cased, conj, flat, matmul, times, turned
@@ -23,7 +24,15 @@ _PRODUCT = {
     ),
     "weight": lambda g, input: times(turned(flat(g)), conj(flat(input))),
 }
-_BIAS = {"bias": lambda g, bias_shape: fit(g, bias_shape, raw(g).dtype)}
+
+
+def _rows_added(g, bias_shape):
+    if type(g) is np.ndarray and g.shape[1:] == bias_shape and g.ndim == 2:
+        return added(g, (0,), False)
+    return fit(g, bias_shape, raw(g).dtype)
+
+
+_BIAS = {"bias": _rows_added}
 
 
 def _linear(name: str, rules: dict):

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd.modes import recording
-from ..autograd.node import current_frame, explained, user_frame, user_place, where
+from ..autograd.node import current_frame, explained, user_place, where
 from ..autograd.origin import CONSTANT, made, remember, tracked
 from ..kernels.layout import arranged
 from ..tensor import Parameter, Tensor, View, edge_of, wrap
@@ -254,7 +254,6 @@ class Op(Declaration):
 
     def _linked(self, outs: list, first: Any, values: Any, edges: tuple | None, frame: Any) -> Any:
         """The outputs as what the operation returns, recorded if there are edges."""
-        frame = user_frame(frame) or frame
         if self.view:
             for out in outs:
                 show(out, first, View.MULTI_OUTPUT)
