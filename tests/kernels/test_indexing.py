@@ -93,6 +93,16 @@ def test_large_sums_are_shared_among_threads_and_keep_their_order():
     np.testing.assert_array_equal(indexing.sum_rows(values, 0, index, 50, False, -1), want)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("skipped", [-1, 7])
+def test_large_sums_along_a_middle_axis(dtype, skipped):
+    # The same sums, one after the other.
+    values, index = numbers(0, (3, 3000, 17), dtype), positions(1, (3000,), -20, 20)
+    assert_twins("sum_rows", values, 1, index, 20, True, skipped, ulps=200, floor=1.0)
+    x = numbers(2, (3, 20, 17), dtype)
+    assert_twins("with_rows_added", x, 1, index % 20, values, ulps=200, floor=1.0)
+
+
 @pytest.mark.parametrize("wrong", [-1, 5, 2**40, -(2**63)])
 @pytest.mark.parametrize("dtype", ["f4", "f2"])
 def test_positions_that_are_not_there(wrong, dtype):

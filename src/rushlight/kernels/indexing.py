@@ -57,7 +57,7 @@ def sum_rows(values: np.ndarray, dim: int, index: np.ndarray, length: int, from_
     _check(index, -length if from_end else 0, length)
     lines, rows = _lines_first(values, dim, index.ndim), index.reshape(-1)
     if skipped >= 0:
-        kept = rows != skipped
+        kept = np.where(rows < 0, rows + length, rows) != skipped
         lines, rows = lines[kept], rows[kept]
     out = np.zeros((*values.shape[:dim], length, *values.shape[dim + index.ndim :]), values.dtype)
     add_rows(np.moveaxis(out, dim, 0), rows, lines)

@@ -1,6 +1,7 @@
 // Reading and adding at positions along an axis.
 #include <atomic>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "axes.hpp"
@@ -94,26 +95,48 @@ Positions join_positions(nb::list positions, nb::list lengths) {
     return joined;
 }
 
-// Adds rows of values in the order of their positions. Threads share the rows that are added to.
+// The places of positions, row by row, and within a row in their order: those of a row begin at start[row].
+struct ByRow {
+    std::vector<Index> start, places;
+
+    ByRow(const Positions &index, Index length) : start(length + 1), places(index.size()) {
+        const int64_t *at = index.data();
+        for (Index k = 0; k < index.size(); ++k) ++start[from_front(at[k], length)];
+        std::exclusive_scan(start.begin(), start.end(), start.begin(), Index(0));
+        std::vector<Index> next = start;
+        for (Index k = 0; k < index.size(); ++k) places[next[from_front(at[k], length)]++] = k;
+    }
+};
+
+// Adds rows of values in the order of their positions: where there are many, row by row, so that threads share the rows.
 template <class T> void add(const Axis &axis, T *out, const Positions &index, const T *values, Index skipped) {
-    const Index n = index.size(), inner = axis.inner;
-    const Index parts = axis.outer > 4 || inner < 16 ? 1 : std::clamp<Index>(n * inner / (4 * piece_work), 1, 8);
-    parallel(axis.outer * parts, n * inner / parts, [&, at = index.data()](Index begin, Index end) {
+    const Index n = index.size(), inner = axis.inner, length = axis.length;
+    const auto add_row = [inner](T *sum, const T *row) {
+#pragma omp simd
+        for (Index j = 0; j < inner; ++j) sum[j] += row[j];
+    };
+    if (inner >= 16 && n * inner > 2 * piece_work && length <= n) {
+        const ByRow rows(index, length);
+        parallel(axis.outer * length, n * inner / length, [&](Index begin, Index end) {
+            for (Index i = begin; i < end; ++i) {
+                const Index row = i % length, block = i / length;
+                if (row == skipped) continue;
+                for (Index k = rows.start[row]; k < rows.start[row + 1]; ++k)
+                    add_row(out + i * inner, values + (block * n + rows.places[k]) * inner);
+            }
+        });
+        return;
+    }
+    parallel(axis.outer, n * inner, [&, at = index.data()](Index begin, Index end) {
         for (Index i = begin; i < end; ++i) {
-            T *to = out + i / parts * axis.length * inner;
-            const T *from = values + i / parts * n * inner;
-            const Index first = i % parts * axis.length / parts, last = (i % parts + 1) * axis.length / parts;
+            T *to = out + i * length * inner;
+            const T *from = values + i * n * inner;
             if (inner == 1 && skipped < 0) {
-                for (Index k = 0; k < n; ++k) to[from_front(at[k], axis.length)] += from[k];
+                for (Index k = 0; k < n; ++k) to[from_front(at[k], length)] += from[k];
                 continue;
             }
-            for (Index k = 0; k < n; ++k, from += inner) {
-                const Index row = from_front(at[k], axis.length);
-                if (row < first || row >= last || row == skipped) continue;
-                T *sum = to + row * inner;
-#pragma omp simd
-                for (Index j = 0; j < inner; ++j) sum[j] += from[j];
-            }
+            for (Index k = 0; k < n; ++k)
+                if (const Index row = from_front(at[k], length); row != skipped) add_row(to + row * inner, from + k * inner);
         }
     });
 }
