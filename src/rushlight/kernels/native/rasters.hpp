@@ -38,7 +38,7 @@ struct Geometry {
     explicit Geometry(nb::tuple by) : stride(lengths(nb::object(of_four(by)[0]), 1)), padding(lengths(nb::object(by[1]), 0)), dilation(lengths(nb::object(by[2]), 1)) {
         rank = static_cast<int>(nb::len(nb::object(by[0])));
         groups = nb::cast<Index>(by[3]);
-        require(groups >= 1);
+        require(1 <= groups && groups <= most);
         for (int axis = 0; axis < axes; ++axis)
             require(1 <= stride[axis] && stride[axis] <= most && 0 <= padding[axis] && padding[axis] <= most && 1 <= dilation[axis] &&
                     dilation[axis] <= most);
