@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .levels import Layered, mapped, open_levels, top_level
 from .padding import pad
 from .pool import avg_pool2d
 from .products import cased
-from .promotion import raw
+from .promotion import is_half, raw
 from .sizes import shaped
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "layer_norm", "rms_norm"]
@@ -38,7 +38,7 @@ def _like(g: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 def _norm_back(g, input, weight, bias, layout, centred, mean, scale, needs):
     """The gradients of input, weight and bias."""
-    shape, in_rows = input.shape, not input.flags.c_contiguous and _has_channels_last(input, layout[1])
+    shape, in_rows = input.shape, not input.flags.c_contiguous and _has_channels_last(input, layout.axes)
     if in_rows:
         g, input, layout = _rows(g), _rows(input), _of_rows(layout)
     weight_wide = weight if weight is None else _wide(weight)
@@ -67,10 +67,18 @@ def _unrowed(rows: np.ndarray, shape: tuple) -> np.ndarray:
     return rows.reshape(shape[0], *shape[2:], shape[1]).transpose(BACK[len(shape)])
 
 
-def _of_rows(layout: tuple) -> tuple:
+class Layout(NamedTuple):
+    """How an array is seen to be normalised: in which shape, over which axes, and how weight and bias meet it."""
+
+    view: tuple[int, ...]
+    axes: tuple[int, ...]
+    affine: tuple[int, ...]
+
+
+def _of_rows(layout: Layout) -> Layout:
     """The layout of the rows in place of that of the array."""
-    shape, channels = layout[0], layout[0][1]
-    return (math.prod(shape) // channels, channels), (0,), (1, channels)
+    shape, channels = layout.view, layout.view[1]
+    return Layout((math.prod(shape) // channels, channels), (0,), (1, channels))
 
 
 def _norm_composite(input, weight, bias, layout, eps, centred):
@@ -90,14 +98,13 @@ def _norm_of_all(batch, input, weight, bias, layout, eps, centred):
     place = batch.front if differs else batch.level.lowered
     parameters = [None if x is None else place(x) for x in (weight, bias)]
     axes, affine = tuple(axis + 1 for axis in axes), (batch.size if differs else 1, *affine)
-    return batch.perform((batch.front(input), *parameters, ((batch.size, *view), axes, affine), eps, centred), {})
+    return batch.perform((batch.front(input), *parameters, Layout((batch.size, *view), axes, affine), eps, centred), {})
 
 
 def _norm(name: str, flat: bool = True) -> Any:
     """Normalisation over axes of a view of the input, times weight plus bias.
 
-    The ``layout`` is the shape of the view, those axes, and the shape in which weight and bias meet the view. Where it
-    is not ``centred``, the mean is taken for 0.
+    Where it is not ``centred``, the mean is taken for 0.
     """
 
     @op(
@@ -111,7 +118,8 @@ def _norm(name: str, flat: bool = True) -> Any:
         aside=True,
     )
     def norm(input, weight, bias, layout, eps, centred):
-        x, in_rows = input, not input.flags.c_contiguous and _has_channels_last(input, layout[1])
+        _check_types(input, weight, bias)
+        x, in_rows = input, not input.flags.c_contiguous and _has_channels_last(input, layout.axes)
         if in_rows:
             x, layout = _rows(input), _of_rows(layout)
         result, *rest = kernels.normalize(_wide(x), _wide(weight), _wide(bias), *layout, eps, centred)
@@ -130,6 +138,25 @@ _group, _root_mean_square = _norm("NativeGroupNormBackward0", False), _norm("Mul
 def _floating(input: Any, kernel: str) -> None:
     if raw(input).dtype.kind not in "fV":
         raise NotImplementedError(f"\"{kernel}\" not implemented for '{cased(raw(input))}': convert with .float()")
+
+
+def _check_types(input: np.ndarray, *parameters: np.ndarray | None) -> None:
+    """Refuse parameters of another type than the input, which, if it is of 16 bits, may have all of them in float32."""
+    dtype = input.dtype
+    for x in parameters:
+        if x is not None and x.dtype is not dtype and x.dtype != dtype:
+            other = x.dtype
+            break
+    else:
+        return
+    first = next(x.dtype for x in parameters if x is not None)
+    names = f"the input is {cased(input)}, the parameters {', '.join(cased(x) for x in parameters if x is not None)}"
+    if first == dtype:
+        raise RuntimeError(f"expected scalar type {cased(input)} but found {dtypes.CASED[dtypes.of(other)]}: {names}")
+    if any(x is not None and x.dtype != np.float32 for x in parameters):
+        raise RuntimeError(f"mixed dtype (CPU): expect parameter to have scalar type of Float: {names}")
+    if not is_half(dtype):
+        raise RuntimeError(f"mixed dtype (CPU): all inputs must share same datatype. {names[:1].upper() + names[1:]}")
 
 
 def _check_normalized_shape(input: Any, shape: tuple, weight: Any, bias: Any, how: str = "[*, {}]") -> None:
@@ -174,10 +201,10 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return _layer(input, weight, bias, _last_axes(raw(input).shape, shape), eps, True)[0]
 
 
-def _last_axes(whole: tuple, shape: tuple) -> tuple:
+def _last_axes(whole: tuple, shape: tuple) -> Layout:
     """The layout of a normalisation over the last axes, for which weight and bias have a shape."""
     lead = len(whole) - len(shape)
-    return whole, tuple(range(lead, len(whole))), (1,) * lead + shape
+    return Layout(whole, tuple(range(lead, len(whole))), (1,) * lead + shape)
 
 
 def batch_norm(input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
@@ -222,10 +249,12 @@ def _batch_norm(input, running_mean, running_var, weight, bias, training, moment
     if training and open_levels.get():
         _check_running(input, running_mean, running_var)
     _floating(input, "batch_norm")
+    if training and running_mean is not None:
+        _check_types(x, raw(weight), raw(bias), raw(running_mean), raw(running_var))
     if not training:
         return _with_statistics(input, running_mean, running_var, weight, bias, eps)
     rest = (1,) * (len(shape) - 2)
-    layout = shape, (0, *range(2, len(shape))), (1, channels, *rest)
+    layout = Layout(shape, (0, *range(2, len(shape))), (1, channels, *rest))
     out, mean, variance, _ = _batch(input, weight, bias, layout, eps, True)
     if running_mean is not None:
         n = x.size // channels
@@ -306,6 +335,7 @@ def _with_statistics_of_all(batch, input, mean, variance, weight, bias, eps):
     batch=_with_statistics_of_all,
 )
 def _with_statistics(input, mean, variance, weight, bias, eps):
+    _check_types(input, weight, bias, mean, variance)
     x, in_rows = input, not input.flags.c_contiguous and _has_channels_last(input)
     if in_rows:
         x = _rows(input)
@@ -339,7 +369,7 @@ def group_norm(input, num_groups, weight=None, bias=None, eps=1e-5):
     _check_per_channel("weight", weight, channels, shape)
     _check_per_channel("bias", bias, channels, shape)
     _floating(input, "GroupNormKernelImpl")
-    layout = (n, num_groups, each, math.prod(space)), (2, 3), (1, num_groups, each, 1)
+    layout = Layout((n, num_groups, each, math.prod(space)), (2, 3), (1, num_groups, each, 1))
     return _group(input, weight, bias, layout, eps, True)[0]
 
 
@@ -372,7 +402,7 @@ def instance_norm(
     fit = (weight is None or raw(weight).size == channels) and (bias is None or raw(bias).size == channels)
     if fit and use_input_stats and running_mean is None and running_var is None and raw(input).size:
         _floating(input, "batch_norm")
-        layout = (n, channels, math.prod(shape[2:])), (2,), (1, channels, 1)
+        layout = Layout((n, channels, math.prod(shape[2:])), (2,), (1, channels, 1))
         return _instance(input, weight, bias, layout, eps, True)[0]
     one_batch = input.reshape(1, n * channels, *shape[2:])
     means, variances = (None if x is None else x.repeat(n) for x in (running_mean, running_var))
@@ -405,7 +435,7 @@ def rms_norm(input, normalized_shape, weight=None, eps=None):
     axes = tuple(range(-len(shape), 0))
     y = wide * ((wide * wide).mean(axes, keepdim=True) + float(eps)).rsqrt()
     y = y if weight is None else y * weight
-    return y if wide is input else y.to(input.dtype)
+    return y if y.array.dtype is x.dtype else y.to(input.dtype)
 
 
 def local_response_norm(input, size, alpha=1e-4, beta=0.75, k=1.0):
