@@ -161,6 +161,7 @@ template <class T> Array<T> with_rows_added(Array<T> x, Index dim, Positions ind
 }
 
 template <class T> Array<T> sum_rows(Array<T> values, Index dim, Positions index, Index length, bool from_end, Index skipped) {
+    require(length >= 0);
     check(index, from_end ? -length : 0, length);
     const Shape shape = replaced(values.shape(), dim, index.ndim(), std::span(&length, 1));
     check_values(values, replaced(shape, dim, 1, index.shape()));
