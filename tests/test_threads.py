@@ -63,8 +63,10 @@ def test_what_is_refused(number: object, error: type) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no interrupt to another process")
 def test_an_interrupt_ends_a_long_call() -> None:
     program = """
+import signal
 import numpy as np, rushlight
 from rushlight.kernels import native
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 x = np.broadcast_to(np.float32(1), (10_000, 100_000))
 print("started", flush=True)
 try:
