@@ -503,8 +503,9 @@ def make_node(cls: type[Node], edges: tuple, saved: Any, frame: Any) -> Any:
     """Record one operation."""
     node = new(cls)
     node.number, node.edges, node.saved, node.fit, node.hooks = next_number(), edges, saved, None, None
-    if frame is not None and frame.f_code is latest.code:
-        node.code, node.instruction = latest.code, frame.f_lasti
+    code = None if frame is None else frame.f_code
+    if code is not None and code is latest.code:  # asked for once: another thread may set it anew at any time
+        node.code, node.instruction = code, frame.f_lasti
     else:
         node.code, node.instruction = user_place(frame)
     return node
